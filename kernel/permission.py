@@ -1,0 +1,41 @@
+"""Every permission of the product, in one list that a reader can hold in the head.
+
+Which role holds which stands in `app/identity/roles.py`. An endpoint names exactly one of these,
+or says `PUBLIC`.
+"""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What an actor may do; the value is what a token or an audit row says."""
+
+    # citizens
+    ME_READ = "me.read"
+    CONSENT_GIVE = "consent.give"
+    VOUCHER_EXCHANGE = "voucher.exchange"
+    VOUCHER_CANCEL = "voucher.cancel"
+    # data partners
+    ACTIVITY_PUSH = "activity.push"
+    BATCH_READ = "batch.read"
+    # merchants and their terminals
+    TERMINAL_PAIR = "terminal.pair"
+    TERMINAL_REDEEM = "terminal.redeem"
+    REDEMPTION_REVERSE = "redemption.reverse"
+    MERCHANT_READ = "merchant.read"
+    # operators
+    PUBLICATION_DRAFT = "publication.draft"
+    PUBLICATION_PUBLISH = "publication.publish"
+    PUBLICATION_READ = "publication.read"
+    PARTNER_MANAGE = "partner.manage"
+    MERCHANT_MANAGE = "merchant.manage"
+    REWARD_MANAGE = "reward.manage"
+    VOUCHER_DEACTIVATE = "voucher.deactivate"
+    DONATION_DECLARE = "donation.declare"
+    DONATION_APPROVE = "donation.approve"
+    POOL_ALLOCATE = "pool.allocate"
+    AUDIT_READ = "audit.read"
+
+
+PUBLIC = None
+"""Said in the place of a permission: anybody may call this endpoint."""

@@ -1,0 +1,153 @@
+"""The ring of Ed25519 keys: what for, which id, since when, until when.
+
+Private keys rest encrypted (AES-256-GCM under KEY_RING_SECRET, the key's own name as associated
+data). A key id is never reused; a retired key still verifies what its purpose allows.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from sqlalchemy import CheckConstraint, SmallInteger, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from kernel.database import Base
+from kernel.errors import BrokenInvariant, Kind, Refusal
+
+_NONCE_LENGTH = 12
+MOST_KEYS = 255
+
+
+class Purpose(StrEnum):
+    """What a key may sign; a signature for one purpose is worthless for another."""
+
+    VOUCHER_CODE = "voucher_code"
+    PUBLICATION = "publication"
+    CERTIFICATE = "certificate"
+
+
+class NoKeyLeft(Refusal):
+    """All 255 key ids of this purpose are used."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该用途的密钥编号已用完"
+
+
+class SigningKey(Base):
+    """One key pair. Global, not regional: every terminal of every region checks with the same ring."""
+
+    __tablename__ = "signing_key"
+    __table_args__ = (CheckConstraint(f"kid between 1 and {MOST_KEYS}", name="kid_fits_a_byte"),)
+
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    kid: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    public_key: Mapped[bytes]
+    sealed_private_key: Mapped[bytes]
+    created_at: Mapped[datetime]
+    signs_from: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A private key in use."""
+
+    kid: int
+    _private: Ed25519PrivateKey
+
+    def sign(self, data: bytes) -> bytes:
+        """64 bytes of Ed25519 signature over `data`."""
+        return self._private.sign(data)
+
+
+@dataclass(frozen=True)
+class VerificationKeys:
+    """Public keys by id; what a terminal holds."""
+
+    by_kid: dict[int, Ed25519PublicKey]
+    retired: frozenset[int] = frozenset()
+
+    def find(self, kid: int) -> Ed25519PublicKey | None:
+        """The public key, or None when unknown or retired."""
+        return None if kid in self.retired else self.by_kid.get(kid)
+
+    def verify(self, *, kid: int, data: bytes, signature: bytes) -> bool:
+        """Whether `signature` over `data` was made by key `kid`, retired or not."""
+        key = self.by_kid.get(kid)
+        if key is None:
+            return False
+        try:
+            key.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class KeyRing:
+    """Opens keys at rest with one secret; holds opened signers for the life of the process."""
+
+    def __init__(self, secret: bytes) -> None:
+        """`secret`: 32 bytes from the settings."""
+        self._box = AESGCM(secret)
+        self._signers: dict[tuple[str, int], Signer] = {}
+
+    def add_key(self, session: Session, purpose: Purpose, *, now: datetime, signs_from: datetime) -> int:
+        """Make the next key of `purpose` and return its id; refuses `NoKeyLeft`."""
+        last = session.scalar(select(func.max(SigningKey.kid)).where(SigningKey.purpose == purpose)) or 0
+        if last >= MOST_KEYS:
+            raise NoKeyLeft
+        private = Ed25519PrivateKey.generate()
+        raw = private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        nonce = os.urandom(_NONCE_LENGTH)
+        session.add(
+            SigningKey(
+                purpose=purpose.value,
+                kid=last + 1,
+                public_key=private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw),
+                sealed_private_key=nonce + self._box.encrypt(nonce, raw, _name(purpose, last + 1)),
+                created_at=now,
+                signs_from=signs_from,
+            )
+        )
+        session.flush()  # a second key in the same unit of work must see this one's number
+        return last + 1
+
+    def signer(self, session: Session, purpose: Purpose, *, now: datetime) -> Signer:
+        """The newest key that may sign now."""
+        kid = session.scalar(
+            select(func.max(SigningKey.kid)).where(
+                SigningKey.purpose == purpose.value,
+                SigningKey.signs_from <= now,
+                SigningKey.retired_at.is_(None) | (SigningKey.retired_at > now),
+            )
+        )
+        if kid is None:
+            raise BrokenInvariant(f"no key signs {purpose.value}; run `flask keys add {purpose.value}`")
+        found = self._signers.get((purpose.value, kid))
+        return found or self._open(session, purpose, kid)
+
+    def _open(self, session: Session, purpose: Purpose, kid: int) -> Signer:
+        key = session.get_one(SigningKey, (purpose.value, kid))
+        nonce, sealed = key.sealed_private_key[:_NONCE_LENGTH], key.sealed_private_key[_NONCE_LENGTH:]
+        raw = self._box.decrypt(nonce, sealed, _name(purpose, kid))
+        signer = Signer(kid, Ed25519PrivateKey.from_private_bytes(raw))
+        self._signers[purpose.value, kid] = signer
+        return signer
+
+
+def verification_keys(session: Session, purpose: Purpose, *, now: datetime) -> VerificationKeys:
+    """All public keys of a purpose, with the retired ones marked."""
+    keys = session.scalars(select(SigningKey).where(SigningKey.purpose == purpose.value)).all()
+    return VerificationKeys(
+        {key.kid: Ed25519PublicKey.from_public_bytes(key.public_key) for key in keys},
+        frozenset(key.kid for key in keys if key.retired_at is not None and key.retired_at <= now),
+    )
+
+
+def _name(purpose: Purpose, kid: int) -> bytes:
+    return f"{purpose.value}/{kid}".encode()
