@@ -125,4 +125,4 @@ def unsafe_durability(session: Session) -> list[str]:
             " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
         )
     )
-    return [name for name, setting in rows if setting in {"off"}]
+    return [name for name, setting in rows if setting == "off"]
