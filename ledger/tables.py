@@ -53,7 +53,7 @@ class LedgerAccount(Base):
     validity_class: Mapped[str]
     region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
     expires_into: Mapped[int | None]
-    """The folded account that coins of this one expire into; beside the account, so expiry reads one holder."""
+    """The folded account that its coins expire into; kept here so that expiry reads one holder."""
     opened_at: Mapped[datetime]
 
 
@@ -66,7 +66,9 @@ class LedgerBalance(Base):
         CheckConstraint("posted - held >= floor", name="available_stands_on_the_floor"),
         CheckConstraint("floor <= 0", name="floor_is_not_positive"),
         Index(
-            "ix_ledger_balance_next_expiry", "next_expiry", postgresql_where=text("next_expiry < 'infinity'")
+            "ix_ledger_balance_next_expiry",
+            "next_expiry",
+            postgresql_where=text("next_expiry < '9999-12-31'"),
         ),
         {"postgresql_with": {"fillfactor": "70"}},
     )
@@ -77,7 +79,7 @@ class LedgerBalance(Base):
     held: Mapped[int] = mapped_column(server_default=text("0"))
     floor: Mapped[int] = mapped_column(server_default=text("0"))
     frozen: Mapped[bool] = mapped_column(server_default=text("false"))
-    next_expiry: Mapped[date] = mapped_column(server_default=text("'infinity'"))
+    next_expiry: Mapped[date] = mapped_column(server_default=text("'9999-12-31'"))
 
 
 class LedgerTransfer(Base):
@@ -197,6 +199,24 @@ class CapUsage(Base):
     rule_id: Mapped[UUID] = mapped_column(primary_key=True)
     period_start: Mapped[date] = mapped_column(primary_key=True)
     used: Mapped[int]
+
+
+class LedgerPendingLeg(Base):
+    """The credit leg of a movement into a pool, campaign or batch, until a rolling job posts it summed."""
+
+    __tablename__ = "ledger_pending_leg"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_is_positive"),
+        Index("ix_ledger_pending_leg_waiting", "account_id", postgresql_where=text("rolled_into IS NULL")),
+    )
+
+    movement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    holder_id: Mapped[UUID]
+    account_id: Mapped[int]
+    amount: Mapped[int]
+    code: Mapped[str]
+    rolled_into: Mapped[int | None]
+    recorded_at: Mapped[datetime]
 
 
 class LedgerCheckpoint(Base):

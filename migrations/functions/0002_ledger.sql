@@ -42,7 +42,7 @@ BEGIN
     END LOOP;
     UPDATE ledger_balance SET posted = v_balance.posted, next_expiry = coalesce(
         (SELECT min(expires_on) FROM coin_bucket WHERE holder_id = p_holder AND account_id = p_account
-         AND expires_on > p_today), 'infinity')
+         AND expires_on > p_today), '9999-12-31')
     WHERE holder_id = p_holder AND account_id = p_account;
     RETURN v_total;
 END $$;

@@ -1,0 +1,141 @@
+"""What a holder sees: balances as of today, when coins end, and the lines behind them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.paging import Page, PageRequest
+from ledger.chart import Code, Kind, Unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """Milli-coins that end on a day unless they are spent before; first invalid day."""
+
+    expires_on: date
+    amount: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """One account today: `available` leaves out what is held and what has ended but is not posted yet."""
+
+    account_id: int
+    kind: Kind
+    unit: Unit
+    validity_class: str
+    posted: int
+    held: int
+    available: int
+    frozen: bool
+    schedule: tuple[Ending, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One transfer as its holder reads it."""
+
+    transfer_id: int
+    account_id: int
+    unit: Unit
+    validity_class: str
+    code: Code
+    amount: int
+    reference: str
+    reverses_id: int | None
+    expires_on: date | None
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+def balances(call: Call, holder_id: UUID) -> list[Balance]:
+    """The holder's guarded accounts with their expiry schedule, in account order."""
+    buckets: dict[int, list[tuple[date, int]]] = {}
+    for row in call.db.execute(_BUCKETS, {"holder": holder_id}):
+        buckets.setdefault(row.account_id, []).append((row.expires_on, row.credited))
+    return [
+        Balance(
+            account_id=row.id,
+            kind=Kind(row.kind),
+            unit=Unit(row.unit),
+            validity_class=row.validity_class,
+            posted=row.posted,
+            held=row.held,
+            available=row.posted
+            - row.held
+            - expirable(row.posted - row.held, buckets.get(row.id, []), on=call.today),
+            frozen=row.frozen,
+            schedule=schedule(row.posted - row.held, buckets.get(row.id, []), today=call.today),
+        )
+        for row in call.db.execute(_BALANCES, {"holder": holder_id})
+    ]
+
+
+def expirable(available: int, buckets: list[tuple[date, int]], *, on: date) -> int:
+    """Coins that have ended by `on`: what is available beyond all buckets that end later.
+
+    Equal to first-expiring-first-out lots (`ledger.md`, Expiry); buckets are (expires_on, credited).
+    """
+    return max(0, available - sum(credited for day, credited in buckets if day > on))
+
+
+def schedule(available: int, buckets: list[tuple[date, int]], *, today: date) -> tuple[Ending, ...]:
+    """How many coins end on each coming day if nothing is spent."""
+    rest = available - expirable(available, buckets, on=today)
+    endings = []
+    for day in sorted(day for day, _ in buckets if day > today):
+        ending = expirable(rest, buckets, on=day)
+        rest -= ending
+        if ending:
+            endings.append(Ending(expires_on=day, amount=ending))
+    return tuple(endings)
+
+
+def lines(call: Call, holder_id: UUID, page: PageRequest) -> Page[Line]:
+    """The holder's transfers, newest first."""
+    binding = f"lines/{holder_id}"
+    position = page.position(binding)
+    rows = call.db.execute(
+        _LINES,
+        {
+            "holder": holder_id,
+            "before": position[0] if position else 2**63 - 1,
+            "most": page.limit + 1,
+        },
+    ).all()
+    found = [
+        Line(
+            transfer_id=row.id,
+            account_id=row.account_id,
+            unit=Unit(row.unit),
+            validity_class=row.validity_class,
+            code=Code(row.code),
+            amount=row.amount,
+            reference=row.reference,
+            reverses_id=row.reverses_id,
+            expires_on=row.expires_on,
+            occurred_at=row.occurred_at,
+            recorded_at=row.recorded_at,
+        )
+        for row in rows
+    ]
+    return page.page(found, binding, lambda line: [line.transfer_id])
+
+
+_BALANCES = text(
+    "SELECT a.id, a.kind, a.unit, a.validity_class, b.posted, b.held, b.frozen FROM ledger_account a"
+    " JOIN ledger_balance b ON b.holder_id = a.holder_id AND b.account_id = a.id"
+    " WHERE a.holder_id = :holder ORDER BY a.id"
+)
+_BUCKETS = text("SELECT account_id, expires_on, credited FROM coin_bucket WHERE holder_id = :holder")
+# One short descending scan of the key per account, merged: the newest page costs the same at any age.
+_LINES = text(
+    "SELECT t.*, a.unit, a.validity_class FROM ledger_account a CROSS JOIN LATERAL"
+    " (SELECT x.id, x.account_id, x.code, x.amount, x.reference, x.reverses_id, x.expires_on, x.occurred_at,"
+    "  x.recorded_at FROM ledger_transfer x WHERE x.holder_id = a.holder_id AND x.account_id = a.id"
+    "  AND x.id < :before ORDER BY x.id DESC LIMIT :most) t"
+    " WHERE a.holder_id = :holder ORDER BY t.id DESC LIMIT :most"
+)
