@@ -8,6 +8,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, FetchedValue, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
@@ -27,6 +28,9 @@ class TransactionNumber(UserDefinedType[int]):
     def get_col_spec(self, **_: object) -> str:
         """Name the column type."""
         return "xid8"
+
+
+ischema_names["xid8"] = TransactionNumber  # so that comparing the schema knows the type
 
 
 def _one_of(column: str, values: type[Kind | Unit | Code]) -> str:

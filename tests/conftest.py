@@ -25,9 +25,12 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from app.embedded import PostgresServer, start_postgres
+from app.embedded import PostgresServer, start_postgres, start_valkey
+from app.factory import Product, create_product
+from app.settings import Settings
 from kernel.actor import Actor, system_actor
 from kernel.call import Call
+from kernel.clock import FixedClock
 from kernel.database import Sessions, create_engine, in_transaction, sessions_on
 from kernel.identifiers import new_id
 from kernel.signing import KeyRing, Purpose
@@ -185,3 +188,40 @@ def database() -> Iterator[Database]:
         made.run(plant_region)
         yield made
         engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def cache_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Valkey a worker."""
+    server = start_valkey(tmp_path_factory.mktemp("valkey"))
+    yield server.url
+    server.stop()
+
+
+def settings_for(database_url: str, cache_url: str) -> Settings:
+    """The settings of a test's product; its secrets are the vectors' own."""
+    return Settings(
+        environment="test",
+        database_url=database_url,
+        redis_url=cache_url,
+        jwt_secret="j" * 32,
+        key_ring_secret=bytes(range(32)).hex(),
+        card_hash_secret="c" * 32,
+        pool_size=80,
+        log_level="error",
+    )
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """The clock of `product`, standing at NOW until a test moves it."""
+    return FixedClock(NOW)
+
+
+@pytest.fixture
+def product(database: Database, cache_url: str, clock: FixedClock) -> Iterator[Product]:
+    """The whole application on a database of its own; a bug behind a 500 fails the test."""
+    made = create_product(settings_for(database.url, cache_url), clock=clock)
+    yield made
+    made.close()
+    assert not made.flask.extensions.get("bugs")

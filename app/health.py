@@ -1,0 +1,67 @@
+"""`/healthz` says the process lives, `/readyz` that it may serve, `/metrics` what it has done.
+
+The service is not ready while PostgreSQL would lose what it acknowledges.
+"""
+
+from collections.abc import Iterator
+
+import redis
+from flask import Flask, Response, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from kernel.database import Sessions, unsafe_durability
+from kernel.errors import BrokenInvariant
+
+
+def add_health(app: Flask, sessions: Sessions, cache: redis.Redis, *, testing: bool) -> None:
+    """Add the three addresses to `app`."""
+    registry = CollectorRegistry()
+    answered = Counter(
+        "http_requests", "Answered requests.", ["method", "route", "status"], registry=registry
+    )
+    took = Histogram("http_request_seconds", "Time to answer.", ["route"], registry=registry)
+
+    def healthz() -> Response:
+        return jsonify(status="alive")
+
+    def readyz() -> tuple[Response, int]:
+        faults = list(_faults(sessions, cache, testing=testing))
+        return jsonify(status="not ready" if faults else "ready", faults=faults), 503 if faults else 200
+
+    def metrics() -> Response:
+        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+    def count(response: Response) -> Response:
+        route = request.url_rule.rule if request.url_rule else "unknown"
+        answered.labels(request.method, route, response.status_code).inc()
+        return response
+
+    app.add_url_rule("/healthz", view_func=healthz)
+    app.add_url_rule("/readyz", view_func=readyz)
+    app.add_url_rule("/metrics", view_func=metrics)
+    app.after_request(count)
+    app.extensions["request_seconds"] = took
+
+
+def refuse_unsafe_database(sessions: Sessions) -> None:
+    """Stop the start when an acknowledged write could be lost."""
+    with sessions() as session:
+        unsafe = unsafe_durability(session)
+    if unsafe:
+        raise BrokenInvariant(f"PostgreSQL has {', '.join(unsafe)} off: acknowledged writes could be lost")
+
+
+def _faults(sessions: Sessions, cache: redis.Redis, *, testing: bool) -> Iterator[str]:
+    try:
+        with sessions() as session:
+            session.execute(text("SELECT 1 FROM region LIMIT 1"))
+            if not testing:
+                yield from (f"{name} is off" for name in unsafe_durability(session))
+    except SQLAlchemyError:
+        yield "the database does not answer"
+    try:
+        cache.ping()
+    except redis.RedisError:
+        yield "the cache does not answer"

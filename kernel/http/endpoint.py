@@ -1,0 +1,259 @@
+"""`@endpoint` is the only door from a URL to a service.
+
+It does, in this order: who asks (401), may they (403), load (422), BEGIN, wait for a twin and replay,
+SAVEPOINT, the service, dump, remember, COMMIT. A refusal rolls back to the savepoint, then what
+the service left to be recorded about it is committed. See `docs/decisions/0004`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import marshmallow as ma
+import orjson
+from flask import Flask, Response, current_app, request
+from flask_smorest import Api, Blueprint
+from sqlalchemy.orm import Session
+from webargs.flaskparser import FlaskParser
+
+from kernel.actor import Actor, ActorKind, NotPermitted, SignInNeeded
+from kernel.call import Call
+from kernel.clock import Clock
+from kernel.database import Sessions, in_transaction
+from kernel.errors import BrokenInvariant, Refusal
+from kernel.http.fields import ProblemSchema
+from kernel.http.problems import BodyMalformed, RequestInvalid, refused, request_id
+from kernel.idempotency import Answer, Attempt, check_key, claim, remember
+from kernel.permission import Permission
+from kernel.signing import KeyRing
+
+DOOR = "tanpuhui.door"
+LARGEST_JSON = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Door:
+    """What the application lends every request: its database, clock, keys, and who asks."""
+
+    sessions: Sessions
+    clock: Clock
+    keys: KeyRing
+    identify: Callable[[], Actor]
+
+    def call(self, session: Session, actor: Actor) -> Call:
+        """The surroundings of one unit of work."""
+        return Call(db=session, actor=actor, now=self.clock.now(), request_id=request_id(), keys=self.keys)
+
+
+def install_door(app: Flask, door: Door) -> None:
+    """Give `app` its door."""
+    app.extensions[DOOR] = door
+
+
+def door() -> Door:
+    """The door of the application that serves this request."""
+    found = current_app.extensions[DOOR]
+    if not isinstance(found, Door):
+        raise BrokenInvariant("the application has no door")
+    return found
+
+
+class StrictParser(FlaskParser):
+    """Reads JSON by the letter: complete, UTF-8, no NaN, no lone surrogates, errors as pointers."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 - webargs declares it so
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": ma.RAISE,
+    }
+
+    def load_json(self, req: Any, schema: ma.Schema) -> Any:
+        """The parsed body; refuses `BodyMalformed`."""
+        return read_json(req)
+
+    def handle_error(self, error: ma.ValidationError, req: Any, schema: ma.Schema, **_: Any) -> Any:
+        """Turn marshmallow's messages into pointers."""
+        raise RequestInvalid(list(_pointed(error.messages))) from error
+
+
+def read_json(req: Any) -> Any:
+    """The body as JSON, whole and bounded; refuses `BodyMalformed`."""
+    if req.mimetype != "application/json":
+        raise BodyMalformed("the body must be application/json")
+    if req.content_length is not None and req.content_length > LARGEST_JSON:
+        raise BodyMalformed(f"the body is larger than {LARGEST_JSON} bytes")
+    data = req.get_data(cache=True)
+    if req.content_length is not None and len(data) != req.content_length:
+        raise BodyMalformed("the body is shorter than Content-Length says")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise BodyMalformed("the body is not JSON") from error
+
+
+def _pointed(messages: Any, at: str = "") -> Any:
+    if isinstance(messages, dict):
+        for name, inner in messages.items():
+            part = {"json": "/body", "_schema": ""}.get(str(name), f"/{name}")
+            yield from _pointed(inner, at + part)
+    elif isinstance(messages, list):
+        for message in messages:
+            yield {"pointer": at or "/body", "detail": str(message)}
+    else:
+        yield {"pointer": at or "/body", "detail": str(messages)}
+
+
+class Routes(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types
+    """A room's routes."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+
+class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
+    """flask-smorest's registry with our error format in the document."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+
+def endpoint(
+    routes: Routes,
+    method: str,
+    rule: str,
+    *,
+    needs: Permission | None,
+    summary: str,
+    takes: type[ma.Schema] | None = None,
+    query: type[ma.Schema] | None = None,
+    gives: type[ma.Schema] | None = None,
+    status: int = 200,
+    idempotent: bool = False,
+    no_store: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Open `method rule` to callers that hold `needs` (or `PUBLIC`).
+
+    The service's face gets `(call, [body], [query], **path)` and returns what `gives` dumps (plain JSON
+    without it), or a finished Response. `idempotent` asks for an Idempotency-Key and answers a replay
+    with the first answer. `no_store` keeps the answer out of every cache.
+    """
+    if idempotent and needs is None:
+        raise BrokenInvariant(f"{rule}: an anonymous caller has no idempotency keys")
+
+    def decorate(face: Callable[..., Any]) -> Callable[..., Any]:
+        def inside(*loaded: Any, **path: Any) -> Response:
+            actor = request.environ["tanpuhui.actor"]
+            attempt = _attempt(actor, f"{method} {rule}", path) if idempotent else None
+            unit = _Unit(face, actor, loaded, path, gives, status, attempt)
+            outcome = in_transaction(door().sessions, unit.run)
+            response = refused(outcome) if isinstance(outcome, Refusal) else _response(outcome, unit)
+            if no_store or request.method != "GET":
+                response.headers["Cache-Control"] = "no-store"
+            return response
+
+        inside.__name__, inside.__doc__, inside.__module__ = face.__name__, face.__doc__, face.__module__
+        loaded: Callable[..., Any] = inside
+        if query is not None:
+            loaded = routes.arguments(query, location="query")(loaded)
+        if takes is not None:
+            loaded = routes.arguments(takes)(loaded)
+        loaded = routes.response(status, gives)(loaded)
+        loaded = routes.doc(summary=summary, **_described(needs=needs, idempotent=idempotent))(loaded)
+
+        def outside(**path: Any) -> Any:
+            actor = door().identify()
+            if needs is not None and not actor.permits(needs):
+                raise SignInNeeded if actor.kind is ActorKind.ANONYMOUS else NotPermitted(needed=needs.value)
+            request.environ["tanpuhui.actor"] = actor
+            return loaded(**path)
+
+        outside.__name__, outside.__doc__, outside.__module__ = face.__name__, face.__doc__, face.__module__
+        outside._apidoc = loaded._apidoc  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest keeps its notes there
+        outside.needs = needs  # type: ignore[attr-defined]  # the rules test reads it
+        routes.route(rule, methods=[method])(outside)
+        return face
+
+    return decorate
+
+
+@dataclass
+class _Unit:
+    """One request's work inside one transaction."""
+
+    face: Callable[..., Any]
+    actor: Actor
+    loaded: tuple[Any, ...]
+    path: dict[str, Any]
+    gives: type[ma.Schema] | None
+    status: int
+    attempt: Attempt | None
+    replayed: bool = False
+
+    def run(self, session: Session) -> Answer | Response | Refusal:
+        call = door().call(session, self.actor)
+        self.replayed = False
+        savepoint = session.begin_nested()
+        try:
+            if self.attempt is not None:
+                first = claim(session, self.attempt, now=call.now)
+                if first is not None:
+                    self.replayed = True
+                    return first
+            result = self.face(call, *self.loaded, **self.path)
+            session.flush()  # what the database refuses must be refused inside the savepoint
+            if isinstance(result, Response):
+                savepoint.commit()
+                return result
+            answer = Answer(self.status, self._dump(result))
+            if self.attempt is not None:
+                remember(session, self.attempt, answer)
+            savepoint.commit()
+        except Refusal as refusal:
+            savepoint.rollback()
+            for record in call.aftermath:
+                record(call)
+            return refusal
+        return answer
+
+    def _dump(self, result: Any) -> bytes:
+        if result is None:
+            return b""
+        return orjson.dumps(result if self.gives is None else self.gives().dump(result))
+
+
+def _response(outcome: Answer | Response, unit: _Unit) -> Response:
+    if isinstance(outcome, Response):
+        return outcome
+    kind = "application/json" if outcome.body else None
+    response = Response(outcome.body, outcome.status, content_type=kind)
+    if unit.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _attempt(actor: Actor, route: str, path: dict[str, Any]) -> Attempt:
+    key = check_key(request.headers.get("Idempotency-Key"))
+    body = orjson.loads(request.get_data()) if request.get_data() else None
+    named = orjson.dumps(
+        [sorted((name, str(value)) for name, value in path.items()), body], option=orjson.OPT_SORT_KEYS
+    )
+    return Attempt(
+        principal=actor.principal,
+        route=route,
+        key=key,
+        payload_hash=hashlib.sha256(named).digest(),
+    )
+
+
+def _described(*, needs: Permission | None, idempotent: bool) -> dict[str, Any]:
+    notes: dict[str, Any] = {"x-permission": needs.value if needs is not None else "public"}
+    notes["security"] = [] if needs is None else [{"bearer": []}]
+    if idempotent:
+        notes["parameters"] = [
+            {
+                "in": "header",
+                "name": "Idempotency-Key",
+                "required": True,
+                "schema": {"type": "string", "minLength": 8, "maxLength": 128},
+                "description": "Chosen by the caller; the same key again gives the first answer.",
+            }
+        ]
+    return notes
