@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from carbon.methodologies.assessment import MethodFactor
@@ -196,6 +196,7 @@ AMOUNTS = st.one_of(
 )
 
 
+@settings(deadline=None)  # a first Polars call may be slow on a busy machine
 @given(data=st.data(), name=st.sampled_from(sorted(METHODS)), value=st.integers(0, 10**7))
 def test_one_row_and_many_rows_say_the_same(data: st.DataObject, name: str, value: int) -> None:
     method = find_method(name)
@@ -217,6 +218,7 @@ def test_one_row_and_many_rows_say_the_same(data: st.DataObject, name: str, valu
     assert _one_row(method, inputs, factor) == _scalar(method, inputs, factor)
 
 
+@settings(deadline=None)  # a first Polars call may be slow on a busy machine
 @given(quantity=st.integers(0, INT64_MAX), value=st.integers(1, 10**9))
 @example(quantity=INT64_MAX, value=1)
 def test_no_quantity_within_the_limit_wraps_around(quantity: int, value: int) -> None:

@@ -1,0 +1,247 @@
+"""The platform's own format for partners: one activity a line, as CSV or NDJSON, read in chunks.
+
+Fields: `source_event_id`, `subject` (card or account number), `scenario`, `occurred_at` (ISO 8601 with
+a zone), and either `quantity` with its `unit` or the inputs of a method by their names (in NDJSON
+inside `inputs`). Optional: `started_at`, `corrects_revision`. Both forms end in the same checks.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Literal
+
+import orjson
+import polars as pl
+
+from carbon.activities.adapters import cell_checks as check
+from carbon.activities.adapters.csv_cells import read_header, split_cells
+from carbon.activities.adapters.errors import FileEmpty
+from carbon.activities.adapters.frames import conform, inputs_json, sha256
+from carbon.activities.adapters.line_codes import ACTIVITY
+from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, read_chunks, split_lines
+from carbon.methodologies.inputs import COUNT, DISTANCE, INPUTS, MASS, SAVED_ENERGY, SAVED_WATER, TRIPS
+from kernel.errors import require
+
+Form = Literal["csv", "ndjson"]
+
+_REQUIRED = ("source_event_id", "subject", "scenario", "occurred_at")
+_OPTIONAL = ("started_at", "corrects_revision", "quantity", "unit")
+_FIELDS = frozenset((*_REQUIRED, *_OPTIONAL))
+_NUMBERS = frozenset(("corrects_revision", "quantity", *INPUTS))
+_CELLS = (*_REQUIRED, *_OPTIONAL, *INPUTS)
+UNITS: dict[str, str] = {
+    item.unit: item.name for item in (DISTANCE, TRIPS, COUNT, MASS, SAVED_ENERGY, SAVED_WATER)
+}
+"""What a bare `quantity` is, by its `unit`: m, trip, piece, g, Wh (saved) or ml (saved)."""
+
+_PAIR = re.compile(r'"\s*:')
+
+
+def read_activity_lines(
+    stream: BinaryIO,
+    *,
+    form: Form,
+    file_no: int = 1,
+    chunk_bytes: int = 4 << 20,
+    line_bytes_max: int = LINE_BYTES_MAX,
+) -> Iterator[pl.DataFrame]:
+    """Frames of the common shape, chunk by chunk, in bounded memory.
+
+    Refuses FileEmpty, and for CSV HeaderDiffers, at the first chunk. Identities are not compared here:
+    `frames.refuse_repetitions` does it within a frame, the table of references between frames.
+    """
+    names: list[str] | None = None
+    seen = False
+    for chunk in read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max):
+        lines = split_lines(
+            chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
+        )
+        if not lines.height:
+            continue
+        seen = True
+        if form == "csv":
+            if names is None:
+                names, lines = read_header(lines, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))
+            yield _understand(split_cells(lines, names))
+        else:
+            yield _understand(_split_objects(lines))
+    require(seen, FileEmpty())
+
+
+def _understand(cells: pl.DataFrame) -> pl.DataFrame:
+    """From cells of text to activities and refused lines."""
+    frame = cells.with_columns(
+        pl.lit(None, dtype=pl.String).alias(name) for name in _CELLS if name not in cells.columns
+    )
+    if "pointer" not in frame.columns:
+        frame = frame.with_columns(pointer=pl.lit(None, dtype=pl.String))
+    frame = frame.with_columns(
+        check.instants(frame["occurred_at"]).alias("occurred"),
+        check.instants(frame["started_at"]).alias("started"),
+    )
+    code, pointer = check.first_failure(_checks())
+    untouched = pl.col("code").is_null()
+    frame = frame.with_columns(
+        code=pl.coalesce("code", code),
+        pointer=pl.when(untouched).then(pointer).otherwise(pl.col("pointer")),
+    )
+    frame = frame.with_columns(
+        outcome=pl.coalesce("code", pl.lit(ACTIVITY)),
+        occurred_at=pl.col("occurred"),
+        started_at=pl.col("started"),
+        corrects_revision=check.whole_number("corrects_revision"),
+        **{name: _input(name) for name in INPUTS},
+    )
+    whole = conform(frame)
+    return whole.with_columns(payload_hash=_payload_hash(whole))
+
+
+def _checks() -> list[tuple[str, pl.Expr]]:
+    """The checks of a line in the order in which they are reported."""
+    has_quantity = pl.col("quantity").is_not_null()
+    has_inputs = pl.any_horizontal(pl.col(name).is_not_null() for name in INPUTS)
+    return [
+        *((f"/{name}", check.missing(name)) for name in _REQUIRED),
+        ("/source_event_id", check.not_plain_text("source_event_id", r"[!-~]{1,128}")),
+        ("/subject", check.not_plain_text("subject", r"[!-~]{1,64}")),
+        ("/scenario", check.not_plain_text("scenario", r"[a-z][a-z0-9_]{0,63}")),
+        ("/occurred_at", pl.when(pl.col("occurred").is_null()).then(pl.lit("time_not_readable"))),
+        (
+            "/started_at",
+            pl.when(pl.col("started_at").is_not_null() & pl.col("started").is_null())
+            .then(pl.lit("time_not_readable"))
+            .when(pl.col("started") > pl.col("occurred"))
+            .then(pl.lit("times_reversed")),
+        ),
+        ("/corrects_revision", check.not_whole_number("corrects_revision")),
+        ("/quantity", pl.when(has_quantity & has_inputs).then(pl.lit("quantity_and_inputs"))),
+        ("/quantity", pl.when(~has_quantity & ~has_inputs).then(pl.lit("field_missing"))),
+        ("/quantity", check.not_whole_number("quantity")),
+        (
+            "/unit",
+            pl.when(has_quantity & pl.col("unit").is_null())
+            .then(pl.lit("field_missing"))
+            .when(pl.col("unit").is_not_null() & (~pl.col("unit").is_in(list(UNITS)) | ~has_quantity))
+            .then(pl.lit("unit_unknown")),
+        ),
+        *((f"/{name}", check.not_whole_number(name)) for name in INPUTS),
+    ]
+
+
+def _input(name: str) -> pl.Expr:
+    stated = check.whole_number(name)
+    units = [unit for unit, target in UNITS.items() if target == name]
+    if not units:
+        return stated
+    return pl.when(pl.col("unit") == units[0]).then(check.whole_number("quantity")).otherwise(stated)
+
+
+def _payload_hash(frame: pl.DataFrame) -> pl.Series:
+    """SHA-256 over scenario, times and inputs: equal for equal content in either form."""
+    texts = frame.with_columns(inputs=inputs_json(frame)).select(
+        payload=pl.when(pl.col("outcome") == ACTIVITY).then(
+            pl.concat_str(
+                pl.col("scenario"),
+                pl.col("started_at").dt.epoch("us").cast(pl.String).fill_null("-"),
+                pl.col("occurred_at").dt.epoch("us").cast(pl.String),
+                pl.col("inputs"),
+                separator="|",
+            )
+        )
+    )
+    return sha256(texts["payload"])
+
+
+def _split_objects(lines: pl.DataFrame) -> pl.DataFrame:
+    """NDJSON lines as cells: texts as they stand, whole numbers written out in digits."""
+    cells: list[dict[str, str]] = []
+    codes: list[str | None] = []
+    pointers: list[str | None] = []
+    for text, code in zip(lines["text"], lines["code"], strict=True):
+        read: dict[str, str] = {}
+        refused, pointer = code, None
+        if code is None:
+            try:
+                read = _read_object(text)
+            except _BadLine as bad:
+                refused, pointer = bad.code, bad.pointer
+        cells.append(read)
+        codes.append(refused)
+        pointers.append(pointer)
+    stated = set().union(*cells)
+    return lines.with_columns(
+        pl.Series("code", codes, dtype=pl.String),
+        pl.Series("pointer", pointers, dtype=pl.String),
+        *(
+            pl.Series(name, [row.get(name) for row in cells], dtype=pl.String)
+            for name in _CELLS
+            if name in stated
+        ),
+    )
+
+
+class _BadLine(Exception):  # noqa: N818 - a line is refused, nothing fails
+    """A line that has no cells: its code, and the pointer to the field."""
+
+    def __init__(self, code: str, pointer: str | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.pointer = pointer
+
+
+def _read_object(text: str) -> dict[str, str]:
+    """The cells of one JSON object; raises _BadLine."""
+    record, inputs = _parse_object(text)
+    cells = _read_fields(record, prefix="", allowed=_FIELDS)
+    return cells | _read_fields(inputs, prefix="/inputs", allowed=frozenset(INPUTS))
+
+
+def _parse_object(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The fields of a line and those of its `inputs`; raises _BadLine."""
+    try:
+        record = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise _BadLine("line_not_json") from None
+    if not isinstance(record, dict):
+        raise _BadLine("line_not_json")
+    inputs = record.get("inputs", {})
+    if not isinstance(inputs, dict):
+        raise _BadLine("field_wrong_type", "/inputs")
+    # Every pair of the text has one match, so an equal count leaves no room for a repeated field.
+    if len(_PAIR.findall(text)) != len(record) + len(inputs) and _repeats(text):
+        raise _BadLine("field_repeated")
+    record.pop("inputs", None)
+    return record, inputs
+
+
+def _read_fields(fields: dict[str, Any], *, prefix: str, allowed: frozenset[str]) -> dict[str, str]:
+    cells: dict[str, str] = {}
+    for name, value in fields.items():
+        if name not in allowed:
+            raise _BadLine("field_unknown", f"{prefix}/{_escaped(name)}")
+        is_number = name in _NUMBERS
+        if is_number and isinstance(value, float):
+            raise _BadLine("number_not_plain", f"{prefix}/{name}")
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int if is_number else str):
+            raise _BadLine("field_wrong_type", f"{prefix}/{name}")
+        cells[name] = str(value)
+    return cells
+
+
+def _repeats(text: str) -> bool:
+    """Whether an object of the line states a field twice; read again slowly, which is seldom."""
+    found: list[bool] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.append(len({name for name, _ in items}) != len(items))
+        return dict(items)
+
+    json.loads(text, object_pairs_hook=pairs)
+    return any(found)
+
+
+def _escaped(name: str) -> str:
+    """A name of the sender's as a JSON pointer token, at most 40 characters of it (RFC 6901)."""
+    return name[:40].replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,185 @@
+"""Utility bills: two readings of one meter and a baseline become a saving, exactly and in integers.
+
+A period is half-open: it starts on the day of the first reading and ends on the day of the second,
+which is the first day of the next bill. The fact happens when the period ends, at midnight in
+Shanghai. Which baseline is fair is not decided here; the partner states it in the meter's own unit.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import polars as pl
+
+from carbon.activities.adapters import cell_checks as check
+from carbon.activities.adapters.csv_cells import read_header, split_cells
+from carbon.activities.adapters.errors import FileTooLarge
+from carbon.activities.adapters.frames import conform, facts_json, refuse_repetitions, sha256, sha256_hex
+from carbon.activities.adapters.line_codes import ACTIVITY
+from carbon.activities.adapters.text_lines import split_lines
+from kernel.clock import SHANGHAI
+from kernel.errors import require
+
+ELECTRICITY_SAVING, WATER_SAVING = "household_electricity_saving", "household_water_saving"
+BYTES_MAX = 256 << 20
+PERIOD_MAX = timedelta(days=400)
+_LINE_BYTES_MAX = 1_024
+_COLUMNS = (
+    "account",
+    "meter",
+    "period_start",
+    "period_end",
+    "reading_start",
+    "reading_end",
+    "unit",
+    "baseline",
+)
+_ENERGY, _VOLUME = "kWh", ("m3", "m³")
+_WH_PLACES, _ML_PLACES = 3, 6
+"""A kWh has 10^3 Wh, a cubic metre 10^6 ml."""
+
+
+def read_bills(files: Sequence[bytes]) -> pl.DataFrame:
+    """One row of the common shape for each bill, in the order of the files.
+
+    Outcomes besides `activity`: the codes of unreadable lines and cells, `unit_unknown`,
+    `period_empty`, `period_too_long`, `meter_runs_backwards`, `duplicate_in_file`,
+    `content_differs_in_file`, `period_overlaps_in_file` (the earlier line stays). Refusals of a whole
+    file: FileTooLarge, FileEmpty, HeaderDiffers.
+    """
+    require(sum(map(len, files)) <= BYTES_MAX, FileTooLarge(limit_bytes=BYTES_MAX))
+    bills = pl.concat([_read_file(data, file_no) for file_no, data in enumerate(files, start=1)])
+    good = pl.col("outcome") == ACTIVITY
+    bills = bills.with_columns(
+        source_event_id=sha256_hex(bills["identity"]), payload_hash=sha256(bills["content"])
+    )
+    bills = _refuse_overlaps(refuse_repetitions(bills, unrefused=good))
+    bills = bills.with_columns(facts=_facts(bills))
+    return conform(bills)
+
+
+def _read_file(data: bytes, file_no: int) -> pl.DataFrame:
+    lines = split_lines(data, file_no=file_no, line_bytes_max=_LINE_BYTES_MAX)
+    names, lines = read_header(lines, required=_COLUMNS)
+    cells = split_cells(lines, names)
+    cells = cells.with_columns(
+        first_day=check.days(cells["period_start"]),
+        end_day=check.days(cells["period_end"]),
+        is_energy=pl.col("unit") == _ENERGY,
+    )
+    cells = cells.with_columns(
+        pl.when("is_energy")
+        .then(check.scaled_decimal(name, _WH_PLACES))
+        .otherwise(check.scaled_decimal(name, _ML_PLACES))
+        .alias(f"{name}_scaled")
+        for name in ("reading_start", "reading_end", "baseline")
+    )
+    code, pointer = check.first_failure(_checks())
+    untouched = pl.col("code").is_null()
+    cells = cells.with_columns(
+        outcome=pl.coalesce("code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
+    )
+    good = pl.col("outcome") == ACTIVITY
+    energy, used = pl.col("is_energy"), pl.col("reading_end_scaled") - pl.col("reading_start_scaled")
+    content = ("reading_start", "reading_end", "unit", "baseline")
+    identity = ("account", "meter", "period_start", "period_end")
+    return cells.with_columns(
+        detail=pl.lit(None, dtype=pl.String),
+        subject=pl.col("account"),
+        scenario=pl.when(energy).then(pl.lit(ELECTRICITY_SAVING)).otherwise(pl.lit(WATER_SAVING)),
+        started_at=_midnight("first_day"),
+        occurred_at=_midnight("end_day"),
+        baseline_wh=pl.when(energy).then("baseline_scaled"),
+        actual_wh=pl.when(energy).then(used),
+        baseline_ml=pl.when(~energy).then("baseline_scaled"),
+        actual_ml=pl.when(~energy).then(used),
+        identity=pl.when(good).then(pl.concat_str(identity, separator="|")),
+        content=pl.when(good).then(pl.concat_str(content, separator="|")),
+    )
+
+
+def _checks() -> list[tuple[str, pl.Expr]]:
+    """The checks of a bill in the order in which they are reported."""
+    name = "[0-9A-Za-z-]{1,32}"
+    first, end = pl.col("first_day"), pl.col("end_day")
+    places = pl.when(pl.col("unit") == _ENERGY).then(_WH_PLACES).otherwise(_ML_PLACES)
+    backwards = pl.col("reading_end_scaled") < pl.col("reading_start_scaled")
+    return [
+        *((f"/{column}", check.missing(column)) for column in _COLUMNS),
+        ("/account", check.not_plain_text("account", name)),
+        ("/meter", check.not_plain_text("meter", name)),
+        ("/period_start", pl.when(first.is_null()).then(pl.lit("day_not_readable"))),
+        ("/period_end", pl.when(end.is_null()).then(pl.lit("day_not_readable"))),
+        ("/period_end", pl.when(end <= first).then(pl.lit("period_empty"))),
+        ("/period_end", pl.when(end - first > PERIOD_MAX).then(pl.lit("period_too_long"))),
+        ("/unit", pl.when(~pl.col("unit").is_in([_ENERGY, *_VOLUME])).then(pl.lit("unit_unknown"))),
+        *(
+            (f"/{column}", check.not_decimal(column, places))
+            for column in ("reading_start", "reading_end", "baseline")
+        ),
+        ("/reading_end", pl.when(backwards).then(pl.lit("meter_runs_backwards"))),
+    ]
+
+
+def _midnight(day: str) -> pl.Expr:
+    """The first instant of a day in Shanghai, in UTC."""
+    local = pl.col(day).cast(pl.Datetime("us"))
+    zoned = local.dt.replace_time_zone(SHANGHAI.key, ambiguous="earliest", non_existent="null")
+    return zoned.dt.convert_time_zone("UTC")
+
+
+def _refuse_overlaps(bills: pl.DataFrame) -> pl.DataFrame:
+    """Of two bills of one meter whose periods overlap, keep the earlier line and refuse the later.
+
+    Only meters on which something overlaps are walked through line by line.
+    """
+    keys = ["account", "meter", "is_energy"]
+    rows = bills.with_row_index("row")
+    good = rows.filter(pl.col("outcome") == ACTIVITY).sort(*keys, "first_day", "row")
+    latest_before = pl.col("end_day").cum_max().shift(1).over(keys)
+    touched = good.filter(pl.col("first_day") < latest_before).select(keys).unique()
+    kept: dict[tuple[object, ...], _Claims] = defaultdict(_Claims)
+    refused: list[tuple[int, str]] = []
+    walked = good.join(touched, on=keys, how="semi").sort("row")
+    columns = (*keys, "first_day", "end_day", "file_no", "line_no", "row")
+    for account, meter, energy, first, end, file_no, line_no, row in walked.select(columns).iter_rows():
+        named = f"first: file {file_no} line {line_no}"
+        clash = kept[account, meter, energy].add(start=first, stop=end, named=named)
+        if clash is not None:
+            refused.append((row, clash))
+    found = pl.DataFrame(refused, schema={"row": rows.schema["row"], "clash": pl.String}, orient="row")
+    overlaps = pl.col("clash").is_not_null()
+    return (
+        rows.join(found, on="row", how="left", maintain_order="left")
+        .with_columns(
+            outcome=pl.when(overlaps).then(pl.lit("period_overlaps_in_file")).otherwise("outcome"),
+            pointer=pl.when(overlaps).then(pl.lit("/period_start")).otherwise("pointer"),
+            detail=pl.coalesce("clash", "detail"),
+        )
+        .drop("row", "clash")
+    )
+
+
+class _Claims:
+    """The periods of one meter that are taken: they never overlap, so they stay sorted by both ends."""
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[date, date, str]] = []
+
+    def add(self, *, start: date, stop: date, named: str) -> str | None:
+        """Take a half-open period, or name the one that already has a day of it."""
+        at = bisect_left(self._taken, start, key=lambda claim: claim[0])
+        for begun, ended, claimant in self._taken[max(at - 1, 0) : at + 1]:
+            if start < ended and begun < stop:
+                return claimant
+        self._taken.insert(at, (start, stop, named))
+        return None
+
+
+def _facts(bills: pl.DataFrame) -> pl.Series:
+    """What an explanation shows of a bill: the period and the readings as printed, not the account."""
+    columns = ("period_start", "period_end", "reading_start", "reading_end", "unit", "baseline")
+    written = facts_json(bills, columns)
+    shown = bills.select("outcome").with_columns(written)
+    return shown.select(facts=pl.when(pl.col("outcome") == ACTIVITY).then(pl.col("facts")))["facts"]
