@@ -54,6 +54,7 @@ class ServerUser:
             stderr=subprocess.STDOUT,
             input=given or "",
             check=False,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which stops servers in order
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
         )
 

@@ -1,8 +1,8 @@
 """`make run`: everything the product needs, started in order, watched, and stopped in order.
 
 PostgreSQL and Valkey (unless DATABASE_URL and REDIS_URL name others), migrations, the demo city when
-the database is empty, then the web server. Ctrl-C or SIGTERM stops it all with exit status 0; a
-process that dies on its own stops it with 1.
+the database is empty, then the rows of PARTS. Ctrl-C or SIGTERM stops it all with exit status 0; a
+part that dies on its own stops it with 1. What a killed run left behind is ended by the next one.
 """
 
 import argparse
@@ -20,36 +20,97 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from app.embedded import start_postgres, start_valkey
-from app.settings import RUN_FILE, make_secrets
+from app.embedded import EmbeddedServerFailed, start_postgres, start_valkey
+from app.settings import RUN_FILE, Settings, SettingsWrong, make_secrets, read_settings, write_private
 
 ROOT = Path(__file__).parents[1]
-HIGHEST_PORT = 32767
+DEMO_FILE = "demo.json"
+CHILDREN_FILE = "children.json"
+SEEDING_FILE = "seeding"
+"""Stands in DATA while the demo city is being made: a half-made city is thrown away."""
+LOWEST_PORT, HIGHEST_PORT = 1024, 32767
 READY_SECONDS = 60
 STOP_SECONDS = 10
+_SEED = (
+    "from app.demo.seed import seed_demo_city; from app.settings import read_settings;"
+    " seed_demo_city(read_settings())"
+)
 
 
 class CannotServe(RuntimeError):  # noqa: N818 - named for what is the matter
     """The product cannot start; the message says why and what to do."""
 
 
+class StopAsked(Exception):  # noqa: N818 - nothing is wrong
+    """Somebody pressed Ctrl-C or sent SIGTERM."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the product. `source` is the file it runs: a part not built yet is not started."""
+
+    name: str
+    source: str
+    command: Callable[[Settings, int, int], list[str]]
+    """From the settings, the product's port and the port of the WeChat stub."""
+
+
+PARTS = (
+    Part(
+        "wechat-stub",
+        "app/identity/wechat_stub.py",
+        lambda _settings, _port, stub: ["app.identity.wechat_stub", "--port", str(stub)],
+    ),
+    Part("worker", "app/schedule.py", lambda _settings, _port, _stub: ["flask", "--app", "wsgi", "worker"]),
+    Part(
+        "web",
+        "wsgi.py",
+        lambda settings, port, _stub: [
+            *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
+            *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
+            *("--backpressure", str(16 * settings.web_threads), "--workers-kill-timeout", "5"),
+            *("--no-ws", "--log-level", "warning", "wsgi:app"),
+        ],
+    ),
+)
+"""Started from top to bottom, stopped from bottom to top, all before Valkey and PostgreSQL stop."""
+
+
 @dataclass(frozen=True)
 class Child:
-    """A process of the product."""
+    """A running part."""
 
     name: str
     process: subprocess.Popen[bytes]
+    log: Path
 
     def stop(self) -> None:
-        """Ask it to end, then insist."""
+        """Ask it to end, insist, and sweep up processes of its own that outlived it."""
         self.process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(STOP_SECONDS)
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class StopSignals:
+    """Notes Ctrl-C and SIGTERM; what runs asks between its steps, so nothing is torn in the middle."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def check(self) -> None:
+        """Raise StopAsked once a stop was asked for."""
+        if self.asked:
+            raise StopAsked
+
+    def _note(self, _number: int, _frame: Any) -> None:
+        self.asked = True
 
 
 def main() -> int:
@@ -58,79 +119,91 @@ def main() -> int:
     options.add_argument("--port", type=int, default=8080)
     options.add_argument("--data", type=Path, default=Path("var"))
     given = options.parse_args()
-    stopped = _listen_for_stop()
+    stop = StopSignals()
     try:
-        with _served(port=given.port, data=given.data.resolve()) as children:
-            while not stopped():
-                dead = next((child for child in children if child.process.poll() is not None), None)
-                if dead is not None:
-                    say(f"{dead.name} ended with status {dead.process.returncode}; stopping")
-                    return 1
-                time.sleep(0.2)
-    except CannotServe as refusal:
+        with contextlib.ExitStack() as stack:
+            children = _bring_up(stack, stop, port=given.port, data=given.data.resolve())
+            _watch(children, stop)
+    except StopAsked:
+        say("Stopped.")
+        return 0
+    except (CannotServe, EmbeddedServerFailed, SettingsWrong, OSError) as refusal:
         say(str(refusal))
-        return 1
+        return 0 if stop.asked else 1
     return 0
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+    """Tell the person at the terminal, if it is still there."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
-@contextlib.contextmanager
-def _served(*, port: int, data: Path) -> Iterator[list[Child]]:
-    if not 1024 <= port <= HIGHEST_PORT:
-        raise CannotServe(f"PORT must lie between 1024 and {HIGHEST_PORT}")
+def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data: Path) -> list[Child]:
+    if not LOWEST_PORT <= port <= HIGHEST_PORT:
+        raise CannotServe(f"PORT must lie between {LOWEST_PORT} and {HIGHEST_PORT}")
+    if os.environ.get("ENVIRONMENT") == "production":
+        raise CannotServe("`make run` is for development and demos: it makes secrets, a demo city and a stub")
     data.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_only_one(data))
-        _refuse_taken_port(port)
-        environment = _environment(stack, port=port, data=data)
-        say("Bringing the database up to date …")
-        _run(environment, sys.executable, "-m", "alembic", "upgrade", "head")
-        (data / RUN_FILE).write_text(
-            json.dumps(
-                {name: environment[name.upper()] for name in ("database_url", "redis_url", "public_url")}
-            )
-        )
-        stack.callback((data / RUN_FILE).unlink, missing_ok=True)
-        children = [_start(stack, name, command, environment, data) for name, command in _children(port)]
-        _wait_until_ready(port, children)
-        say(f"Tanpuhui serves on http://127.0.0.1:{port}   API: /docs   problems: /problems")
-        yield children
-        say("Stopping …")
+    stack.enter_context(_only_one(data))
+    _end_leftovers(data)
+    _refuse_taken_port(port)
+    stub_port = _free_port(20000 + port % 10000)
+    environment = _environment(stack, port=port, stub_port=stub_port, data=data)
+    stop.check()
+    say("Bringing the database up to date …")
+    _run(environment, stop, "-m", "alembic", "upgrade", "head")
+    _seed_when_empty(environment, stop, data)
+    names = ("database_url", "redis_url", "public_url", "wechat_base_url")
+    write_private(
+        data / RUN_FILE, {name: environment[name.upper()] for name in names if name.upper() in environment}
+    )
+    stack.callback((data / RUN_FILE).unlink, missing_ok=True)
+    settings = read_settings(environment)
+    stack.callback((data / CHILDREN_FILE).unlink, missing_ok=True)
+    children: list[Child] = []
+    for part in PARTS:
+        if (ROOT / part.source).exists():
+            command = part.command(settings, port, stub_port)
+            children.append(_start(stack, part.name, command, environment, data))
+            _remember(children, data)
+    _wait_until_ready(port, children, stop)
+    say(_welcome(settings.public_url, data))
+    stack.callback(say, "Stopping …")
+    return children
 
 
-def _children(port: int) -> list[tuple[str, list[str]]]:
-    granian = Path(sys.executable).with_name("granian")
-    return [
-        (
-            "web",
-            [
-                *(str(granian), "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-                *("--workers", "2", "--blocking-threads", "4", "--backpressure", "64"),
-                *("--workers-kill-timeout", "5", "--no-ws", "--log-level", "warning", "wsgi:app"),
-            ],
-        ),
-    ]
+def _watch(children: list[Child], stop: StopSignals) -> None:
+    while True:
+        stop.check()
+        _refuse_dead(children)
+        time.sleep(0.1)
 
 
-def _environment(stack: contextlib.ExitStack, *, port: int, data: Path) -> dict[str, str]:
-    secrets = {name.upper(): value for name, value in make_secrets(data).items()}
-    environment = {
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
-        **secrets,
-        **os.environ,
-        "TANPUHUI_DATA": str(data),
-        "PYTHONPATH": str(ROOT),
-    }
+def _refuse_dead(children: list[Child]) -> None:
+    for child in children:
+        status = child.process.poll()
+        if status is not None:
+            tail = "\n".join(child.log.read_text(errors="replace").splitlines()[-15:])
+            raise CannotServe(f"{child.name} ended with status {status}. {child.log} ends so:\n{tail}")
+
+
+def _environment(stack: contextlib.ExitStack, *, port: int, stub_port: int, data: Path) -> dict[str, str]:
+    given = {name: text for name, text in os.environ.items() if text}
+    made = {name.upper(): value for name, value in make_secrets(data).items()}
+    made["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
+    if (ROOT / PARTS[0].source).exists():
+        made["WECHAT_BASE_URL"] = f"http://127.0.0.1:{stub_port}"
+    ours = {"TANPUHUI_DATA": str(data), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    environment = {**made, **given, **ours}
     if "DATABASE_URL" not in environment:
-        say("Starting PostgreSQL …")
-        postgres = start_postgres(data)
-        stack.callback(postgres.stop)
-        environment["DATABASE_URL"] = postgres.url
+        environment["DATABASE_URL"] = _start_database(stack, data)
+    elif (data / SEEDING_FILE).exists():
+        raise CannotServe(
+            f"the demo city was half made when a run was killed: empty the database of DATABASE_URL, remove"
+            f" {data / SEEDING_FILE}, and start again"
+        )
     if "REDIS_URL" not in environment:
         valkey = start_valkey(data)
         stack.callback(valkey.stop)
@@ -138,56 +211,157 @@ def _environment(stack: contextlib.ExitStack, *, port: int, data: Path) -> dict[
     return environment
 
 
+def _start_database(stack: contextlib.ExitStack, data: Path) -> str:
+    say("Starting PostgreSQL …")
+    server = start_postgres(data)
+    stack.callback(server.stop)
+    if (data / SEEDING_FILE).exists():
+        say("A run was killed while it made the demo city: beginning afresh …")
+        with _connected(server.url.replace("/tanpuhui?", "/postgres?")) as connection:
+            connection.execute("DROP DATABASE tanpuhui WITH (FORCE)")
+        start_postgres(data)
+        (data / SEEDING_FILE).unlink()
+    return server.url
+
+
+def _connected(url: str) -> Any:
+    import psycopg  # noqa: PLC0415 - a refusal to start need not pay for the import
+
+    return psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)
+
+
+def _seed_when_empty(environment: dict[str, str], stop: StopSignals, data: Path) -> None:
+    if not (ROOT / "app/demo/seed.py").exists():
+        return
+    with _connected(environment["DATABASE_URL"]) as connection:
+        if connection.execute("SELECT EXISTS (SELECT FROM region)").fetchone() == (True,):
+            return
+    say("Making the demo city (the first time only) …")
+    (data / SEEDING_FILE).touch()
+    _run(environment, stop, "-c", _SEED)
+    (data / SEEDING_FILE).unlink()
+
+
 @contextlib.contextmanager
-def _only_one(data: Path) -> Iterator[IO[str]]:
-    with (data / "serve.lock").open("w") as lock:
+def _only_one(data: Path) -> Iterator[None]:
+    with (data / "serve.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
+            running = data / RUN_FILE
+            where = f" at {json.loads(running.read_text())['public_url']}" if running.exists() else ""
             raise CannotServe(
-                f"Tanpuhui already runs on {data.name}/; stop it first or choose another DATA"
+                f"Tanpuhui already runs on {data}{where}."
+                " Stop it first, or run another beside it: `make run PORT=… DATA=…`"
             ) from error
-        yield lock
+        yield
 
 
 def _refuse_taken_port(port: int) -> None:
+    if not _is_free(port):
+        raise CannotServe(
+            f"port {port} is taken; choose another, such as `make run PORT={_free_port(port + 1)}`"
+        )
+
+
+def _free_port(first: int) -> int:
+    for port in range(first, HIGHEST_PORT + 1):
+        if _is_free(port):
+            return port
+    raise CannotServe(f"no port between {first} and {HIGHEST_PORT} is free")
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise CannotServe(f"port {port} is taken; try `make run PORT={port + 1}`") from error
+        except OSError:
+            return False
+        return True
 
 
-def _run(environment: dict[str, str], *command: str) -> None:
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
-    if done.returncode != 0:
-        raise CannotServe(f"`{' '.join(command[1:])}` failed")
+def _run(environment: dict[str, str], stop: StopSignals, *arguments: str) -> None:
+    """Run Python to its end, or until a stop is asked for."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        while process.poll() is None:
+            stop.check()
+            time.sleep(0.05)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    if process.returncode != 0:
+        raise CannotServe(f"`python {' '.join(arguments)}` failed with status {process.returncode}")
 
 
 def _start(
     stack: contextlib.ExitStack, name: str, command: list[str], environment: dict[str, str], data: Path
 ) -> Child:
-    logs = data / "logs"
-    logs.mkdir(exist_ok=True)
-    log = stack.enter_context((logs / f"{name}.log").open("ab"))
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,  # Ctrl-C reaches this process alone, which stops its children in order
-    )
-    child = Child(name, process)
+    log = data / "logs" / f"{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which stops its parts in order
+        )
+    child = Child(name, process, log)
     stack.callback(child.stop)
     return child
 
 
-def _wait_until_ready(port: int, children: list[Child]) -> None:
+def _remember(children: list[Child], data: Path) -> None:
+    """Keep who was started, so that a run after `kill -9` can end them."""
+    write_private(
+        data / CHILDREN_FILE,
+        {child.name: {"pid": child.process.pid, "born": _born(child.process.pid)} for child in children},
+    )
+
+
+def _end_leftovers(data: Path) -> None:
+    """End what a killed run left: only processes it noted, known again by pid and time of birth."""
+    file = data / CHILDREN_FILE
+    left = json.loads(file.read_text()) if file.exists() else {}
+    for name, noted in reversed(left.items()):
+        pid = int(noted["pid"])
+        if not noted["born"] or _born(pid) != noted["born"]:
+            continue
+        say(f"Ending {name}, left by a run that was killed …")
+        deadline = time.monotonic() + STOP_SECONDS
+        os.kill(pid, signal.SIGTERM)
+        while _born(pid) == noted["born"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+    file.unlink(missing_ok=True)
+
+
+def _born(pid: int) -> str:
+    """When the process began, in ticks since the machine did; empty when there is none (or a zombie)."""
+    try:
+        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if state == "Z" else rest[18]
+
+
+def _wait_until_ready(port: int, children: list[Child], stop: StopSignals) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and all(child.process.poll() is None for child in children):
+    while time.monotonic() < deadline:
+        stop.check()
+        _refuse_dead(children)
         with (
             contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer,
@@ -195,18 +369,27 @@ def _wait_until_ready(port: int, children: list[Child]) -> None:
             if answer.status == 200:
                 return
         time.sleep(0.1)
-    raise CannotServe("the web server did not become ready; see logs/ in the data folder")
+    raise CannotServe(f"not ready within {READY_SECONDS} s: see {children[-1].log}")
 
 
-def _listen_for_stop() -> Callable[[], bool]:
-    asked: list[int] = []
+def _welcome(url: str, data: Path) -> str:
+    """What a newcomer needs: where it is, and the demo's addresses, logins and keys."""
+    lines = [f"Tanpuhui serves on {url}", f"  API to read and try: {url}/docs", f"  data and logs: {data}"]
+    demo = data / DEMO_FILE
+    if demo.exists():
+        lines += [f"  demo logins and keys: {demo}", *_outline(json.loads(demo.read_text()), depth=1)]
+    return "\n".join([*lines, "Ctrl-C stops it."])
 
-    def note(number: int, _frame: Any) -> None:
-        asked.append(number)
 
-    signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, note)
-    return lambda: bool(asked)
+def _outline(value: Any, *, depth: int) -> Iterator[str]:
+    """JSON for eyes: a line for each leaf, indented by its depth."""
+    pairs = value.items() if isinstance(value, dict) else [("-", each) for each in value]
+    for name, inner in pairs:
+        if isinstance(inner, dict | list):
+            yield f"{'  ' * depth}{name}"
+            yield from _outline(inner, depth=depth + 1)
+        else:
+            yield f"{'  ' * depth}{name}: {inner}"
 
 
 if __name__ == "__main__":
