@@ -1,51 +1,74 @@
 # Two commands matter: `make run` and `make test`. Everything they need is installed into .venv here.
-SHELL := /bin/bash
+SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
 PORT ?= 8080
 DATA ?= var
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := app merchants rewards carbon ledger kernel migrations tests wsgi.py
+CODE := app merchants rewards carbon ledger kernel migrations tests $(wildcard bench) wsgi.py
 
-.PHONY: help run test check lint types openapi
+.PHONY: help run story test check lint types bench reconcile openapi
 
 help: ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: .venv/.stamp-run ## Serve the product (PORT=8080 DATA=var); Ctrl-C stops it
-	@$(BIN)/python -m app.serve --port "$(PORT)" --data "$(DATA)"
+run: .venv/.stamp-run ## Serve the product and its demo city (PORT=8080 DATA=var); Ctrl-C stops it
+	@exec $(BIN)/python -m app.serve --port "$(PORT)" --data "$(DATA)"
+
+story: .venv/.stamp-run ## Play the story over HTTP against the running server (DATA=var)
+	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m app.story
 
 test: .venv/.stamp-dev ## Run the tests on a PostgreSQL of their own
-	@$(BIN)/python -m pytest -n 2
+	@exec $(BIN)/python -m pytest -n 2
 
-check: lint types test ## Everything that must hold before a change lands
+check: lint types test ## Everything that must hold before a change lands; the tests come last
 
-lint: .venv/.stamp-dev ## Style and the direction of imports
-	@$(BIN)/ruff check $(CODE)
-	@$(BIN)/ruff format --check $(CODE)
+lint: .venv/.stamp-dev ## Check style, and that imports only go down
+	@$(BIN)/python -m ruff check $(CODE)
+	@$(BIN)/python -m ruff format --check $(CODE)
 	@$(BIN)/lint-imports
 
-types: .venv/.stamp-dev ## Types, strictly
-	@$(BIN)/mypy
+types: .venv/.stamp-dev ## Check types, strictly
+	@$(BIN)/python -m mypy $(filter-out migrations,$(CODE))
 
-openapi: .venv/.stamp-dev ## Write docs/reference/openapi.json from the code
-	@$(BIN)/python -m app.openapi_document docs/reference/openapi.json
+bench: .venv/.stamp-run ## Measure, beside controls of the same minute; writes DATA/bench/latest.json
+	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench
 
-# uv when it is there, else pip; always exactly the pinned and hashed files.
+reconcile: .venv/.stamp-run ## Prove the running server's ledger, or name what does not hold (DATA=var)
+	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m flask --app wsgi reconcile
+
+openapi: .venv/.stamp-run ## Write docs/reference/openapi.json from the code
+	@exec $(BIN)/python -m app.openapi_document docs/reference/openapi.json
+
+# uv when it is there, else pip; always exactly the pinned and hashed wheels.
+define install
+@echo "Installing $(1) into .venv (the first time takes a minute) …"
+if command -v uv >/dev/null; then \
+	uv pip install -q --python $(BIN)/python --require-hashes --only-binary :all: -r $(1); \
+else \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r $(1); \
+fi
+endef
+
 .venv/bin/python:
-	@if command -v uv >/dev/null; then uv venv -q --python "$(PYTHON)" .venv; else "$(PYTHON)" -m venv .venv; fi
+	@for python in "$(PYTHON)" python3.13 python3.12 python3.11; do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			if command -v uv >/dev/null; then uv venv -q --seed --python "$$("$$python" -c 'import sys; print(sys.executable)')" .venv; \
+			else "$$python" -m venv .venv; fi; \
+			exit 0; \
+		fi; \
+	done; \
+	echo "Python 3.11 or later is needed: make PYTHON=/path/to/python3" >&2; exit 1
 
 .venv/.stamp-run: requirements.txt | .venv/bin/python
-	@if [ ! -e .venv/.stamp-dev ]; then $(MAKE) --no-print-directory install FILE=requirements.txt; fi
+	$(call install,requirements.txt)
 	@touch .venv/.stamp-run
 
 .venv/.stamp-dev: requirements-dev.txt | .venv/bin/python
-	@$(MAKE) --no-print-directory install FILE=requirements-dev.txt
-	@touch .venv/.stamp-dev
-
-.PHONY: install
-install:
-	@echo "Installing $(FILE) into .venv (the first time takes a minute) …"
-	@if command -v uv >/dev/null; then uv pip install -q --python .venv/bin/python --require-hashes -r $(FILE); \
-	else $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(FILE); fi
+	$(call install,requirements-dev.txt)
+	@touch .venv/.stamp-run .venv/.stamp-dev
