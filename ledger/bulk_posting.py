@@ -1,0 +1,262 @@
+"""Posting many credits at once: the same chart, references and buckets as `post`, filled by COPY.
+
+References and transfers live in two tables so that each is copied in its own key order (measured:
+twice as fast as one table with both keys). COPY knows no ON CONFLICT: on a unique violation the
+savepoint is rolled back, what stands already is found by a join and left out, and the rest goes
+again. The caller's chunk is one transaction; lanes by holder and workers come above this file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import psycopg
+from psycopg import sql
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.errors import BrokenInvariant
+from ledger.accounts import Account
+from ledger.chart import Code, Kind, Unit, allowed_move
+from ledger.tables import ID_BLOCK
+
+COLUMNS = {
+    "holder_id": pl.String,
+    "account_id": pl.Int64,
+    "amount": pl.Int64,
+    "reference": pl.String,
+    "payload_hash": pl.Binary,
+    "occurred_at": pl.Datetime("us", "UTC"),
+}
+"""What a credit brings; one row a reference, `holder_id` as UUID text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditRun:
+    """What all credits of one chunk share. `expires_on` is the policy's day for coins, None for carbon."""
+
+    code: Code
+    unit: Unit
+    contra: Account
+    source: str
+    batch_id: UUID
+    expires_on: date | None
+
+
+@dataclass(frozen=True)
+class BatchPosted:
+    """The chunk's rows with `transfer_id`, and how they fell: posted, standing already, refused."""
+
+    posted: pl.DataFrame
+    replayed: pl.DataFrame
+    differing: pl.DataFrame
+
+
+def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchPosted:
+    """Post a chunk of positive credits to citizens' accounts.
+
+    A reference that stands with the same payload hash comes back in `replayed` with its transfer's
+    id; with another hash in `differing`, and nothing of it is posted. Raises BrokenInvariant when an
+    account has no balance, or a reference occurs twice in the chunk.
+    """
+    allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=1)
+    rows = credits_.select(list(COLUMNS))
+    if rows.is_empty():
+        empty = rows.with_columns(pl.lit(None, pl.Int64).alias("transfer_id"))
+        return BatchPosted(empty, empty, empty)
+    if (rows["amount"] <= 0).any():
+        raise BrokenInvariant("a credit is positive")
+    rows = rows.sort("holder_id", "reference")
+    rows = rows.with_columns(_transfer_ids(call, rows.height))
+    cursor = _cursor(call)
+    standing = rows.clear().with_columns(pl.lit(None, pl.Int64).alias("standing_id"))
+    if not _copied_references(call, cursor, run, rows):
+        found = _standing(call, run, rows)
+        standing = rows.join(found, on=["holder_id", "reference"], how="inner")
+        rows = rows.join(found, on=["holder_id", "reference"], how="anti", maintain_order="left")
+        # Between the look and the second COPY nothing may slip in: the chunk's own lane is the only
+        # writer of these references; if one does, the unique key ends the chunk and it is run again.
+        if not _copied_references(call, cursor, run, rows):
+            raise BrokenInvariant("another writer posts this chunk's references")
+    if not rows.is_empty():
+        rows = _post_rows(call, cursor, run, rows)
+    same = pl.col("payload_hash") == pl.col("standing_hash")
+    if standing.is_empty():
+        blank = rows.clear()
+        return BatchPosted(rows, blank, blank)
+    standing = standing.with_columns(pl.col("standing_id").alias("transfer_id"))
+    return BatchPosted(rows, standing.filter(same), standing.filter(~same))
+
+
+def _post_rows(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
+    sums = (
+        rows.group_by("holder_id", "account_id")
+        .agg(pl.col("amount").sum().alias("total"))
+        .sort("holder_id", "account_id")
+    )
+    days = _fill(call, run, sums)
+    rows = rows.join(days, on=["holder_id", "account_id"], how="left")
+    ordered = rows.sort("holder_id", "account_id", "transfer_id").select(
+        "holder_id",
+        "account_id",
+        pl.col("transfer_id").alias("id"),
+        pl.lit(run.contra.id).alias("contra_id"),
+        "amount",
+        pl.lit(run.unit.value).alias("unit"),
+        pl.lit(run.code.value).alias("code"),
+        (pl.lit(f"{run.source}/") + pl.col("reference")).alias("reference"),
+        pl.lit(str(run.batch_id)).alias("batch_id"),
+        "expires_on",
+        _instants("occurred_at"),
+        pl.lit(_instant(call.now)).alias("recorded_at"),
+    )
+    _copy(cursor, "ledger_transfer", ordered)
+    return rows
+
+
+def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
+    """Raise the balances (their rows are locked in key order) and fill the buckets; the day of each."""
+    values: dict[str, Any] = {
+        "holders": sums["holder_id"].to_list(),
+        "accounts": sums["account_id"].to_list(),
+        "totals": sums["total"].to_list(),
+    }
+    # Locked in key order before the update, whose own order is the planner's: no two chunks deadlock.
+    locked = len(call.db.execute(_LOCK, values).all())
+    if locked != sums.height:
+        raise BrokenInvariant(f"{sums.height - locked} of the chunk's accounts have no balance")
+    call.db.execute(_RAISE, values)
+    if run.expires_on is None:
+        return sums.select("holder_id", "account_id", pl.lit(None, pl.Date).alias("expires_on"))
+    filled = call.db.execute(_BUCKETS, {**values, "policy": run.expires_on}).all()
+    days = pl.DataFrame(
+        {
+            "holder_id": [str(row.holder_id) for row in filled],
+            "account_id": [row.account_id for row in filled],
+            "expires_on": [row.expires_on for row in filled],
+        },
+        schema={"holder_id": pl.String, "account_id": pl.Int64, "expires_on": pl.Date},
+    )
+    call.db.execute(
+        _NEXT_EXPIRY, values | {"days": days.sort("holder_id", "account_id")["expires_on"].to_list()}
+    )
+    return days
+
+
+def _copied_references(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl.DataFrame) -> bool:
+    """Copy the references; False (and nothing copied) when one of them stands already."""
+    frame = rows.select(
+        "holder_id",
+        pl.lit(run.source).alias("source"),
+        "reference",
+        "transfer_id",
+        (pl.lit("\\x") + pl.col("payload_hash").bin.encode("hex")).alias("payload_hash"),
+    ).sort("holder_id", "reference")
+    try:
+        with _savepoint(call):
+            _copy(cursor, "ledger_reference", frame)
+    except psycopg.errors.UniqueViolation:
+        return False
+    return True
+
+
+def _standing(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
+    found = call.db.execute(
+        _STANDING,
+        {
+            "source": run.source,
+            "holders": rows["holder_id"].to_list(),
+            "references": rows["reference"].to_list(),
+        },
+    ).all()
+    return pl.DataFrame(
+        {
+            "holder_id": [str(row.holder_id) for row in found],
+            "reference": [row.reference for row in found],
+            "standing_id": [row.transfer_id for row in found],
+            "standing_hash": [bytes(row.payload_hash) for row in found],
+        },
+        schema={
+            "holder_id": pl.String,
+            "reference": pl.String,
+            "standing_id": pl.Int64,
+            "standing_hash": pl.Binary,
+        },
+    )
+
+
+def _transfer_ids(call: Call, count: int) -> pl.Series:
+    """`count` fresh ids out of whole blocks of the sequence."""
+    blocks = -(-count // ID_BLOCK)
+    starts = call.db.execute(
+        text("SELECT nextval('ledger_transfer_id') FROM generate_series(1, :blocks)"), {"blocks": blocks}
+    ).scalars()
+    ids = [start + step for start in starts for step in range(ID_BLOCK)]
+    return pl.Series("transfer_id", ids[:count], dtype=pl.Int64)
+
+
+def _cursor(call: Call) -> psycopg.Cursor[Any]:
+    connection = call.db.connection().connection.driver_connection
+    if not isinstance(connection, psycopg.Connection):
+        raise BrokenInvariant("COPY needs psycopg")
+    return connection.cursor()
+
+
+def _copy(cursor: psycopg.Cursor[Any], table: str, frame: pl.DataFrame) -> None:
+    columns = sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), columns)
+    with cursor.copy(statement) as sink:
+        sink.write(frame.write_csv(include_header=False).encode())
+
+
+@contextmanager
+def _savepoint(call: Call) -> Iterator[None]:
+    call.db.flush()  # what the unit of work holds back must stand before the savepoint
+    with call.db.begin_nested():
+        call.db.connection()  # the session sends SAVEPOINT only when its own connection is asked for
+        yield
+
+
+def _instants(name: str) -> pl.Expr:
+    return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat()
+
+
+_KEYS = "unnest(CAST(:holders AS uuid[]), CAST(:accounts AS bigint[])) AS k (holder_id, account_id)"
+_SUMS = (
+    "unnest(CAST(:holders AS uuid[]), CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]))"
+    " AS k (holder_id, account_id, total)"
+)
+_LOCK = text(
+    f"SELECT 1 FROM ledger_balance b JOIN {_KEYS} USING (holder_id, account_id)"  # noqa: S608 - our own text
+    " ORDER BY b.holder_id, b.account_id FOR UPDATE OF b"
+)
+_RAISE = text(
+    f"UPDATE ledger_balance b SET posted = posted + k.total FROM {_SUMS}"  # noqa: S608 - our own text
+    " WHERE b.holder_id = k.holder_id AND b.account_id = k.account_id"
+)
+_BUCKETS = text(
+    "INSERT INTO coin_bucket AS b (holder_id, account_id, expires_on, credited)"  # noqa: S608 - our own text
+    " SELECT k.holder_id, k.account_id, greatest(:policy, l.latest), k.total"
+    f" FROM {_SUMS} LEFT JOIN LATERAL (SELECT max(c.expires_on) AS latest FROM coin_bucket c"
+    " WHERE c.holder_id = k.holder_id AND c.account_id = k.account_id) l ON true"
+    " ON CONFLICT (holder_id, account_id, expires_on) DO UPDATE SET credited = b.credited + excluded.credited"
+    " RETURNING holder_id, account_id, expires_on"
+)
+_NEXT_EXPIRY = text(
+    "UPDATE ledger_balance b SET next_expiry = k.day FROM unnest(CAST(:holders AS uuid[]),"
+    " CAST(:accounts AS bigint[]), CAST(:days AS date[])) AS k (holder_id, account_id, day)"
+    " WHERE b.holder_id = k.holder_id AND b.account_id = k.account_id AND b.next_expiry > k.day"
+)
+_STANDING = text(
+    "SELECT r.holder_id, r.reference, r.transfer_id, r.payload_hash FROM ledger_reference r"
+    " JOIN unnest(CAST(:holders AS uuid[]), CAST(:references AS text[])) AS k (holder_id, reference)"
+    " USING (holder_id, reference) WHERE r.source = :source"
+)

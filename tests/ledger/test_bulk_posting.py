@@ -1,0 +1,146 @@
+"""One posting and many postings are the same posting."""
+
+import random
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.errors import BrokenInvariant
+from kernel.identifiers import new_id
+from ledger.accounts import institution
+from ledger.bulk_posting import BatchPosted, CreditRun, post_batch
+from ledger.chart import Code, Kind, Unit
+from ledger.posting import Transfer, post
+from ledger.reconciliation import CHECKS, reconcile
+from tests.conftest import Database, at
+from tests.ledger.world import REGION, Citizen, citizen
+
+BATCH = new_id()
+
+
+def transfers(call: Call, cases: list[tuple[Citizen, int, str]], policy: date) -> list[Transfer]:
+    issuance = institution(call, REGION, kind=Kind.ISSUANCE, unit=Unit.COIN)
+    return [
+        Transfer(
+            account=who.accounts.coins["standard"],
+            contra=issuance,
+            amount=amount,
+            code=Code.CREDIT,
+            source="batch",
+            reference=reference,
+            occurred_at=call.now,
+            expires_on=policy,
+            batch_id=BATCH,
+        )
+        for who, amount, reference in cases
+    ]
+
+
+def in_bulk(call: Call, wanted: list[Transfer]) -> BatchPosted:
+    run = CreditRun(
+        code=Code.CREDIT,
+        unit=Unit.COIN,
+        contra=wanted[0].contra,
+        source="batch",
+        batch_id=BATCH,
+        expires_on=wanted[0].expires_on,
+    )
+    frame = pl.DataFrame(
+        {
+            "holder_id": [str(one.account.holder_id) for one in wanted],
+            "account_id": [one.account.id for one in wanted],
+            "amount": [one.amount for one in wanted],
+            "reference": [one.reference for one in wanted],
+            "payload_hash": [one.payload_hash for one in wanted],
+            "occurred_at": [one.occurred_at for one in wanted],
+        }
+    )
+    return post_batch(call, run, frame)
+
+
+PICTURES = (
+    "SELECT amount, unit, code, reference, expires_on, occurred_at FROM ledger_transfer"  # noqa: ISC004 - one query
+    " WHERE holder_id = :who ORDER BY reference",
+    "SELECT posted, held, next_expiry FROM ledger_balance WHERE holder_id = :who ORDER BY account_id",
+    "SELECT expires_on, credited, expired FROM coin_bucket WHERE holder_id = :who ORDER BY 1",
+    "SELECT source, reference FROM ledger_reference WHERE holder_id = :who ORDER BY 2",
+)
+
+
+def picture(call: Call, people: list[Citizen]) -> list[Any]:
+    """All that stands for these people, with ids left out."""
+    return [
+        tuple(row)
+        for who in people
+        for statement in PICTURES
+        for row in call.db.execute(text(statement), {"who": who.id})
+    ]
+
+
+def test_random_credits_in_bulk_leave_the_same_rows_as_one_by_one(call: Call) -> None:
+    for seed in range(10):
+        pictures = []
+        for bulk in (False, True):
+            dice = random.Random(seed)  # noqa: S311 - a repeatable history
+            people = [citizen(call) for _ in range(4)]
+            today = call
+            for round_ in range(3):
+                today = at(call, call.now + timedelta(days=40 * round_))
+                policy = today.today + timedelta(days=dice.choice((10, 50, 400)))
+                cases = [
+                    (dice.choice(people), dice.randint(1, 10**9), f"{seed}/{round_}/{number}")
+                    for number in range(30)
+                ]
+                wanted = transfers(today, cases, policy)
+                if bulk:
+                    assert in_bulk(today, wanted).posted.height == 30
+                else:
+                    assert not any(post(today, one).replayed for one in wanted)
+            pictures.append(picture(call, people))
+        assert pictures[0] == pictures[1], seed
+    assert {o.check.name: o.findings for o in reconcile(call, CHECKS) if not o.holds} == {}
+
+
+def test_what_stands_already_is_left_out_and_other_content_is_named(call: Call) -> None:
+    me = citizen(call)
+    first = transfers(call, [(me, 100, "a"), (me, 200, "b")], date(2028, 1, 1))
+    posted = in_bulk(call, first).posted
+    ids = dict(zip(posted["reference"], posted["transfer_id"], strict=True))
+    again = in_bulk(call, transfers(call, [(me, 100, "a"), (me, 201, "b"), (me, 300, "c")], date(2028, 1, 1)))
+    assert again.posted["reference"].to_list() == ["c"]
+    assert dict(zip(again.replayed["reference"], again.replayed["transfer_id"], strict=True)) == {
+        "a": ids["a"]
+    }
+    assert again.differing["reference"].to_list() == ["b"]
+    assert me.available(call)["standard"] == 600
+    assert {o.check.name: o.findings for o in reconcile(call, CHECKS) if not o.holds} == {}
+
+
+def test_a_chunk_that_only_repeats_posts_nothing(call: Call) -> None:
+    me = citizen(call)
+    wanted = transfers(call, [(me, 100, "a"), (me, 200, "b")], date(2028, 1, 1))
+    in_bulk(call, wanted)
+    again = in_bulk(call, wanted)
+    assert (again.posted.height, again.replayed.height, again.differing.height) == (0, 2, 0)
+
+
+def test_an_account_without_a_balance_ends_the_chunk(database: Database) -> None:
+    def broken(call: Call) -> None:
+        me = citizen(call)
+        wanted = transfers(call, [(me, 100, "a")], date(2028, 1, 1))
+        call.db.execute(text("DELETE FROM ledger_balance WHERE holder_id = :me"), {"me": me.id})
+        in_bulk(call, wanted)
+
+    with pytest.raises(BrokenInvariant):
+        database.run(broken)
+    assert database.rows("SELECT count(*) AS n FROM ledger_transfer")[0].n == 0
+
+
+def test_a_reference_twice_in_one_chunk_is_a_bug(call: Call) -> None:
+    me = citizen(call)
+    with pytest.raises(BrokenInvariant):
+        in_bulk(call, transfers(call, [(me, 100, "a"), (me, 100, "a")], date(2028, 1, 1)))
