@@ -13,19 +13,13 @@ def expire_due(call: Call, *, most: int = 1000) -> tuple[int, int]:
 
     Call it again until no account is left; each call is a transaction of its own.
     """
-    due = call.db.execute(_DUE, {"today": call.today, "most": most}).all()
-    total = 0
-    for row in due:
-        # Holder order, one balance row at a time: it cannot deadlock with a spend, which locks one holder.
-        total += call.db.execute(
-            _EXPIRE,
-            {"holder": row.holder_id, "account": row.account_id, "today": call.today, "now": call.now},
-        ).scalar_one()
-    return len(due), total
+    row = call.db.execute(_EXPIRE, {"today": call.today, "most": most, "now": call.now}).one()
+    return row.accounts, row.ended
 
 
-_DUE = text(
-    "SELECT holder_id, account_id FROM ledger_balance WHERE next_expiry <= :today"
-    " AND next_expiry < '9999-12-31' ORDER BY holder_id, account_id LIMIT :most"
+# In holder order, one balance row after the other: spends lock the rows of one holder in the same order.
+_EXPIRE = text(
+    "SELECT count(*) AS accounts,"
+    " CAST(coalesce(sum(ledger_expire(d.holder_id, d.account_id, :today, :now)), 0) AS bigint) AS ended FROM (SELECT holder_id, account_id FROM ledger_balance WHERE next_expiry <= :today"
+    " AND next_expiry < '9999-12-31' ORDER BY holder_id, account_id LIMIT :most) d"
 )
-_EXPIRE = text("SELECT ledger_expire(:holder, :account, :today, :now)")

@@ -97,6 +97,7 @@ def spend(
             "reference": reference,
             "hash": digest(canonical_bytes("spend/1", held.reference, contra.id, code.value)),
             "occurred": occurred_at,
+            "today": call.today,
             "now": call.now,
         },
     )
@@ -131,7 +132,7 @@ _HOLD = text(
 )
 _SPEND = text(
     "SELECT transfer_id, amount, fresh FROM ledger_spend_holds(:holder, :purpose, :held, :contra, :code,"
-    " :purpose, :reference, :hash, :occurred, :now)"
+    " :purpose, :reference, :hash, :occurred, :today, :now)"
 )
 _RELEASE = text(
     "SELECT released, ended, graced FROM ledger_release_holds(:holder, :purpose, :held, :cause,"

@@ -17,7 +17,7 @@ from kernel.canonical import canonical_bytes, digest
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id
 from ledger.accounts import Account, institution
-from ledger.chart import Code, Kind, allowed_move
+from ledger.chart import Code, Kind, Unit, allowed_move
 from ledger.errors import refusal_behind
 
 
@@ -39,13 +39,21 @@ class Transfer:
     movement_id: UUID | None = None
     batch_id: UUID | None = None
     reverses_id: int | None = None
+    beyond: int | None = None
+    """The account at the far end of a movement, so that one reference cannot name two takers."""
 
     @property
     def payload_hash(self) -> bytes:
         """SHA-256 of what makes two sends of one reference the same thing."""
         return digest(
             canonical_bytes(
-                "transfer/1", self.account.id, self.contra.id, self.amount, self.code.value, self.occurred_at
+                "transfer/1",
+                self.account.id,
+                self.contra.id,
+                self.amount,
+                self.code.value,
+                self.occurred_at,
+                self.beyond,
             )
         )
 
@@ -70,6 +78,7 @@ def post(call: Call, transfer: Transfer) -> Posted:
     move = allowed_move(
         code=transfer.code, unit=account.unit, owner=account.kind, contra=contra.kind, amount=transfer.amount
     )
+    _check_end(transfer)
     row = run_posting(
         call,
         _POST,
@@ -96,6 +105,18 @@ def post(call: Call, transfer: Transfer) -> Posted:
         },
     )[0]
     return Posted(row.transfer_id, row.replayed, row.bucket)
+
+
+def _check_end(transfer: Transfer) -> None:
+    """Coins that arrive have a day on which they end, nothing else has, and take-backs know their credit."""
+    account = transfer.account
+    ends = account.guarded and account.unit is Unit.COIN and account.kind is Kind.CITIZEN
+    if (transfer.expires_on is not None) is not (ends and transfer.amount > 0):
+        raise BrokenInvariant(
+            f"{transfer.code} of {transfer.amount} {account.unit} and {transfer.expires_on}"
+        )
+    if ends and transfer.code in {Code.CLAW_BACK, Code.EXPIRE, Code.EXPIRE_REVERSAL, Code.REDEEM_REVERSAL}:
+        raise BrokenInvariant(f"{transfer.code} of coins has a function of its own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +151,7 @@ def move(call: Call, movement: Movement, *, region_id: str) -> Posted:
             reference=f"{movement.reference}/out",
             occurred_at=movement.occurred_at,
             movement_id=movement_id,
+            beyond=movement.taker.id,
         ),
     )
     if debit.replayed:

@@ -140,7 +140,7 @@ L4 = Check(
                LEFT JOIN (SELECT holder_id, account_id, sum(credited) AS total FROM coin_bucket
                GROUP BY 1, 2) k ON k.holder_id = a.holder_id AND k.account_id = a.id
                LEFT JOIN (SELECT holder_id, account_id, sum(amount) AS total FROM ledger_transfer
-               WHERE code IN ('CREDIT', 'BONUS', 'CLAW_BACK') GROUP BY 1, 2) c
+               WHERE amount > 0 AND expires_on IS NOT NULL OR code = 'CLAW_BACK' GROUP BY 1, 2) c
                ON c.holder_id = a.holder_id AND c.account_id = a.id
                LEFT JOIN (SELECT holder_id, account_id, sum(amount) AS total FROM coin_regrace
                GROUP BY 1, 2) g ON g.holder_id = a.holder_id AND g.account_id = a.id
@@ -162,10 +162,10 @@ L5 = Check(
     "A reference is applied at most once per holder, and every transfer of a business fact has one.",
     (
         _query(
-            "a reference names no transfer and no absorbed take-back",
+            "a reference names a transfer that is not there",
             """SELECT r.source, r.reference, r.transfer_id FROM ledger_reference r
                LEFT JOIN ledger_transfer t ON t.holder_id = r.holder_id AND t.id = r.transfer_id
-               WHERE t.id IS NULL AND r.source <> 'take-back'""",
+               WHERE t.id IS NULL AND r.transfer_id IS NOT NULL""",
         ),
         _query(
             "one reference moved an account twice under one code",

@@ -30,7 +30,10 @@ class Undo:
 
 
 def reverse_spend(call: Call, held: HoldSet, undo: Undo) -> Spent:
-    """Mirror the posting of a hold set; refuses `ContentDiffers`, `HoldEnded` (nothing was spent)."""
+    """Mirror the posting of a hold set, exactly once whatever the reference.
+
+    Refuses `ContentDiffers`, `HoldEnded` (nothing was spent), `AlreadyReversed` (by another reference).
+    """
     rows = run_posting(
         call,
         _REVERSE,
@@ -55,9 +58,12 @@ def reverse_spend(call: Call, held: HoldSet, undo: Undo) -> Spent:
 
 @dataclass(frozen=True)
 class TakenBack:
-    """Milli-coins taken, of them first brought back from expiry, and what a fund has to absorb."""
+    """Milli-coins taken, of them first brought back from expiry, and what a fund has to absorb.
 
-    transfer_id: int
+    `transfer_id` is None when nothing could be taken.
+    """
+
+    transfer_id: int | None
     taken: int
     revived: int
     absorbed: int
@@ -70,7 +76,8 @@ def take_back(
     """Take `amount` of a coin credit back, down to the account's floor; held coins are not touched.
 
     What of it has already expired is un-expired by a linked row in the same breath, so that nobody
-    loses a coin twice. Refuses `ContentDiffers`, `AccountUnknown`.
+    loses a coin twice. Refuses `AccountUnknown`, `ContentDiffers`; more than is left of the credit is a
+    bug of the caller and raises.
     """
     row = run_posting(
         call,

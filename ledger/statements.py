@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from kernel.call import Call
 from kernel.paging import Page, PageRequest
@@ -53,25 +54,23 @@ class Line:
 
 def balances(call: Call, holder_id: UUID) -> list[Balance]:
     """The holder's guarded accounts with their expiry schedule, in account order."""
-    buckets: dict[int, list[tuple[date, int]]] = {}
-    for row in call.db.execute(_BUCKETS, {"holder": holder_id}):
-        buckets.setdefault(row.account_id, []).append((row.expires_on, row.credited))
-    return [
-        Balance(
-            account_id=row.id,
-            kind=Kind(row.kind),
-            unit=Unit(row.unit),
-            validity_class=row.validity_class,
-            posted=row.posted,
-            held=row.held,
-            available=row.posted
-            - row.held
-            - expirable(row.posted - row.held, buckets.get(row.id, []), on=call.today),
-            frozen=row.frozen,
-            schedule=schedule(row.posted - row.held, buckets.get(row.id, []), today=call.today),
-        )
-        for row in call.db.execute(_BALANCES, {"holder": holder_id})
-    ]
+    return [_balance(row, today=call.today) for row in call.db.execute(_BALANCES, {"holder": holder_id})]
+
+
+def _balance(row: Row[Any], *, today: date) -> Balance:
+    free = row.posted - row.held
+    buckets = list(zip(row.days, row.credits, strict=True))
+    return Balance(
+        account_id=row.id,
+        kind=Kind(row.kind),
+        unit=Unit(row.unit),
+        validity_class=row.validity_class,
+        posted=row.posted,
+        held=row.held,
+        available=free - expirable(free, buckets, on=today),
+        frozen=row.frozen,
+        schedule=schedule(free, buckets, today=today),
+    )
 
 
 def expirable(available: int, buckets: list[tuple[date, int]], *, on: date) -> int:
@@ -125,12 +124,15 @@ def lines(call: Call, holder_id: UUID, page: PageRequest) -> Page[Line]:
     return page.page(found, binding, lambda line: [line.transfer_id])
 
 
+# One statement, so that a balance and its buckets are of one moment.
 _BALANCES = text(
-    "SELECT a.id, a.kind, a.unit, a.validity_class, b.posted, b.held, b.frozen FROM ledger_account a"
-    " JOIN ledger_balance b ON b.holder_id = a.holder_id AND b.account_id = a.id"
+    "SELECT a.id, a.kind, a.unit, a.validity_class, b.posted, b.held, b.frozen, k.days, k.credits"
+    " FROM ledger_account a JOIN ledger_balance b ON b.holder_id = a.holder_id AND b.account_id = a.id"
+    " CROSS JOIN LATERAL (SELECT coalesce(array_agg(c.expires_on), '{}') AS days,"
+    "  coalesce(array_agg(c.credited), '{}') AS credits FROM coin_bucket c"
+    "  WHERE c.holder_id = a.holder_id AND c.account_id = a.id) k"
     " WHERE a.holder_id = :holder ORDER BY a.id"
 )
-_BUCKETS = text("SELECT account_id, expires_on, credited FROM coin_bucket WHERE holder_id = :holder")
 # One short descending scan of the key per account, merged: the newest page costs the same at any age.
 _LINES = text(
     "SELECT t.*, a.unit, a.validity_class FROM ledger_account a CROSS JOIN LATERAL"

@@ -17,7 +17,15 @@ from ledger.chart import Code, Kind, Unit
 
 ID_BLOCK = 1000
 """The sequences step by this much: a bulk writer takes whole blocks, a single posting one number."""
-APPEND_ONLY = ("ledger_account", "ledger_transfer", "ledger_reference", "ledger_hold", "ledger_hold_end")
+APPEND_ONLY = (
+    "ledger_account",
+    "ledger_transfer",
+    "ledger_reference",
+    "ledger_hold",
+    "ledger_hold_end",
+    "ledger_checkpoint",
+    "coin_regrace",
+)
 
 
 class TransactionNumber(UserDefinedType[int]):
@@ -94,6 +102,12 @@ class LedgerTransfer(Base):
         CheckConstraint("amount <> 0", name="amount_is_not_zero"),
         CheckConstraint(_one_of("unit", Unit), name="unit_is_known"),
         CheckConstraint(_one_of("code", Code), name="code_is_known"),
+        Index(
+            "ix_ledger_transfer_xact",
+            text("((xact::text)::bigint)"),
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": "32", "autosummarize": "on"},
+        ),
     )
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -123,7 +137,8 @@ class LedgerReference(Base):
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     source: Mapped[str] = mapped_column(primary_key=True)
     reference: Mapped[str] = mapped_column(primary_key=True)
-    transfer_id: Mapped[int]
+    transfer_id: Mapped[int | None]
+    """Null when a take-back found nothing to take: the fact is remembered, nothing moved."""
     payload_hash: Mapped[bytes]
 
 

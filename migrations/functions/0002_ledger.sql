@@ -47,11 +47,16 @@ BEGIN
     RETURN v_total;
 END $$;
 
--- Adds `p_amount` to the bucket of a day; inside a class a later credit never ends earlier.
-CREATE FUNCTION ledger_fill_bucket(p_holder uuid, p_account bigint, p_amount bigint, p_policy date)
+-- Adds `p_amount` to the bucket of a day; inside a class a later credit never ends earlier. A policy
+-- that ends coins today or in more than ten years is a bug: expiry would miss the one and the other
+-- would pull every later credit of the class along.
+CREATE FUNCTION ledger_fill_bucket(p_holder uuid, p_account bigint, p_amount bigint, p_policy date, p_today date)
 RETURNS date LANGUAGE plpgsql VOLATILE AS $$
 DECLARE v_day date;
 BEGIN
+    IF p_policy <= p_today OR p_policy > p_today + interval '10 years 31 days' THEN
+        RAISE EXCEPTION 'coins credited on % cannot end on %', p_today, p_policy;
+    END IF;
     SELECT greatest(p_policy, max(expires_on)) INTO v_day FROM coin_bucket
     WHERE holder_id = p_holder AND account_id = p_account;
     INSERT INTO coin_bucket AS b (holder_id, account_id, expires_on, credited)
@@ -121,7 +126,7 @@ BEGIN
     IF p_guarded THEN
         PERFORM ledger_move(p_holder, p_account, p_amount, 0, p_today, p_now, p_when_frozen, p_to_floor);
         IF p_expires_on IS NOT NULL THEN
-            v_day := ledger_fill_bucket(p_holder, p_account, p_amount, p_expires_on);
+            v_day := ledger_fill_bucket(p_holder, p_account, p_amount, p_expires_on, p_today);
         END IF;
     END IF;
     INSERT INTO ledger_transfer (holder_id, account_id, id, contra_id, amount, unit, code, reference,
@@ -152,7 +157,7 @@ BEGIN
             RAISE EXCEPTION 'hold %/% has other content', p_purpose, p_reference USING ERRCODE = 'TP003';
         END IF;
         RETURN QUERY SELECT h.account_id, h.id, h.amount FROM ledger_hold h
-        WHERE h.holder_id = p_holder AND h.purpose = p_purpose AND h.reference = p_reference;
+        WHERE h.holder_id = p_holder AND h.purpose = p_purpose AND h.reference = p_reference ORDER BY h.id;
         RETURN;
     END IF;
     FOREACH v_account IN ARRAY p_accounts LOOP
@@ -168,13 +173,23 @@ BEGIN
     END LOOP;
     IF v_rest > 0 THEN RAISE EXCEPTION 'short of %', v_rest USING ERRCODE = 'TP001'; END IF;
     RETURN QUERY SELECT h.account_id, h.id, h.amount FROM ledger_hold h
-    WHERE h.holder_id = p_holder AND h.purpose = p_purpose AND h.reference = p_reference;
+    WHERE h.holder_id = p_holder AND h.purpose = p_purpose AND h.reference = p_reference ORDER BY h.id;
+END $$;
+
+-- Locks the balances of a hold set in account order: spend, release and reversal meet here first, so
+-- two of them on one set wait for each other instead of deadlocking between balance and hold end.
+CREATE FUNCTION ledger_lock_held(p_holder uuid, p_purpose text, p_held text)
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM 1 FROM ledger_balance b WHERE b.holder_id = p_holder AND b.account_id IN
+        (SELECT h.account_id FROM ledger_hold h WHERE h.holder_id = p_holder AND h.purpose = p_purpose
+         AND h.reference = p_held) ORDER BY b.account_id FOR UPDATE;
 END $$;
 
 -- Spends a whole hold set: one transfer a class. Returns what was spent; false in `fresh` when the
 -- same spend stood already. TP004 when the set was released or spent for something else.
 CREATE FUNCTION ledger_spend_holds(p_holder uuid, p_purpose text, p_held text, p_contra bigint, p_code text,
-    p_source text, p_reference text, p_hash bytea, p_occurred timestamptz, p_now timestamptz)
+    p_source text, p_reference text, p_hash bytea, p_occurred timestamptz, p_today date, p_now timestamptz)
 RETURNS TABLE (transfer_id bigint, amount bigint, fresh boolean) LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
 DECLARE
@@ -185,6 +200,7 @@ DECLARE
     v_count integer := 0;
 BEGIN
     IF v_fresh THEN
+        PERFORM ledger_lock_held(p_holder, p_purpose, p_held);
         FOR v_hold IN SELECT * FROM ledger_hold h WHERE h.holder_id = p_holder AND h.purpose = p_purpose
             AND h.reference = p_held ORDER BY h.account_id
         LOOP
@@ -193,7 +209,7 @@ BEGIN
             INSERT INTO ledger_hold_end (holder_id, account_id, id, outcome, transfer_id, recorded_at)
             VALUES (p_holder, v_hold.account_id, v_hold.id, 'posted', v_id, p_now) ON CONFLICT DO NOTHING;
             IF NOT FOUND THEN RAISE EXCEPTION 'hold % ended', v_hold.id USING ERRCODE = 'TP004'; END IF;
-            PERFORM ledger_move(p_holder, v_hold.account_id, -v_hold.amount, -v_hold.amount, p_now::date, p_now,
+            PERFORM ledger_move(p_holder, v_hold.account_id, -v_hold.amount, -v_hold.amount, p_today, p_now,
                 false, false);
             INSERT INTO ledger_transfer (holder_id, account_id, id, contra_id, amount, unit, code, reference,
                 hold_id, occurred_at, recorded_at)
@@ -273,9 +289,7 @@ DECLARE
     v_graced bigint := 0;
     v_count integer := 0;
 BEGIN
-    PERFORM 1 FROM ledger_balance b WHERE b.holder_id = p_holder AND b.account_id IN
-        (SELECT h.account_id FROM ledger_hold h WHERE h.holder_id = p_holder AND h.purpose = p_purpose
-         AND h.reference = p_held) ORDER BY b.account_id FOR UPDATE;
+    PERFORM ledger_lock_held(p_holder, p_purpose, p_held);
     FOR v_hold IN SELECT * FROM ledger_hold h WHERE h.holder_id = p_holder AND h.purpose = p_purpose
         AND h.reference = p_held ORDER BY h.account_id
     LOOP
@@ -302,7 +316,8 @@ BEGIN
     RETURN QUERY SELECT v_released, v_ended, v_graced;
 END $$;
 
--- Mirrors a spent hold set exactly once. With `p_new_held` the coins are held again under that
+-- Mirrors a spent hold set exactly once, whatever reference asks: each mirrored transfer claims a
+-- reference `reversed/<its id>`, and a second claim is TP005. With `p_new_held` the coins are held again under that
 -- reference in the same statement; without, they return and, if past their day, get grace.
 CREATE FUNCTION ledger_reverse_spend(p_holder uuid, p_purpose text, p_held text, p_new_held text,
     p_until timestamptz, p_code text, p_source text, p_reference text, p_hash bytea, p_cause text,
@@ -318,6 +333,7 @@ DECLARE
     v_count integer := 0;
 BEGIN
     IF v_fresh THEN
+        PERFORM ledger_lock_held(p_holder, p_purpose, p_held);
         FOR v_spent IN SELECT h.account_id, h.id, h.amount, e.transfer_id, t.contra_id FROM ledger_hold h
             JOIN ledger_hold_end e ON e.holder_id = h.holder_id AND e.account_id = h.account_id
                 AND e.id = h.id AND e.outcome = 'posted'
@@ -327,6 +343,11 @@ BEGIN
         LOOP
             v_count := v_count + 1;
             IF v_count > 1 THEN v_id := nextval('ledger_transfer_id'); END IF;
+            INSERT INTO ledger_reference (holder_id, source, reference, transfer_id, payload_hash)
+            VALUES (p_holder, 'reversed', v_spent.transfer_id::text, v_id, p_hash) ON CONFLICT DO NOTHING;
+            IF NOT FOUND THEN
+                RAISE EXCEPTION 'transfer % was reversed', v_spent.transfer_id USING ERRCODE = 'TP005';
+            END IF;
             IF p_new_held IS NULL THEN
                 PERFORM ledger_expire(p_holder, v_spent.account_id, p_today, p_now);
             END IF;
@@ -349,13 +370,16 @@ BEGIN
     END IF;
     RETURN QUERY SELECT t.id, t.amount, v_fresh FROM ledger_hold h
     JOIN ledger_hold_end e ON e.holder_id = h.holder_id AND e.account_id = h.account_id AND e.id = h.id
-    JOIN ledger_transfer t ON t.holder_id = h.holder_id AND t.account_id = h.account_id
-        AND t.reverses_id = e.transfer_id
+    JOIN ledger_reference r ON r.holder_id = h.holder_id AND r.source = 'reversed'
+        AND r.reference = e.transfer_id::text
+    JOIN ledger_transfer t ON t.holder_id = h.holder_id AND t.account_id = h.account_id AND t.id = r.transfer_id
     WHERE h.holder_id = p_holder AND h.purpose = p_purpose AND h.reference = p_held ORDER BY t.id;
 END $$;
 
 -- Takes back part of a coin credit: what of it ended is first un-ended, the rest is taken down to the
 -- account's floor, held coins are not touched. Returns what was taken; the remainder is the fund's.
+-- The balance row is locked before the reference is written, so that a take-back that finds nothing
+-- to take can say so: its reference then names no transfer.
 CREATE FUNCTION ledger_take_back(p_holder uuid, p_account bigint, p_credit bigint, p_amount bigint,
     p_source text, p_reference text, p_hash bytea, p_code text, p_occurred timestamptz, p_today date,
     p_now timestamptz)
@@ -364,30 +388,44 @@ RETURNS TABLE (transfer_id bigint, taken bigint, revived bigint, fresh boolean) 
 DECLARE
     v_balance ledger_balance%ROWTYPE;
     v_credit ledger_transfer%ROWTYPE;
+    v_standing ledger_reference%ROWTYPE;
     v_contra bigint;
     v_bucket coin_bucket%ROWTYPE;
     v_back bigint;
+    v_before bigint;
     v_taken bigint := 0;
     v_revived bigint := 0;
     v_id bigint := nextval('ledger_transfer_id');
 BEGIN
-    IF NOT ledger_claim(p_holder, p_source, p_reference, v_id, p_hash) THEN
-        RETURN QUERY SELECT r.transfer_id,
+    PERFORM 1 FROM ledger_balance WHERE holder_id = p_holder AND account_id = p_account FOR UPDATE;
+    IF NOT FOUND THEN RAISE EXCEPTION 'no account %', p_account USING ERRCODE = 'TP006'; END IF;
+    SELECT * INTO v_standing FROM ledger_reference
+    WHERE holder_id = p_holder AND source = p_source AND reference = p_reference;
+    IF FOUND THEN
+        IF v_standing.payload_hash <> p_hash THEN
+            RAISE EXCEPTION 'reference %/% has other content', p_source, p_reference USING ERRCODE = 'TP003';
+        END IF;
+        RETURN QUERY SELECT v_standing.transfer_id,
             coalesce((SELECT -t.amount FROM ledger_transfer t WHERE t.holder_id = p_holder
-                AND t.account_id = p_account AND t.id = r.transfer_id), 0),
+                AND t.account_id = p_account AND t.id = v_standing.transfer_id), 0),
             coalesce((SELECT t.amount FROM ledger_transfer t WHERE t.holder_id = p_holder
                 AND t.account_id = p_account AND t.code = 'EXPIRE_REVERSAL' AND t.reverses_id = p_credit
-                AND t.reference = p_source || '/' || p_reference), 0), false
-        FROM ledger_reference r WHERE r.holder_id = p_holder AND r.source = p_source AND r.reference = p_reference;
+                AND t.reference = p_source || '/' || p_reference), 0), false;
         RETURN;
     END IF;
-    SELECT * INTO v_balance FROM ledger_balance WHERE holder_id = p_holder AND account_id = p_account FOR UPDATE;
-    IF NOT FOUND THEN RAISE EXCEPTION 'no account %', p_account USING ERRCODE = 'TP006'; END IF;
     PERFORM ledger_expire(p_holder, p_account, p_today, p_now);
     SELECT * INTO v_balance FROM ledger_balance WHERE holder_id = p_holder AND account_id = p_account;
     SELECT * INTO v_credit FROM ledger_transfer
     WHERE holder_id = p_holder AND account_id = p_account AND id = p_credit;
-    IF NOT FOUND THEN RAISE EXCEPTION 'no credit %', p_credit USING ERRCODE = 'TP006'; END IF;
+    IF NOT FOUND OR v_credit.amount < 0 OR v_credit.expires_on IS NULL THEN
+        RAISE EXCEPTION 'no credit %', p_credit USING ERRCODE = 'TP006';
+    END IF;
+    SELECT coalesce(-sum(t.amount), 0) INTO v_before FROM ledger_transfer t WHERE t.holder_id = p_holder
+    AND t.account_id = p_account AND t.reverses_id = p_credit AND t.code = p_code;
+    IF p_amount <= 0 OR v_before + p_amount > v_credit.amount THEN
+        RAISE EXCEPTION 'credit % of % has % taken back, % more is too much',
+            p_credit, v_credit.amount, v_before, p_amount;
+    END IF;
     SELECT * INTO v_bucket FROM coin_bucket WHERE holder_id = p_holder AND account_id = p_account
     AND expires_on = v_credit.expires_on;
     v_back := p_amount;
@@ -395,6 +433,8 @@ BEGIN
     v_taken := least(v_back, v_balance.posted - v_balance.held + v_revived - v_balance.floor);
     v_taken := greatest(0, v_taken);
     v_revived := least(v_revived, v_taken);
+    INSERT INTO ledger_reference (holder_id, source, reference, transfer_id, payload_hash)
+    VALUES (p_holder, p_source, p_reference, CASE WHEN v_taken > 0 THEN v_id END, p_hash);
     UPDATE coin_bucket SET credited = credited - v_taken, expired = expired - v_revived
     WHERE holder_id = p_holder AND account_id = p_account AND expires_on = v_credit.expires_on;
     UPDATE ledger_balance SET posted = posted + v_revived - v_taken
@@ -412,5 +452,5 @@ BEGIN
         VALUES (p_holder, p_account, v_id, v_credit.contra_id, -v_taken, 'coin', p_code,
             p_source || '/' || p_reference, p_credit, p_occurred, p_now);
     END IF;
-    RETURN QUERY SELECT v_id, v_taken, v_revived, true;
+    RETURN QUERY SELECT CASE WHEN v_taken > 0 THEN v_id END, v_taken, v_revived, true;
 END $$;

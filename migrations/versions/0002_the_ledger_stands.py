@@ -17,6 +17,7 @@ _FUNCTION_NAMES = (
     "ledger_release_holds",
     "ledger_settle_return",
     "ledger_spend_holds",
+    "ledger_lock_held",
     "ledger_hold_coins",
     "ledger_post",
     "ledger_claim",
@@ -24,7 +25,15 @@ _FUNCTION_NAMES = (
     "ledger_fill_bucket",
     "ledger_expire",
 )
-_APPEND_ONLY = ("ledger_account", "ledger_transfer", "ledger_reference", "ledger_hold", "ledger_hold_end")
+_APPEND_ONLY = (
+    "ledger_account",
+    "ledger_transfer",
+    "ledger_reference",
+    "ledger_hold",
+    "ledger_hold_end",
+    "ledger_checkpoint",
+    "coin_regrace",
+)
 
 
 class _Xid8(sa.types.UserDefinedType[int]):
@@ -141,7 +150,7 @@ def upgrade() -> None:
         sa.Column("holder_id", sa.Uuid(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=False),
-        sa.Column("transfer_id", sa.BigInteger(), nullable=False),
+        sa.Column("transfer_id", sa.BigInteger(), nullable=True),
         sa.Column("payload_hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("holder_id", "source", "reference", name=op.f("pk_ledger_reference")),
     )
@@ -217,6 +226,15 @@ def upgrade() -> None:
         ["account_id"],
         unique=False,
         postgresql_where=sa.text("rolled_into IS NULL"),
+    )
+    # Rows lie in the order they were written, so a few pages say which transactions wrote them: reading
+    # what lies behind a checkpoint costs what it finds, and filling the index almost nothing.
+    op.create_index(
+        "ix_ledger_transfer_xact",
+        "ledger_transfer",
+        [sa.text("((xact::text)::bigint)")],
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": "32", "autosummarize": "on"},
     )
     op.execute("CREATE SEQUENCE ledger_account_id")
     # Single postings take one number of a block; a bulk writer takes whole blocks of 1,000.
