@@ -1,0 +1,73 @@
+"""Pictures that a scanner reads at the size of a phone and smaller."""
+
+import io
+import re
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
+import pytest
+import zxingcpp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image, ImageDraw
+
+from kernel.errors import BrokenInvariant
+from kernel.signing import Signer
+from rewards.qr_images import LEAST_MODULE_PX, MODULE_PX, MODULES, PNG_SIDE_PX, QUIET_ZONE, qr_png, qr_svg
+from rewards.voucher_codes import issue
+
+CODE = issue(
+    Signer(3, Ed25519PrivateKey.from_private_bytes(bytes(32))),
+    code_id=bytes(16),
+    scope_no=9,
+    not_after=datetime(2026, 11, 20, 4, 0, tzinfo=UTC),
+)
+
+
+def _read(image: Image.Image) -> list[tuple[str, str]]:
+    return [(found.text, found.ec_level) for found in zxingcpp.read_barcodes(image)]
+
+
+def _svg_as_image(svg: str, *, module_px: int) -> Image.Image:
+    side = MODULES + 2 * QUIET_ZONE
+    image = Image.new("L", (side * module_px, side * module_px), 255)
+    draw = ImageDraw.Draw(image)
+    for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1", svg):
+        left, top = int(x) * module_px, int(y) * module_px
+        draw.rectangle((left, top, left + int(width) * module_px - 1, top + module_px - 1), fill=0)
+    return image
+
+
+def test_the_png_is_version_six_at_level_m_and_six_pixels_a_module_or_more() -> None:
+    image = Image.open(io.BytesIO(qr_png(CODE)))
+    assert image.size == (PNG_SIDE_PX, PNG_SIDE_PX)
+    assert MODULE_PX >= LEAST_MODULE_PX
+    assert PNG_SIDE_PX == (41 + 8) * MODULE_PX
+    assert _read(image) == [(CODE, "M")]
+
+
+def test_the_png_is_read_at_two_hundred_pixels() -> None:
+    image = Image.open(io.BytesIO(qr_png(CODE))).convert("L").resize((200, 200), Image.Resampling.BILINEAR)
+    assert _read(image) == [(CODE, "M")]
+
+
+@pytest.mark.parametrize("module_px", [3, 4, 8])
+def test_the_svg_shows_the_same_code(module_px: int) -> None:
+    assert _read(_svg_as_image(qr_svg(CODE, "兑换券"), module_px=module_px)) == [(CODE, "M")]
+
+
+def test_the_svg_has_a_title_for_those_who_do_not_see_it() -> None:
+    root = ET.fromstring(qr_svg(CODE, 'a <reward> & "more"'))  # noqa: S314 - our own output
+    title = root.find("{http://www.w3.org/2000/svg}title")
+    assert title is not None
+    assert title.text == 'a <reward> & "more"'
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby") == title.get("id")
+    side = (MODULES + 2 * QUIET_ZONE) * MODULE_PX
+    assert root.get("width") == str(side)
+
+
+def test_a_short_alias_is_drawn_too_but_no_text_outside_the_alphabet() -> None:
+    assert _read(Image.open(io.BytesIO(qr_png("881234567890123456")))) == [("881234567890123456", "M")]
+    for text in ("cv1" + CODE[3:], "兑换券"):
+        with pytest.raises(BrokenInvariant):
+            qr_png(text)
