@@ -1,20 +1,21 @@
 """Publications: factor tables and rules alike are dated, cited, and frozen once published.
 
 A rule is a publication whose content is one small document (a coin rate, a cap, a validity, a
-fallback); a factor table is a publication whose rows stand in `factor`. Only the state, its dates and
-its successor may change after publishing.
+fallback); a factor table is a publication whose rows are laid out in `factor` when it is published.
+A successor closes its predecessor by `ends_on`; the application's role may change nothing else of a row.
 """
 
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger
+from sqlalchemy import CheckConstraint, ForeignKey, SmallInteger, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.database import Base
 
-STATES = ("draft", "published", "superseded", "withdrawn")
+STATES = ("draft", "published", "withdrawn")
 
 
 class Publication(Base):
@@ -29,7 +30,16 @@ class Publication(Base):
             name="published_means_signed",
         ),
         CheckConstraint("ends_on IS NULL OR ends_on > effective_from", name="ends_after_it_starts"),
-        Index("ix_publication_lookup", "region_id", "kind", "subject", "effective_from"),
+        # At most one is in force on a day: the database says so, not a look before the write.
+        ExcludeConstraint(
+            ("region_id", "="),
+            ("kind", "="),
+            ("subject", "="),
+            (text("daterange(effective_from, ends_on)"), "&&"),
+            name="ex_publication_one_in_force",
+            where=text("state = 'published'"),
+            using="gist",
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,0 +1,145 @@
+"""The published rules as services read them: typed, dated, each with the id that an effect stores.
+
+A reader refuses a day without a rule and never takes a nearest one.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+
+from kernel.call import Call
+from kernel.clock import end_of_month_after
+from kernel.errors import BrokenInvariant
+from kernel.publications.errors import NoRuleInForce
+from kernel.publications.tables import Publication
+from kernel.units import MilliCoin, floor_to_milli_coins
+
+STANDARD = "standard"
+"""The subject of rules of which a region has only one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoinRate:
+    """`coins_milli` for each `per_mg` credited; the result is floored."""
+
+    rule_id: UUID
+    coins_milli: int
+    per_mg: int
+
+    def coins_for(self, carbon_mg: int) -> MilliCoin:
+        """Milli-coins for milligrams, floored."""
+        return floor_to_milli_coins(carbon_mg, coins_milli=self.coins_milli, per_mg=self.per_mg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cap:
+    """At most `coins_milli` for the scenarios together, in each calendar day or month of the fact."""
+
+    rule_id: UUID
+    subject: str
+    scenarios: frozenset[str]
+    period: str
+    coins_milli: int
+
+    def period_start(self, day: date) -> date:
+        """The first day of the period that `day` belongs to."""
+        return day.replace(day=1) if self.period == "month" else day
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fallback:
+    """Where a scenario without a factor of its own looks next."""
+
+    rule_id: UUID
+    region_id: str
+
+
+def rule_in_force(call: Call, region_id: str, *, kind: str, subject: str, day: date) -> Publication:
+    """The one publication of this kind and subject that rules `day`, or NoRuleInForce."""
+    for rule in rules_in_force(call, region_id, kind=kind, day=day):
+        if rule.subject == subject:
+            return rule
+    raise NoRuleInForce(f"{kind}/{subject} on {day}", kind=kind, subject=subject, day=day.isoformat())
+
+
+def rules_in_force(call: Call, region_id: str, *, kind: str, day: date) -> list[Publication]:
+    """All publications of a kind that rule `day`, one for each subject, by subject."""
+    rules = select(Publication).where(
+        Publication.region_id == region_id,
+        Publication.kind == kind,
+        Publication.state == "published",
+        Publication.effective_from <= day,
+        Publication.ends_on.is_(None) | (Publication.ends_on > day),
+    )
+    return list(call.db.scalars(rules.order_by(Publication.subject)))
+
+
+def coin_rate(call: Call, region_id: str, *, day: date) -> CoinRate:
+    """The coin rate of a day; refuses NoRuleInForce."""
+    rule = _only(call, region_id, "coin_rate", day)
+    return CoinRate(rule_id=rule.id, coins_milli=rule.content["coins_milli"], per_mg=rule.content["per_mg"])
+
+
+def caps(call: Call, region_id: str, *, day: date) -> list[Cap]:
+    """All caps of a day, by subject."""
+    return [
+        Cap(
+            rule_id=rule.id,
+            subject=rule.subject,
+            scenarios=frozenset(rule.content["scenarios"]),
+            period=rule.content["period"],
+            coins_milli=rule.content["coins_milli"],
+        )
+        for rule in rules_in_force(call, region_id, kind="cap", day=day)
+    ]
+
+
+def cap_of(found: list[Cap], scenario: str) -> Cap | None:
+    """The cap that limits a scenario, or None where no rule does."""
+    fitting = [cap for cap in found if scenario in cap.scenarios]
+    if len(fitting) > 1:
+        raise BrokenInvariant(f"{len(fitting)} caps limit {scenario} on one day")
+    return fitting[0] if fitting else None
+
+
+def first_invalid_day(call: Call, region_id: str, *, validity_class: str, credited_on: date) -> date:
+    """The day on which coins credited on `credited_on` are no longer valid; refuses NoRuleInForce.
+
+    Coins live to the end of the n-th month after crediting, so this is the first of the month after.
+    """
+    rule = rule_in_force(call, region_id, kind="validity", subject=validity_class, day=credited_on)
+    return end_of_month_after(credited_on, rule.content["months"]) + timedelta(days=1)
+
+
+def prepare_lock(call: Call, region_id: str, *, day: date) -> timedelta:
+    """How long a prepared redemption reserves a voucher; refuses NoRuleInForce."""
+    return timedelta(seconds=_only(call, region_id, "prepare_lock", day).content["seconds"])
+
+
+def reversal_window(call: Call, region_id: str, *, day: date) -> timedelta:
+    """How long a merchant may reverse a redemption; refuses NoRuleInForce."""
+    return timedelta(hours=_only(call, region_id, "reversal_window", day).content["hours"])
+
+
+def grace(call: Call, region_id: str, *, day: date) -> timedelta:
+    """How long coins live that came back too late by no fault of the citizen; refuses NoRuleInForce."""
+    return timedelta(days=_only(call, region_id, "grace", day).content["days"])
+
+
+def spending_order(call: Call, region_id: str, *, day: date) -> tuple[str, ...]:
+    """The validity classes in the order they are spent; refuses NoRuleInForce."""
+    return tuple(_only(call, region_id, "spending_order", day).content["classes"])
+
+
+def fallback(call: Call, region_id: str, *, scenario: str, day: date) -> Fallback | None:
+    """Where a published rule sends a scenario that has no factor here; None where none does."""
+    for rule in rules_in_force(call, region_id, kind="factor_fallback", day=day):
+        if rule.subject == scenario:
+            return Fallback(rule_id=rule.id, region_id=rule.content["region_id"])
+    return None
+
+
+def _only(call: Call, region_id: str, kind: str, day: date) -> Publication:
+    return rule_in_force(call, region_id, kind=kind, subject=STANDARD, day=day)
