@@ -20,6 +20,7 @@ def expire_due(call: Call, *, most: int = 1000) -> tuple[int, int]:
 # In holder order, one balance row after the other: spends lock the rows of one holder in the same order.
 _EXPIRE = text(
     "SELECT count(*) AS accounts,"
-    " CAST(coalesce(sum(ledger_expire(d.holder_id, d.account_id, :today, :now)), 0) AS bigint) AS ended FROM (SELECT holder_id, account_id FROM ledger_balance WHERE next_expiry <= :today"
-    " AND next_expiry < '9999-12-31' ORDER BY holder_id, account_id LIMIT :most) d"
+    " CAST(coalesce(sum(ledger_expire(holder_id, account_id, :today, :now)), 0) AS bigint) AS ended"
+    " FROM (SELECT holder_id, account_id FROM ledger_balance WHERE next_expiry <= :today"
+    " AND next_expiry < '9999-12-31' ORDER BY holder_id, account_id LIMIT :most) due"
 )

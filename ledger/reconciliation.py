@@ -15,6 +15,7 @@ from kernel.call import Call
 from ledger.chart import GUARDED, MOVES
 
 MOST_FINDINGS = 20
+TIME_LIMIT = "15min"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class Outcome:
 
 def reconcile(call: Call, checks: Sequence[Check]) -> list[Outcome]:
     """Run every check in the caller's transaction; open it REPEATABLE READ for one consistent picture."""
+    call.db.execute(
+        text(f"SET LOCAL statement_timeout = '{TIME_LIMIT}'")
+    )  # not a request: it may read for long
     outcomes = []
     for check in checks:
         found: list[Finding] = []
@@ -68,20 +72,38 @@ _CHART = ", ".join(
     for m in MOVES
 )
 
+# As `folds.py` reads them: the newest checkpoint of an account, and what was posted behind the newest mark.
+_LATEST_CHECKPOINTS = "SELECT DISTINCT ON (account_id) account_id, amount FROM ledger_checkpoint ORDER BY account_id, up_to_xact DESC"
+_NEWEST_MARK = "coalesce((SELECT max(CAST(CAST(up_to_xact AS text) AS bigint)) FROM ledger_checkpoint), 0)"
+_NUMBER = "CAST(CAST(t.xact AS text) AS bigint)"
+
 L1 = Check(
     "L1",
     "In each unit, running balances and folds sum to zero, and every transfer stands where the chart allows.",
     (
         _query(
             "units do not sum to zero",
-            # Owner and contra sides of one row cancel; so running balances must equal guarded folds.
             f"""SELECT unit, sum(amount) AS off_by FROM (
-                SELECT t.unit, -t.amount AS amount FROM ledger_transfer t
+                SELECT a.unit, b.posted AS amount FROM ledger_balance b
+                JOIN ledger_account a ON a.holder_id = b.holder_id AND a.id = b.account_id
+                UNION ALL SELECT a.unit, c.amount FROM ({_LATEST_CHECKPOINTS}) c
+                JOIN ledger_account a ON a.id = c.account_id
+                UNION ALL SELECT t.unit, CASE WHEN a.kind IN ({_GUARDED}) THEN 0 ELSE t.amount END - t.amount
+                FROM ledger_transfer t
                 JOIN ledger_account a ON a.holder_id = t.holder_id AND a.id = t.account_id
-                WHERE a.kind IN ({_GUARDED})
-                UNION ALL SELECT a.unit, b.posted FROM ledger_balance b
-                JOIN ledger_account a ON a.holder_id = b.holder_id AND a.id = b.account_id) sides
+                WHERE {_NUMBER} >= {_NEWEST_MARK}) sides
                 GROUP BY unit HAVING sum(amount) <> 0""",
+        ),
+        _query(
+            "a checkpoint differs from the transfers before it",
+            f"""SELECT c.account_id, c.amount, coalesce(t.total, 0) AS transfers FROM ({_LATEST_CHECKPOINTS}) c
+                LEFT JOIN (SELECT account_id, sum(amount) AS total FROM (
+                    SELECT t.account_id, sum(t.amount) AS amount FROM ledger_transfer t
+                    WHERE {_NUMBER} < {_NEWEST_MARK} GROUP BY t.account_id
+                    UNION ALL SELECT t.contra_id, -sum(t.amount) FROM ledger_transfer t
+                    WHERE {_NUMBER} < {_NEWEST_MARK} GROUP BY t.contra_id) sides
+                    GROUP BY account_id) t USING (account_id)
+                WHERE c.amount <> coalesce(t.total, 0)""",
         ),
         _query(
             "a transfer stands outside the chart",
@@ -220,8 +242,8 @@ L12 = Check(
             """SELECT m.movement_id, m.total, coalesce(p.amount, 0) AS pending FROM
                (SELECT movement_id, sum(amount) AS total FROM ledger_transfer
                WHERE movement_id IS NOT NULL GROUP BY movement_id) m
-               LEFT JOIN ledger_pending_leg p USING (movement_id)
-               WHERE m.total + coalesce(p.amount, 0) <> 0""",
+               FULL JOIN ledger_pending_leg p USING (movement_id)
+               WHERE coalesce(m.total, 0) + coalesce(p.amount, 0) <> 0""",
         ),
         _query(
             "a rolled transfer differs from its legs",

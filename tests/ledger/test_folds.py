@@ -1,0 +1,87 @@
+"""A folded account is a checkpoint and what was posted behind it; nobody slips in between."""
+
+import pytest
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.database import create_engine
+from kernel.errors import BrokenInvariant
+from ledger.accounts import institution
+from ledger.chart import Kind, Unit
+from ledger.folds import Rolled, fold_balance, roll_checkpoints
+from ledger.reconciliation import CHECKS, reconcile
+from tests.conftest import Database, make_call
+from tests.ledger.world import REGION, citizen, redeem, shop
+
+
+def issued(call: Call) -> int:
+    return fold_balance(call, institution(call, REGION, kind=Kind.ISSUANCE, unit=Unit.COIN))
+
+
+def named(call: Call) -> set[str]:
+    return {outcome.check.name for outcome in reconcile(call, CHECKS) if not outcome.holds}
+
+
+def test_a_folded_account_mirrors_what_stands_against_it(call: Call) -> None:
+    me, till = citizen(call), shop(call)
+    me.earn(call, 1000, reference="a")
+    me.hold(call, 400, "v/0")
+    redeem(call, me, till, "v/0")
+    assert (issued(call), fold_balance(call, till)) == (-1000, 400)
+
+
+def test_a_guarded_account_is_not_folded(call: Call) -> None:
+    with pytest.raises(BrokenInvariant):
+        fold_balance(call, citizen(call).accounts.carbon)
+
+
+def test_a_fold_is_the_same_before_and_after_its_checkpoint(database: Database) -> None:
+    me, till = database.run(citizen), database.run(shop)
+    for number in range(3):
+        name = f"v{number}"
+        database.run(lambda call, name=name: me.earn(call, 100, reference=name))
+        database.run(lambda call, name=name: me.hold(call, 40, name))
+        database.run(lambda call, name=name: redeem(call, me, till, name))
+        before = (-100 * (number + 1), 40 * (number + 1))
+        assert database.run(lambda call: (issued(call), fold_balance(call, till))) == before
+        assert database.run(roll_checkpoints).accounts == 2
+        assert database.run(lambda call: (issued(call), fold_balance(call, till))) == before
+    assert database.run(roll_checkpoints).accounts == 0
+    assert database.run(named) == set()
+
+
+def test_a_checkpoint_stops_before_a_transaction_that_is_still_running(database: Database) -> None:
+    me, other = database.run(citizen), database.run(citizen)
+    database.run(lambda call: me.earn(call, 100, reference="first"))
+    with database.sessions() as slow:
+        me.earn(make_call(slow), 10, reference="slow")
+        database.run(lambda call: other.earn(call, 1000, reference="fast"))
+        assert database.run(roll_checkpoints).accounts == 1
+        counted = database.rows("SELECT amount FROM ledger_checkpoint")
+        assert [row.amount for row in counted] == [-100]
+        assert database.run(issued) == -1100
+        slow.commit()
+    assert database.run(issued) == -1110
+    assert isinstance(database.run(roll_checkpoints), Rolled)
+    assert database.run(issued) == -1110
+    assert database.run(named) == set()
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "UPDATE ledger_checkpoint SET amount = amount + 1",
+        "UPDATE ledger_transfer SET xact = '3' WHERE reference = 'activity/b'",
+    ],
+)
+def test_a_checkpoint_that_does_not_tell_the_truth_is_named(database: Database, deed: str) -> None:
+    me = database.run(citizen)
+    database.run(lambda call: me.earn(call, 100, reference="a"))
+    database.run(roll_checkpoints)
+    database.run(lambda call: me.earn(call, 100, reference="b"))
+    assert database.run(named) == set()
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text(deed))
+    owner.dispose()
+    assert database.run(named) == {"L1"}
