@@ -92,7 +92,7 @@ def make_secrets(data: Path) -> dict[str, str]:
     path = data / SECRETS_FILE
     if not path.exists():
         made = {name: secrets.token_hex(32) for name in ("jwt_secret", "key_ring_secret", "card_hash_secret")}
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         write_private(draft, made)
         with contextlib.suppress(FileExistsError):  # another process was first: its secrets stand
             os.link(draft, path)
@@ -103,7 +103,7 @@ def make_secrets(data: Path) -> dict[str, str]:
 def write_private(path: Path, content: Mapping[str, Any]) -> None:
     """Write `content` as JSON that only its owner reads; whoever looks finds it whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.new.{os.getpid()}")
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(content, file, ensure_ascii=False, indent=2)
     draft.replace(path)
