@@ -94,7 +94,7 @@ class KeyRing:
     def __init__(self, secret: bytes) -> None:
         """`secret`: 32 bytes from the settings."""
         self._box = AESGCM(secret)
-        self._signers: dict[tuple[str, int], Signer] = {}
+        self._signers: dict[bytes, Signer] = {}
 
     def add_key(self, session: Session, purpose: Purpose, *, now: datetime, signs_from: datetime) -> int:
         """Make the next key of `purpose` and return its id; refuses `NoKeyLeft`."""
@@ -119,24 +119,28 @@ class KeyRing:
 
     def signer(self, session: Session, purpose: Purpose, *, now: datetime) -> Signer:
         """The newest key that may sign now."""
-        kid = session.scalar(
-            select(func.max(SigningKey.kid)).where(
+        newest = session.execute(
+            select(SigningKey.kid, SigningKey.public_key)
+            .where(
                 SigningKey.purpose == purpose.value,
                 SigningKey.signs_from <= now,
                 SigningKey.retired_at.is_(None) | (SigningKey.retired_at > now),
             )
-        )
-        if kid is None:
+            .order_by(SigningKey.kid.desc())
+            .limit(1)
+        ).one_or_none()
+        if newest is None:
             raise BrokenInvariant(f"no key signs {purpose.value}; run `flask keys add {purpose.value}`")
-        found = self._signers.get((purpose.value, kid))
-        return found or self._open(session, purpose, kid)
+        # The public half is part of the name: a restored database may hold another key of that number.
+        found = self._signers.get(bytes(newest.public_key))
+        return found or self._open(session, purpose, newest.kid)
 
     def _open(self, session: Session, purpose: Purpose, kid: int) -> Signer:
         key = session.get_one(SigningKey, (purpose.value, kid))
         nonce, sealed = key.sealed_private_key[:_NONCE_LENGTH], key.sealed_private_key[_NONCE_LENGTH:]
         raw = self._box.decrypt(nonce, sealed, _name(purpose, kid))
         signer = Signer(kid, Ed25519PrivateKey.from_private_bytes(raw))
-        self._signers[purpose.value, kid] = signer
+        self._signers[bytes(key.public_key)] = signer
         return signer
 
 

@@ -21,6 +21,7 @@ def upgrade() -> None:
         """
     )
     op.execute("DO $$ BEGIN EXECUTE format('GRANT tanpuhui_app TO %I', current_user); END $$")
+    op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
     op.execute("GRANT USAGE ON SCHEMA public TO tanpuhui_app")
     op.execute(
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public"
@@ -113,7 +114,7 @@ def upgrade() -> None:
             name=op.f("ck_publication_published_means_signed"),
         ),
         sa.CheckConstraint(
-            "state IN ('draft', 'published', 'superseded', 'withdrawn')",
+            "state IN ('draft', 'published', 'withdrawn')",
             name=op.f("ck_publication_state_is_known"),
         ),
         sa.CheckConstraint(
@@ -127,11 +128,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["region_id"], ["region.id"], name=op.f("fk_publication_region_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_publication")),
     )
-    op.create_index(
-        "ix_publication_lookup",
-        "publication",
-        ["region_id", "kind", "subject", "effective_from"],
-        unique=False,
+    op.execute(
+        "ALTER TABLE publication ADD CONSTRAINT ex_publication_one_in_force EXCLUDE USING gist"
+        " (region_id WITH =, kind WITH =, subject WITH =, daterange(effective_from, ends_on) WITH &&)"
+        " WHERE (state = 'published')"
     )
     op.create_table(
         "publication_step",
@@ -152,13 +152,17 @@ def upgrade() -> None:
         op.f("ix_publication_step_publication_id"), "publication_step", ["publication_id"], unique=False
     )
 
-    op.execute("REVOKE UPDATE, DELETE ON audit_entry, publication_step FROM tanpuhui_app")
+    op.execute("REVOKE UPDATE, DELETE ON audit_entry, publication_step, publication FROM tanpuhui_app")
+    # What was drafted is never edited: a better draft is a new one.
+    op.execute(
+        "GRANT UPDATE (state, publisher_id, published_at, digest, kid, signature, ends_on)"
+        " ON publication TO tanpuhui_app"
+    )
 
 
 def downgrade() -> None:
     op.drop_index(op.f("ix_publication_step_publication_id"), table_name="publication_step")
     op.drop_table("publication_step")
-    op.drop_index("ix_publication_lookup", table_name="publication")
     op.drop_table("publication")
     op.drop_table("outgoing")
     op.drop_table("audit_entry")
@@ -173,3 +177,4 @@ def downgrade() -> None:
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE USAGE, SELECT ON SEQUENCES FROM tanpuhui_app"
     )
     op.execute("REVOKE USAGE ON SCHEMA public FROM tanpuhui_app")
+    op.execute("DROP EXTENSION IF EXISTS btree_gist")
