@@ -80,13 +80,13 @@ def _understand(cells: pl.DataFrame) -> pl.DataFrame:
         check.instants(frame["started_at"]).alias("started"),
     )
     code, pointer = check.first_failure(_checks())
-    untouched = pl.col("code").is_null()
+    untouched = pl.col("line_code").is_null()
     frame = frame.with_columns(
-        code=pl.coalesce("code", code),
+        line_code=pl.coalesce("line_code", code),
         pointer=pl.when(untouched).then(pointer).otherwise(pl.col("pointer")),
     )
     frame = frame.with_columns(
-        outcome=pl.coalesce("code", pl.lit(ACTIVITY)),
+        outcome=pl.coalesce("line_code", pl.lit(ACTIVITY)),
         occurred_at=pl.col("occurred"),
         started_at=pl.col("started"),
         corrects_revision=check.whole_number("corrects_revision"),
@@ -157,7 +157,7 @@ def _split_objects(lines: pl.DataFrame) -> pl.DataFrame:
     cells: list[dict[str, str]] = []
     codes: list[str | None] = []
     pointers: list[str | None] = []
-    for text, code in zip(lines["text"], lines["code"], strict=True):
+    for text, code in zip(lines["text"], lines["line_code"], strict=True):
         read: dict[str, str] = {}
         refused, pointer = code, None
         if code is None:
@@ -170,7 +170,7 @@ def _split_objects(lines: pl.DataFrame) -> pl.DataFrame:
         pointers.append(pointer)
     stated = set().union(*cells)
     return lines.with_columns(
-        pl.Series("code", codes, dtype=pl.String),
+        pl.Series("line_code", codes, dtype=pl.String),
         pl.Series("pointer", pointers, dtype=pl.String),
         *(
             pl.Series(name, [row.get(name) for row in cells], dtype=pl.String)

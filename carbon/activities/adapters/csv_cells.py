@@ -17,7 +17,7 @@ def read_header(
     name missing, a name that the format does not have).
     """
     require(lines.height, FileEmpty())
-    text, code = lines.row(0, named=True)["text"], lines.row(0, named=True)["code"]
+    text, code = lines.row(0, named=True)["text"], lines.row(0, named=True)["line_code"]
     names = None if text is None or code is not None else _quoted_cells(text)
     if names is None:
         raise HeaderDiffers("the first line is not a readable header")
@@ -35,14 +35,16 @@ def split_cells(lines: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     Lines that already have a code, and lines refused here (`quote_unclosed`, `columns_differ`), have
     null in every cell.
     """
-    readable = pl.col("code").is_null()
+    readable = pl.col("line_code").is_null()
     quoted = pl.col("text").str.contains('"', literal=True)
     commas = pl.col("text").str.count_matches(",", literal=True)
     plain = readable & ~quoted & (commas == len(names) - 1)
     cells = pl.when(plain).then(pl.col("text")).str.split_exact(",", len(names) - 1)
     frame = lines.with_columns(cells.struct.rename_fields(names).alias("cells")).unnest("cells")
     frame = frame.with_columns(
-        code=pl.when(readable & ~quoted & ~plain).then(pl.lit("columns_differ")).otherwise(pl.col("code"))
+        line_code=pl.when(readable & ~quoted & ~plain)
+        .then(pl.lit("columns_differ"))
+        .otherwise(pl.col("line_code"))
     )
     quoted_lines = lines.with_row_index("row").filter(readable & quoted)
     if quoted_lines.height:
@@ -63,7 +65,7 @@ def _with_quoted(frame: pl.DataFrame, quoted_lines: pl.DataFrame, names: list[st
     found = pl.DataFrame(
         [
             quoted_lines["row"],
-            pl.Series("code", codes, dtype=pl.String),
+            pl.Series("line_code", codes, dtype=pl.String),
             *(pl.Series(name, cells, dtype=pl.String) for name, cells in zip(names, columns, strict=True)),
         ]
     )

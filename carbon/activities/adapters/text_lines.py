@@ -50,9 +50,9 @@ def read_chunks(
 def split_lines(
     data: bytes, *, file_no: int = 1, first_line_no: int = 1, line_bytes_max: int = LINE_BYTES_MAX
 ) -> pl.DataFrame:
-    """A row for each line that is not blank: `file_no`, `line_no`, `text`, `code`.
+    """A row for each line that is not blank: `file_no`, `line_no`, `text`, `line_code`.
 
-    `code` is null, `text_not_readable`, `line_too_long` or `control_character`; the text of a line that
+    `line_code` is null, `text_not_readable`, `line_too_long` or `control_character`; the text of a line that
     is not readable or too long is null. Line ends are LF or CRLF; a byte order mark is dropped.
     """
     data = data.removeprefix(_BOM) if first_line_no == 1 else data
@@ -72,9 +72,11 @@ def split_lines(
         .when(pl.col("text").str.contains(_CONTROL))
         .then(pl.lit("control_character"))
     )
-    frame = frame.with_columns(code=code).drop("size")
+    frame = frame.with_columns(line_code=code).drop("size")
     return frame.with_columns(
-        text=pl.when(pl.col("code").is_null() | (pl.col("code") == "control_character")).then(pl.col("text"))
+        text=pl.when(pl.col("line_code").is_null() | (pl.col("line_code") == "control_character")).then(
+            pl.col("text")
+        )
     )
 
 

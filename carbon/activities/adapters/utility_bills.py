@@ -76,9 +76,9 @@ def _read_file(data: bytes, file_no: int) -> pl.DataFrame:
         for name in ("reading_start", "reading_end", "baseline")
     )
     code, pointer = check.first_failure(_checks())
-    untouched = pl.col("code").is_null()
+    untouched = pl.col("line_code").is_null()
     cells = cells.with_columns(
-        outcome=pl.coalesce("code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
+        outcome=pl.coalesce("line_code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
     )
     good = pl.col("outcome") == ACTIVITY
     energy, used = pl.col("is_energy"), pl.col("reading_end_scaled") - pl.col("reading_start_scaled")

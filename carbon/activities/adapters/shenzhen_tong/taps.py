@@ -78,9 +78,9 @@ def _read_file(data: bytes, file_no: int) -> pl.DataFrame:
             ("/deal_value", check.not_whole_number("deal_value")),
         ]
     )
-    untouched = pl.col("code").is_null()
+    untouched = pl.col("line_code").is_null()
     cells = cells.with_columns(
-        outcome=pl.coalesce("code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
+        outcome=pl.coalesce("line_code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
     )
     good = pl.col("outcome") == ACTIVITY
     content = ("deal_value", "deal_money", "company_name", "station", "car_no", "conn_mark")

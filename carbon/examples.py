@@ -1,0 +1,222 @@
+"""Worked examples: published or independently computed figures that our arithmetic must give back.
+
+An example passes when our exact result before the floor, rounded half up to the decimals printed,
+equals the printed figure. What is stored is the floor. Anyone can bring a file of more:
+
+    id, region, on, method, inputs, expected, unit
+
+`on` is the business day; `inputs` is JSON in our unit names with the scenario beside them, such as
+`{"scenario": "metro_ride", "distance_m": 10000}`, or a list of such objects whose results add up;
+`method` is the method that the lookup must lead to, for a list one for all or one each, separated by
+`;`; `expected` is the printed decimal in `unit` (mg, g, kg or t, with CO2 or CO2e where printed).
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from carbon.activities.adapters.csv_cells import read_header, split_cells
+from carbon.activities.adapters.text_lines import split_lines
+from carbon.methodologies.assessment import MethodFactor
+from carbon.methodologies.method import Method
+from carbon.methodologies.unit_algebra import parse_plain_decimal
+from kernel.clock import parse_day
+from kernel.errors import Kind, Refusal, require
+from kernel.units import MilligramsCO2e, floor_to_milligrams
+
+_COLUMNS = ("id", "region", "on", "method", "inputs", "expected", "unit")
+_RESULT_UNIT = re.compile(r"(mg|g|kg|t)(?:CO2e?)?")
+_NANOGRAMS = {"mg": 10**6, "g": 10**9, "kg": 10**12, "t": 10**15}
+
+
+class ExampleNotReadable(Refusal):
+    """A worked example is not in its form."""
+
+    kind = Kind.INVALID
+    title_zh = "算例格式不符"
+
+
+class ExampleMethodDiffers(Refusal):
+    """The factor in force belongs to another method than the example names."""
+
+    kind = Kind.INVALID
+    title_zh = "生效因子的方法学与算例不符"
+
+
+@dataclass(frozen=True)
+class FactorInUse:
+    """What a lookup gives: the method and its factor for one scenario, region and day."""
+
+    method: Method
+    factor: MethodFactor
+
+
+FindFactor = Callable[[str, str, date], FactorInUse]
+"""(scenario, region, day) -> the one factor in force; raises a Refusal such as no_factor_in_force."""
+
+
+@dataclass(frozen=True)
+class ExamplePart:
+    """One activity of an example: a scenario and the inputs of its method."""
+
+    scenario: str
+    method: str
+    inputs: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ExampleRow:
+    """One example; `problem` says why the row could not be read, and then the rest is as printed."""
+
+    id: str
+    region: str
+    on: date | None
+    parts: tuple[ExamplePart, ...]
+    expected: str
+    unit: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class ExampleResult:
+    """What an example gave: `got` rounded as printed, `exact` before any rounding, the stored floor."""
+
+    id: str
+    expected: str
+    got: str | None
+    exact: str | None
+    unit: str
+    carbon_mg: MilligramsCO2e | None
+    passed: bool
+    code: str | None = None
+    detail: str = ""
+
+
+def check_examples(rows: Iterable[ExampleRow], find_factor: FindFactor) -> list[ExampleResult]:
+    """Compute every example; a refusal is a failed example with its code, never an exception."""
+    return [_check(row, find_factor) for row in rows]
+
+
+def compare(id_: str, *, nanograms: int, carbon_mg: int, expected: str, unit: str) -> ExampleResult:
+    """Judge one result against a printed figure. Refuses ExampleNotReadable and NumberNotPlain."""
+    printed = Fraction(parse_plain_decimal(expected))
+    match = _RESULT_UNIT.fullmatch(unit)
+    if match is None:
+        raise ExampleNotReadable(f"{unit!r:.20} is not a mass of CO2", pointer="/unit")
+    exact = Fraction(nanograms, _NANOGRAMS[match[1]])
+    decimals = len(expected.partition(".")[2])
+    rounded = round_half_up(exact, decimals)
+    return ExampleResult(
+        id=id_,
+        expected=expected,
+        got=rounded,
+        exact=exact_decimal(exact),
+        unit=unit,
+        carbon_mg=MilligramsCO2e(carbon_mg),
+        passed=Fraction(rounded) == printed,
+    )
+
+
+def round_half_up(value: Fraction, decimals: int) -> str:
+    """A fraction >= 0 rounded half up, written with exactly `decimals` decimals."""
+    scaled = (2 * value * 10**decimals + 1) // 2
+    whole, rest = divmod(scaled, 10**decimals)
+    return f"{whole}.{rest:0{decimals}d}" if decimals else str(whole)
+
+
+def exact_decimal(value: Fraction) -> str:
+    """A fraction whose denominator divides a power of ten, as a decimal without trailing zeros."""
+    decimals = 0
+    while (value * 10**decimals).denominator != 1:
+        decimals += 1
+    return round_half_up(value, decimals)
+
+
+def _check(row: ExampleRow, find_factor: FindFactor) -> ExampleResult:
+    try:
+        if row.problem is not None or row.on is None:
+            raise ExampleNotReadable(row.problem or "")
+        nanograms = 0
+        for part in row.parts:
+            found = find_factor(part.scenario, row.region, row.on)
+            fits = found.method.name == part.method
+            require(fits, ExampleMethodDiffers(f"{part.scenario}: {found.method.name}, not {part.method}"))
+            nanograms += found.method.assess(part.inputs, found.factor).nanograms
+        return compare(
+            row.id,
+            nanograms=nanograms,
+            carbon_mg=floor_to_milligrams(nanograms),
+            expected=row.expected,
+            unit=row.unit,
+        )
+    except Refusal as refusal:
+        return ExampleResult(
+            id=row.id,
+            expected=row.expected,
+            got=None,
+            exact=None,
+            unit=row.unit,
+            carbon_mg=None,
+            passed=False,
+            code=refusal.code,
+            detail=str(refusal),
+        )
+
+
+def read_examples(data: bytes) -> list[ExampleRow]:
+    """The rows of a CSV file. Refuses FileEmpty and HeaderDiffers; a bad row carries its problem."""
+    names, lines = read_header(split_lines(data), required=_COLUMNS)
+    return [_read_row(cells) for cells in split_cells(lines, names).iter_rows(named=True)]
+
+
+def _read_row(cells: dict[str, Any]) -> ExampleRow:
+    printed = {name: cells[name] or "" for name in _COLUMNS}
+    blank = [name for name in _COLUMNS if not printed[name]]
+    on: date | None = None
+    parts: tuple[ExamplePart, ...] = ()
+    problem = cells["line_code"] or (f"{', '.join(blank)} is empty" if blank else None)
+    if problem is None:
+        try:
+            on = parse_day(printed["on"])
+            parts = _read_parts(printed["inputs"], methods=printed["method"].split(";"))
+        except (ValueError, TypeError, RecursionError) as bad:
+            problem = str(bad)
+    return ExampleRow(
+        id=printed["id"] or f"line {cells['line_no']}",
+        region=printed["region"],
+        on=on,
+        parts=parts,
+        expected=printed["expected"],
+        unit=printed["unit"],
+        problem=problem,
+    )
+
+
+def _read_parts(text: str, *, methods: list[str]) -> tuple[ExamplePart, ...]:
+    """The activities of one example; raises ValueError or TypeError with a sentence."""
+    value = json.loads(text, object_pairs_hook=_unrepeated)
+    objects = value if isinstance(value, list) else [value]
+    if not objects or not all(isinstance(each, dict) for each in objects):
+        raise ValueError("inputs are an object or a list of objects")
+    if len(methods) == 1:
+        methods = methods * len(objects)
+    if len(methods) != len(objects):
+        raise ValueError("one method for all, or one for each object of inputs")
+    parts = []
+    for each, method in zip(objects, methods, strict=True):
+        scenario = each.pop("scenario", None)
+        if not isinstance(scenario, str):
+            raise TypeError("every object of inputs names its scenario")
+        parts.append(ExamplePart(scenario, method, each))
+    return tuple(parts)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("an input stands twice")
+    return fields

@@ -1,0 +1,102 @@
+"""Fields of a data file, read one by one; every fault is collected with the place where it stands."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from kernel.clock import parse_day
+from kernel.errors import Refusal
+
+_TEXT_MAX = 2_000
+
+
+@dataclass(frozen=True)
+class RowError:
+    """One fault: its code, a JSON pointer into the file, and a sentence."""
+
+    code: str
+    pointer: str
+    detail: str
+
+
+class Faults:
+    """The faults of one file, in the order of the file."""
+
+    def __init__(self) -> None:
+        self.errors: list[RowError] = []
+
+    def add(self, code: str, pointer: str, detail: str) -> None:
+        """Note a fault."""
+        self.errors.append(RowError(code, pointer, detail))
+
+    def add_refusal(self, refusal: Refusal, pointer: str) -> None:
+        """Note what arithmetic or the unit algebra refused."""
+        self.add(refusal.code, pointer, str(refusal))
+
+
+class Fields:
+    """The fields of one mapping: asked for by name and kind; a fault gives a placeholder of that kind."""
+
+    def __init__(self, value: Any, *, pointer: str, faults: Faults, known: Iterable[str]) -> None:
+        self.pointer = pointer
+        self._faults = faults
+        self._values: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+        if not isinstance(value, Mapping):
+            faults.add("field_wrong_type", pointer, "a mapping is expected")
+        known = set(known)
+        for name in self._values:
+            if name not in known:
+                faults.add("field_unknown", f"{pointer}/{name}", "the format has no such field")
+
+    def maybe_text(self, name: str) -> str | None:
+        """The text, or None where the field is absent or empty."""
+        value = self._values.get(name)
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str) or len(value) > _TEXT_MAX or not value.replace("\n", "").isprintable():
+            self.fault("text_not_plain", name, f"a text of at most {_TEXT_MAX} printable characters")
+            return None
+        return value.strip()
+
+    def text(self, name: str) -> str:
+        """The text; absent is a fault."""
+        value = self.maybe_text(name)
+        if value is None:
+            self.fault("field_missing", name, "the field is required")
+        return value or ""
+
+    def choice(self, name: str, options: Iterable[str], *, default: str | None = None) -> str:
+        """One of `options`."""
+        options = tuple(options)
+        value = self.maybe_text(name) or default or self.text(name)
+        if value and value not in options:
+            self.fault("choice_unknown", name, f"one of {', '.join(options)}")
+        return value if value in options else options[0]
+
+    def maybe_day(self, name: str) -> date | None:
+        """The day, or None."""
+        value = self.maybe_text(name)
+        try:
+            return None if value is None else parse_day(value)
+        except ValueError:
+            self.fault("day_not_readable", name, "a day is written YYYY-MM-DD")
+            return None
+
+    def maybe_whole(self, name: str) -> int | None:
+        """The whole number >= 0, or None."""
+        value = self.maybe_text(name)
+        if value is None:
+            return None
+        if not (value.isascii() and value.isdigit() and len(value) <= 18):
+            self.fault("number_not_plain", name, "a whole number in plain digits")
+            return None
+        return int(value)
+
+    def raw(self, name: str) -> Any:
+        """The value as it stands, for nested parts."""
+        return self._values.get(name)
+
+    def fault(self, code: str, name: str, detail: str) -> None:
+        """Note a fault of one field."""
+        self._faults.add(code, f"{self.pointer}/{name}", detail)

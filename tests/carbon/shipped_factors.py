@@ -1,0 +1,32 @@
+"""Factors looked up in the shipped bundles, as the database does it in the product."""
+
+from datetime import date
+from functools import cache
+
+from carbon.examples import FactorInUse
+from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
+from carbon.factors.factor_rows import FactorRow
+from kernel.errors import Kind, Refusal
+
+
+class NoShippedFactor(Refusal):
+    """No shipped bundle has exactly one factor for this scenario, region and day."""
+
+    kind = Kind.INVALID
+    title_zh = "随附的因子表中没有唯一适用的因子"
+
+
+@cache
+def shipped_rows() -> tuple[FactorRow, ...]:
+    """Every row of every shipped factor table."""
+    return tuple(row for name in shipped_bundle_names() for row in read_shipped_bundle(name).rows)
+
+
+def find_shipped_factor(scenario: str, region: str, on: date) -> FactorInUse:
+    """The one factor of the bundles; refuses NoShippedFactor."""
+    found = [
+        row for row in shipped_rows() if (row.scenario, row.region) == (scenario, region) and row.holds_on(on)
+    ]
+    if len(found) != 1:
+        raise NoShippedFactor(f"{len(found)} factors for {scenario} in {region} on {on}")
+    return found[0].in_use()

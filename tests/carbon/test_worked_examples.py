@@ -1,0 +1,143 @@
+"""Our copy of the worked examples passes on the shipped factors, and a wrong one is seen."""
+
+import csv
+import io
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carbon.examples import (
+    ExampleResult,
+    check_examples,
+    compare,
+    exact_decimal,
+    read_examples,
+    round_half_up,
+)
+from kernel.errors import Refusal
+from tests.carbon.adapters.shared_files import read_shared
+from tests.carbon.shipped_factors import find_shipped_factor
+
+EXAMPLES = (Path(__file__).resolve().parents[1] / "vectors" / "worked_examples.csv").read_bytes()
+HEADER = "id,region,on,method,inputs,expected,unit"
+LEFT_OUT = {
+    "W16": "points per step: a rate of points, no factor",
+    "W19": "generation of photovoltaics",
+    "W28": "eligibility by price tier",
+    "W29": "saving of gas",
+    "W32": "difference of two emission factors",
+    "W34": "block of 24 hours",
+    "W38": "equivalence in trees, not creditable",
+    "W39": "growth of forest",
+    "W40": "price of a voucher, no kilograms",
+    "W42": "standard coal, no kilograms of CO2",
+    "W43": "emissions of an institution, no reduction",
+    "W47": "difference of two emission factors with an occupancy",
+    "W50": "heating by area",
+}
+"""Rows of the collected examples whose method is not built, and what it is."""
+
+
+def _check(*lines: str) -> list[ExampleResult]:
+    return check_examples(read_examples("\n".join([HEADER, *lines]).encode()), find_shipped_factor)
+
+
+@pytest.mark.parametrize("row", read_examples(EXAMPLES), ids=lambda row: row.id)
+def test_a_worked_example_is_given_back(row: object) -> None:
+    (result,) = check_examples([row], find_shipped_factor)  # type: ignore[list-item]  # pytest hands it on untyped
+    assert (result.passed, result.code, result.got) == (True, None, result.expected), result
+
+
+def test_every_collected_example_is_here_or_left_out_with_its_reason() -> None:
+    collected = {
+        row["id"]: row
+        for row in csv.DictReader(io.StringIO(read_shared("data/examples/worked_examples.csv").decode()))
+    }
+    ours = {row.id: row for row in read_examples(EXAMPLES)}
+    assert set(ours) | set(LEFT_OUT) == set(collected)
+    assert not set(ours) & set(LEFT_OUT)
+    for id_, row in ours.items():
+        assert row.expected == collected[id_]["result"]
+        assert collected[id_]["result_unit"].split()[0].split("/")[0] == row.unit
+        # The province's factor is Guangdong's; Shenzhen's own was not seen, so the copy asks the province.
+        assert row.region == ("CN-GD" if id_ == "W25" else collected[id_]["region"])
+
+
+def test_what_is_stored_is_the_floor_of_what_is_compared() -> None:
+    line = '"{""scenario"": ""metro_ride"", ""distance_m"": 13}"'
+    (result,) = _check(f"X,CN-GD-SZ,2024-05-01,per_person_km,{line},0.6071,g")
+    assert (result.passed, result.exact, result.carbon_mg) == (True, "0.6071", 607)
+
+
+def test_a_wrong_result_is_seen_and_shows_both_figures() -> None:
+    line = '"{""scenario"": ""metro_ride"", ""distance_m"": 10000}"'
+    (result,) = _check(f"X,CN-GD-SZ,2024-05-01,per_person_km,{line},0.468,kgCO2")
+    assert (result.passed, result.expected, result.got, result.code) == (False, "0.468", "0.467", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("X,CN-GD-SZ,2017-12-31,per_person_km,METRO,0.467,kg", "no_shipped_factor"),
+        ("X,CN-XZ,2024-05-01,per_person_km,METRO,0.467,kg", "no_shipped_factor"),
+        ("X,CN-GD-SZ,2024-05-01,per_trip,METRO,0.467,kg", "example_method_differs"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km;per_trip,METRO,0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-5-1,per_person_km,METRO,0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,{},0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,[],0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,3,0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km," + "[" * 9_000 + ",0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,METRO,0.467,kWh", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,METRO,4.67e-1,kg", "number_not_plain"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,METRO,,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,METRO,0.467", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,FLOAT,0.467,kg", "input_not_whole"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,NAN,0.467,kg", "input_not_whole"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,TWICE,0.467,kg", "example_not_readable"),
+        ("X,CN-GD-SZ,2024-05-01,per_person_km,HUGE,0.467,kg", "input_too_large"),
+    ],
+)
+def test_an_example_that_cannot_be_computed_fails_with_a_code(line: str, code: str) -> None:
+    named = {
+        "METRO": "10000",
+        "FLOAT": "10000.0",
+        "NAN": "NaN",
+        "HUGE": str(2**63),
+        "TWICE": '1, ""distance_m"": 1',
+    }
+    for name, amount in named.items():
+        line = line.replace(name, f'"{{""scenario"": ""metro_ride"", ""distance_m"": {amount}}}"')
+    (result,) = _check(line)
+    assert (result.passed, result.code) == (False, code), result
+
+
+@given(numerator=st.integers(0, 10**20), places=st.integers(0, 6))
+def test_rounding_half_up_is_within_half_a_unit_and_ties_go_up(numerator: int, places: int) -> None:
+    exact = Fraction(numerator, 10**9)
+    rounded = Fraction(round_half_up(exact, places))
+    half = Fraction(1, 2 * 10**places)
+    assert -half <= rounded - exact <= half
+    assert rounded - exact != -half, "a tie goes up"
+    assert Fraction(exact_decimal(exact)) == exact
+
+
+def test_decimals_printed_decide_how_far_a_result_is_compared() -> None:
+    for expected, passed in (("84", True), ("83.97", True), ("84.0", True), ("83.9", False), ("83", False)):
+        result = compare("X", nanograms=83_970_000_000, carbon_mg=83_970, expected=expected, unit="g")
+        assert result.passed is passed, expected
+
+
+def test_the_lookup_is_asked_for_the_day_and_region_of_the_row() -> None:
+    asked: list[tuple[str, str, date]] = []
+
+    def refuse(scenario: str, region: str, on: date) -> object:
+        asked.append((scenario, region, on))
+        raise Refusal
+
+    rows = read_examples(EXAMPLES)
+    check_examples(rows[:1], refuse)  # type: ignore[arg-type]  # it never returns
+    assert asked == [("metro_ride", "CN-BJ", date(2023, 6, 1))]
