@@ -9,7 +9,7 @@ again. The caller's chunk is one transaction; lanes by holder and workers come a
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +20,13 @@ from sqlalchemy import text
 
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
+from kernel.units import INT64_MAX
 from ledger.accounts import Account
 from ledger.chart import Code, Kind, Unit, allowed_move
 from ledger.tables import ID_BLOCK
+
+LONGEST_VALIDITY = timedelta(days=10 * 366 + 31)
+"""Ten years to the end of the month, as the posting function has it."""
 
 COLUMNS = {
     "holder_id": pl.String,
@@ -61,15 +65,14 @@ def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchPoste
 
     A reference that stands with the same payload hash comes back in `replayed` with its transfer's
     id; with another hash in `differing`, and nothing of it is posted. Raises BrokenInvariant when an
-    account has no balance, or a reference occurs twice in the chunk.
+    account is not a citizen's of the run's unit, or a reference occurs twice in the chunk.
     """
     allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=1)
     rows = credits_.select(list(COLUMNS))
     if rows.is_empty():
         empty = rows.with_columns(pl.lit(None, pl.Int64).alias("transfer_id"))
         return BatchPosted(empty, empty, empty)
-    if (rows["amount"] <= 0).any():
-        raise BrokenInvariant("a credit is positive")
+    _check(call, run, rows)
     rows = rows.sort("holder_id", "reference")
     rows = rows.with_columns(_transfer_ids(call, rows.height))
     cursor = _cursor(call)
@@ -90,6 +93,18 @@ def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchPoste
         return BatchPosted(rows, blank, blank)
     standing = standing.with_columns(pl.col("standing_id").alias("transfer_id"))
     return BatchPosted(rows, standing.filter(same), standing.filter(~same))
+
+
+def _check(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
+    if (rows["amount"] <= 0).any():
+        raise BrokenInvariant("a credit is positive")
+    # Polars wraps silently: no sum of the chunk may leave 64 bits.
+    if (rows["amount"] > INT64_MAX // rows.height).any():
+        raise BrokenInvariant("the chunk's amounts do not sum within 64 bits")
+    if (run.unit is Unit.COIN) is not (run.expires_on is not None):
+        raise BrokenInvariant("coins end on a day, nothing else does")
+    if run.expires_on is not None and not call.today < run.expires_on <= call.today + LONGEST_VALIDITY:
+        raise BrokenInvariant(f"coins credited on {call.today} cannot end on {run.expires_on}")
 
 
 def _post_rows(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
@@ -121,6 +136,8 @@ def _post_rows(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl
 def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     """Raise the balances (their rows are locked in key order) and fill the buckets; the day of each."""
     values: dict[str, Any] = {
+        "kind": Kind.CITIZEN.value,
+        "unit": run.unit.value,
         "holders": sums["holder_id"].to_list(),
         "accounts": sums["account_id"].to_list(),
         "totals": sums["total"].to_list(),
@@ -128,7 +145,7 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     # Locked in key order before the update, whose own order is the planner's: no two chunks deadlock.
     locked = len(call.db.execute(_LOCK, values).all())
     if locked != sums.height:
-        raise BrokenInvariant(f"{sums.height - locked} of the chunk's accounts have no balance")
+        raise BrokenInvariant(f"{sums.height - locked} of these accounts are no citizen's of {run.unit}")
     call.db.execute(_RAISE, values)
     if run.expires_on is None:
         return sums.select("holder_id", "account_id", pl.lit(None, pl.Date).alias("expires_on"))
@@ -236,6 +253,8 @@ _SUMS = (
 )
 _LOCK = text(
     f"SELECT 1 FROM ledger_balance b JOIN {_KEYS} USING (holder_id, account_id)"  # noqa: S608 - our own text
+    " JOIN ledger_account a ON a.holder_id = b.holder_id AND a.id = b.account_id"
+    " AND a.kind = :kind AND a.unit = :unit"
     " ORDER BY b.holder_id, b.account_id FOR UPDATE OF b"
 )
 _RAISE = text(

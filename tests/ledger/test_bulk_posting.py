@@ -1,6 +1,7 @@
 """One posting and many postings are the same posting."""
 
 import random
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -144,3 +145,26 @@ def test_a_reference_twice_in_one_chunk_is_a_bug(call: Call) -> None:
     me = citizen(call)
     with pytest.raises(BrokenInvariant):
         in_bulk(call, transfers(call, [(me, 100, "a"), (me, 100, "a")], date(2028, 1, 1)))
+
+
+def test_coins_on_a_carbon_account_end_the_chunk(call: Call) -> None:
+    me = citizen(call)
+    wanted = transfers(call, [(me, 100, "a")], date(2028, 1, 1))
+    misplaced = [replace(one, account=me.accounts.carbon) for one in wanted]
+    with pytest.raises(BrokenInvariant, match="no citizen's of coin"):
+        in_bulk(call, misplaced)
+
+
+@pytest.mark.parametrize("ends", [date(2026, 11, 20), date(2037, 1, 1), None])
+def test_a_chunk_whose_coins_have_no_sensible_last_day_is_a_bug(call: Call, ends: date | None) -> None:
+    me = citizen(call)
+    wanted = [replace(one, expires_on=ends) for one in transfers(call, [(me, 1, "a")], date(2028, 1, 1))]
+    with pytest.raises(BrokenInvariant):
+        in_bulk(call, wanted)
+
+
+def test_amounts_that_could_leave_sixty_four_bits_together_are_a_bug(call: Call) -> None:
+    me = citizen(call)
+    cases = [(me, 2**62, "a"), (me, 2**62, "b")]
+    with pytest.raises(BrokenInvariant, match="64 bits"):
+        in_bulk(call, transfers(call, cases, date(2028, 1, 1)))

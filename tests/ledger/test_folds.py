@@ -1,5 +1,7 @@
 """A folded account is a checkpoint and what was posted behind it; nobody slips in between."""
 
+from functools import partial
+
 import pytest
 from sqlalchemy import text
 
@@ -37,11 +39,14 @@ def test_a_guarded_account_is_not_folded(call: Call) -> None:
 
 def test_a_fold_is_the_same_before_and_after_its_checkpoint(database: Database) -> None:
     me, till = database.run(citizen), database.run(shop)
+
+    def pay(call: Call, name: str) -> None:
+        me.earn(call, 100, reference=name)
+        me.hold(call, 40, name)
+        redeem(call, me, till, name)
+
     for number in range(3):
-        name = f"v{number}"
-        database.run(lambda call, name=name: me.earn(call, 100, reference=name))
-        database.run(lambda call, name=name: me.hold(call, 40, name))
-        database.run(lambda call, name=name: redeem(call, me, till, name))
+        database.run(partial(pay, name=f"v{number}"))
         before = (-100 * (number + 1), 40 * (number + 1))
         assert database.run(lambda call: (issued(call), fold_balance(call, till))) == before
         assert database.run(roll_checkpoints).accounts == 2
