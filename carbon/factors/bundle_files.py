@@ -30,7 +30,18 @@ _CSV_LINE_BYTES_MAX = 16_384
 
 _TABLE = ("name", "subject", "region", "title_zh", "title_en", "note", "assumption")
 _ROW = (
-    *("code", "scenario", "region", "method", "method_version", "value", "unit", "unit_printed"),
+    *(
+        "code",
+        "name_zh",
+        "name_en",
+        "scenario",
+        "region",
+        "method",
+        "method_version",
+        "value",
+        "unit",
+        "unit_printed",
+    ),
     *("gas_set", "variant", "baseline", "data_year", "valid_from", "valid_to", "valid_from_kind"),
     *("quantity_min", "quantity_max", "verified", "assumption", "note"),
 )
@@ -140,6 +151,8 @@ def _read_row(
     version = fields.maybe_whole("method_version")
     row = FactorRow(
         code=fields.text("code"),
+        name_zh=fields.maybe_text("name_zh"),
+        name_en=fields.maybe_text("name_en"),
         scenario=fields.text("scenario"),
         region=fields.maybe_text("region") or region,
         method=fields.choice("method", METHODS),

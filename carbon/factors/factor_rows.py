@@ -5,7 +5,7 @@ Texts stand as printed. Days are inclusive: a row holds from the start of `valid
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from carbon.examples import FactorInUse
 from carbon.methodologies.registry import find_method
@@ -52,6 +52,8 @@ class FactorRow:
     """
 
     code: str
+    name_zh: str | None
+    name_en: str | None
     scenario: str
     region: str
     method: str
@@ -86,6 +88,11 @@ class FactorRow:
         )
         return FactorInUse(method, factor)
 
+    @property
+    def ends_on(self) -> date | None:
+        """The first day on which the row no longer holds: `valid_to` as an open end."""
+        return None if self.valid_to is None else self.valid_to + timedelta(days=1)
+
     def holds_on(self, day: date) -> bool:
         """Whether the row is valid on a business day; a row without a first day never is."""
         return (
@@ -119,3 +126,8 @@ class Bundle:
         """The last day of the latest row; None where one is open."""
         days = [row.valid_to for row in self.rows]
         return None if None in days else max(day for day in days if day is not None)
+
+    @property
+    def ends_on(self) -> date | None:
+        """The first day on which no row holds any more: `valid_to` as an open end."""
+        return None if self.valid_to is None else self.valid_to + timedelta(days=1)
