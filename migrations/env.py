@@ -5,13 +5,18 @@ import os
 from alembic import context
 from sqlalchemy import Connection, text
 
+import carbon.activities.tables
+import carbon.factors.tables
+import carbon.partners.tables  # noqa: F401 - imported for their tables
 import kernel.audit
 import kernel.idempotency
 import kernel.outgoing
 import kernel.publications.tables
 import kernel.signing
-import kernel.tenancy
+import kernel.tenancy  # noqa: F401 - imported for their tables
 import ledger.tables  # noqa: F401 - imported for their tables
+import merchants.tables  # noqa: F401 - imported for their tables
+import rewards.tables  # noqa: F401 - imported for their tables
 from kernel.database import Base, create_engine
 
 LOCK_WAIT = "4s"

@@ -1,0 +1,133 @@
+"""What people did and what it came to. Rows are only added; a correction is a new row and a take-back.
+
+`activity_reference` makes a source's fact happen once, to one person, whatever else races. All other
+tables of a citizen lead with `citizen_id`, which names a citizen without a foreign key.
+"""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kernel.database import Base
+
+APPEND_ONLY = ("activity_reference", "activity", "activity_reversal", "activity_batch_line")
+BATCH_STATES = ("created", "running", "done", "failed")
+
+
+class ActivityReference(Base):
+    """One revision of one fact of a partner, claimed by the transaction that credits it."""
+
+    __tablename__ = "activity_reference"
+
+    partner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    source_event_id: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(Integer, primary_key=True)
+    citizen_id: Mapped[UUID]
+    activity_id: Mapped[UUID]
+    payload_hash: Mapped[bytes]
+
+
+class Activity(Base):
+    """An assessed fact: inputs, the rules used, the kilograms, the coins, and where they were posted."""
+
+    __tablename__ = "activity"
+    __table_args__ = (
+        CheckConstraint("carbon_mg >= 0", name="carbon_is_not_negative"),
+        CheckConstraint("coin_milli >= 0 AND coin_cut_milli >= 0", name="coins_are_not_negative"),
+        CheckConstraint(
+            "(coin_milli = 0) = (coin_transfer_id IS NULL)"
+            " AND (carbon_mg = 0) = (carbon_transfer_id IS NULL)",
+            name="credited_means_posted",
+        ),
+        Index("ix_activity_coin_transfer", "citizen_id", "coin_transfer_id"),
+        Index("ix_activity_carbon_transfer", "citizen_id", "carbon_transfer_id"),
+        Index("ix_activity_batch", "batch_id", "file_no", "line_no"),
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    source_event_id: Mapped[str]
+    revision: Mapped[int] = mapped_column(Integer)
+    scenario: Mapped[str]
+    started_at: Mapped[datetime | None]
+    occurred_at: Mapped[datetime]
+    business_day: Mapped[date]
+    inputs: Mapped[dict[str, Any]]
+    facts: Mapped[dict[str, Any] | None]
+    factor_id: Mapped[UUID] = mapped_column(ForeignKey("factor.id"))
+    found_by: Mapped[str]
+    coin_rule_id: Mapped[UUID] = mapped_column(ForeignKey("publication.id"))
+    cap_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("publication.id"))
+    carbon_mg: Mapped[int]
+    coin_milli: Mapped[int]
+    coin_cut_milli: Mapped[int]
+    digest: Mapped[bytes]
+    coin_transfer_id: Mapped[int | None]
+    carbon_transfer_id: Mapped[int | None]
+    reason: Mapped[str | None]
+    """Why nothing was credited, where nothing was."""
+    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("activity_batch.id"))
+    file_no: Mapped[int | None] = mapped_column(SmallInteger)
+    line_no: Mapped[int | None]
+    recorded_at: Mapped[datetime]
+
+
+class ActivityReversal(Base):
+    """An activity that a correction of its source superseded, and what was posted to take it back."""
+
+    __tablename__ = "activity_reversal"
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    activity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    superseded_by: Mapped[UUID]
+    coin_milli: Mapped[int]
+    coin_absorbed_milli: Mapped[int]
+    """What the citizen no longer had; a fund bears it."""
+    carbon_mg: Mapped[int]
+    coin_transfer_id: Mapped[int | None]
+    carbon_transfer_id: Mapped[int | None]
+    recorded_at: Mapped[datetime]
+
+
+class ActivityBatch(Base):
+    """A file or upload of a partner under its own reference; resumable, a chunk a transaction."""
+
+    __tablename__ = "activity_batch"
+    __table_args__ = (
+        UniqueConstraint("partner_id", "reference"),
+        CheckConstraint(f"state IN {BATCH_STATES}", name="state_is_known"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    reference: Mapped[str]
+    adapter: Mapped[str]
+    state: Mapped[str]
+    content_digest: Mapped[bytes | None]
+    lines_done: Mapped[int]
+    chunks_done: Mapped[int]
+    outcomes: Mapped[dict[str, Any]]
+    """Lines by outcome and code so far, such as {"credited": 3, "rejected/unbound_card": 1}."""
+    failure: Mapped[str | None]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class ActivityBatchLine(Base):
+    """A line that became no activity, and why."""
+
+    __tablename__ = "activity_batch_line"
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("activity_batch.id"), primary_key=True)
+    file_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    line_no: Mapped[int] = mapped_column(primary_key=True)
+    outcome: Mapped[str]
+    code: Mapped[str]
+    pointer: Mapped[str | None]
+    detail: Mapped[str | None]

@@ -1,0 +1,172 @@
+"""A factor table is drafted from a file and published by another person; its rows are laid out then.
+
+What counts is the frozen content of the publication: publishing reads the rows back from it, converts
+each factor exactly, recomputes every worked example, and refuses the whole table at the first fault.
+"""
+
+from dataclasses import asdict
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from carbon.examples import compare
+from carbon.factors.errors import ExampleDiffers, FactorsOverlap, FirstDayUnknown, NotAFactorTable
+from carbon.factors.factor_rows import Bundle, FactorRow, Source, WorkedExample
+from carbon.factors.tables import Factor
+from carbon.methodologies.unit_algebra import GasSet
+from kernel.call import Call
+from kernel.errors import NotFound, require
+from kernel.identifiers import new_id
+from kernel.publications.publishing import Draft, draft, publish
+from kernel.publications.shapes import FACTOR_TABLE
+from kernel.publications.tables import Publication
+
+
+def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None) -> Publication:
+    """Keep a table as a draft of the caller's. Refuses FirstDayUnknown and what `draft` refuses."""
+    first = bundle.valid_from
+    if first is None:
+        raise FirstDayUnknown(f"{bundle.name} has a row without a first day")
+    titles = dict.fromkeys(row.source.title for row in bundle.rows)
+    return draft(
+        call,
+        Draft(
+            region_id=bundle.region,
+            kind=FACTOR_TABLE,
+            subject=bundle.subject,
+            title=f"{bundle.title_zh} / {bundle.title_en}",
+            content={
+                "name": bundle.name,
+                "note": bundle.note,
+                "rows": [_written(asdict(row)) for row in bundle.rows],
+            },
+            source=source or "; ".join(titles),
+            effective_from=first,
+            assumption=bundle.assumption,
+        ),
+    )
+
+
+def publish_factor_table(call: Call, publication_id: UUID, *, reason: str) -> Publication:
+    """Publish a drafted table and lay out its rows.
+
+    Refuses, in this order: NotFound, NotAFactorTable, what the unit algebra refuses, ExampleDiffers,
+    what `publish` refuses, FactorsOverlap.
+    """
+    publication = call.db.get(Publication, publication_id)
+    if publication is None:
+        raise NotFound("no such publication")
+    require(publication.kind == FACTOR_TABLE, NotAFactorTable())
+    rows = [read_row(stored) for stored in publication.content["rows"]]
+    for row in rows:
+        recompute_examples(row)
+    published = publish(call, publication_id, reason=reason)
+    call.db.add_all(_laid_out(row, published) for row in rows)
+    call.db.flush()  # the overlap is asked of the rows as they stand
+    clash = call.db.execute(_OVERLAPS, {"publication": publication_id}).first()
+    if clash is not None:
+        raise FactorsOverlap(f"{clash.code} and {clash.other}", scenario=clash.scenario)
+    return published
+
+
+def recompute_examples(row: FactorRow) -> None:
+    """Convert the factor and give every example back; refuses ExampleDiffers at the first that differs."""
+    in_use = row.in_use()
+    for example in row.examples:
+        assessed = in_use.method.assess(dict(example.inputs), in_use.factor)
+        result = compare(
+            row.code,
+            nanograms=assessed.nanograms,
+            carbon_mg=assessed.carbon_mg,
+            expected=example.expected,
+            unit=example.unit,
+        )
+        if not result.passed:
+            raise ExampleDiffers(f"{row.code}: {result.exact} {result.unit}, not {example.expected}")
+
+
+def read_row(stored: dict[str, Any]) -> FactorRow:
+    """The row as it stands in a publication's content."""
+    source: dict[str, Any] = {
+        name: _day(value) if name in {"published_on", "last_checked_on"} else value
+        for name, value in stored["source"].items()
+    }
+    examples = tuple(
+        WorkedExample(
+            inputs=tuple((name, value) for name, value in example["inputs"]),
+            expected=example["expected"],
+            unit=example["unit"],
+            source=example["source"],
+        )
+        for example in stored["examples"]
+    )
+    return FactorRow(
+        **{
+            **stored,
+            "gas_set": GasSet(stored["gas_set"]),
+            "valid_from": _day(stored["valid_from"]),
+            "valid_to": _day(stored["valid_to"]),
+            "source": Source(**source),
+            "examples": examples,
+        }
+    )
+
+
+def _laid_out(row: FactorRow, publication: Publication) -> Factor:
+    factor = row.in_use().factor
+    if row.valid_from is None:
+        raise FirstDayUnknown(row.code)
+    return Factor(
+        id=new_id(),
+        publication_id=publication.id,
+        region_id=row.region,
+        code=row.code,
+        scenario=row.scenario,
+        method=row.method,
+        method_version=row.method_version,
+        value=row.value,
+        unit=row.unit,
+        value_ng=factor.value_ng,
+        gas_set=row.gas_set.value,
+        data_year=row.data_year,
+        valid_from=row.valid_from,
+        valid_to=None if row.valid_to is None else row.valid_to + timedelta(days=1),
+        quantity_min=factor.quantity_min,
+        quantity_max=factor.quantity_max,
+        verified=row.verified,
+        assumption=row.assumption or publication.assumption,
+        notes={
+            "source": _written(asdict(row.source)),
+            "seen_in_original": row.source.seen_in_original,
+            "variant": row.variant,
+            "baseline": row.baseline,
+            "unit_printed": row.unit_printed,
+            "valid_from_kind": row.valid_from_kind,
+            "note": row.note,
+        },
+    )
+
+
+def _written(value: Any) -> Any:
+    """Dates as ISO text, tuples as lists, so that the content is JSON."""
+    if isinstance(value, dict):
+        return {name: _written(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_written(each) for each in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _day(text_: str | None) -> date | None:
+    return None if text_ is None else date.fromisoformat(text_)
+
+
+_OVERLAPS = text(
+    "SELECT f.code, o.code AS other, f.scenario FROM factor f JOIN publication p ON p.id = f.publication_id"
+    " JOIN factor o ON o.region_id = f.region_id AND o.scenario = f.scenario AND o.id <> f.id"
+    " JOIN publication q ON q.id = o.publication_id AND q.state = 'published'"
+    " WHERE f.publication_id = :publication"
+    " AND daterange(f.valid_from, f.valid_to) * daterange(p.effective_from, p.ends_on)"
+    " && (daterange(o.valid_from, o.valid_to) * daterange(q.effective_from, q.ends_on)) LIMIT 1"
+)

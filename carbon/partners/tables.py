@@ -1,0 +1,78 @@
+"""Who delivers activities, and which citizen stands behind a card or account.
+
+A card or account number is never stored: only its keyed hash. `citizen_id` names a citizen without a
+foreign key, because it is the distribution column of everything a citizen owns (`docs`, Citus).
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from kernel.database import Base
+
+STATES = ("active", "suspended")
+
+
+class Partner(Base):
+    """A data partner. Its API key is known to it alone; here is the SHA-256."""
+
+    __tablename__ = "partner"
+    __table_args__ = (CheckConstraint(f"state IN {STATES}", name="state_is_known"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    name: Mapped[str]
+    key_hash: Mapped[bytes] = mapped_column(unique=True)
+    state: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class Consent(Base):
+    """A citizen's consent that a partner's records become activities; at most one is open."""
+
+    __tablename__ = "consent"
+    __table_args__ = (
+        Index(
+            "uq_consent_open",
+            "citizen_id",
+            "partner_id",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+        CheckConstraint("withdrawn_at IS NULL OR withdrawn_at >= given_at", name="ends_after_it_starts"),
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    text_version: Mapped[str]
+    given_at: Mapped[datetime]
+    withdrawn_at: Mapped[datetime | None]
+
+
+class Binding(Base):
+    """A card or account of a partner, by its keyed hash, and the citizen it belongs to; one at a time."""
+
+    __tablename__ = "binding"
+    __table_args__ = (
+        Index(
+            "uq_binding_active",
+            "partner_id",
+            "subject_hash",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_binding_citizen", "citizen_id"),
+        CheckConstraint("octet_length(subject_hash) = 32", name="subject_is_hashed"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    subject_hash: Mapped[bytes]
+    citizen_id: Mapped[UUID]
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    bound_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
