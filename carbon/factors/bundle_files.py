@@ -8,6 +8,7 @@ text as printed; an empty cell or absent key is "not known". All faults of a fil
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -25,25 +26,15 @@ from kernel.errors import Kind, Refusal
 KIND = "factor_table"
 VARIANTS = ("average", "residual", "fossil")
 VALID_FROM_KINDS = ("published", "nominal")
-_ROWS_MAX = 10_000
+_ROWS_MAX = 2_000
 _CSV_LINE_BYTES_MAX = 16_384
 
 _TABLE = ("name", "subject", "region", "title_zh", "title_en", "note", "assumption")
 _ROW = (
-    *(
-        "code",
-        "name_zh",
-        "name_en",
-        "scenario",
-        "region",
-        "method",
-        "method_version",
-        "value",
-        "unit",
-        "unit_printed",
-    ),
-    *("gas_set", "variant", "baseline", "data_year", "valid_from", "valid_to", "valid_from_kind"),
-    *("quantity_min", "quantity_max", "verified", "assumption", "note"),
+    *("code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
+    *("value", "unit", "unit_printed", "gas_set", "variant", "baseline", "data_year"),
+    *("valid_from", "valid_to", "valid_from_kind", "quantity_min", "quantity_max"),
+    *("verified", "assumption", "note"),
 )
 _SOURCE = (
     *("title", "publisher", "document_number", "published_on", "published_year", "page", "url"),
@@ -236,21 +227,22 @@ def _recompute(row: FactorRow, pointer: str, faults: Faults) -> None:
 
 
 def _refuse_collisions(bundle: Bundle, faults: Faults) -> None:
-    """One code once, and for one scenario, region and day at most one row."""
+    """One code once in a region, and for one scenario, region and day at most one row."""
+    codes: set[tuple[str, str]] = set()
+    asked: dict[tuple[str, str], list[FactorRow]] = defaultdict(list)
     for index, row in enumerate(bundle.rows):
-        for other in bundle.rows[:index]:
-            if (other.code, other.region) == (row.code, row.region):
-                faults.add(
-                    "code_repeated", f"/rows/{index}/code", f"{row.code} stands twice for {row.region}"
-                )
-            elif _share_a_day(row, other):
-                faults.add(
-                    "rows_overlap", f"/rows/{index}/valid_from", f"{other.code} holds on the same days"
-                )
+        if (row.code, row.region) in codes:
+            faults.add("code_repeated", f"/rows/{index}/code", f"{row.code} stands twice for {row.region}")
+        codes.add((row.code, row.region))
+        same = asked[row.scenario, row.region]
+        other = next((each for each in same if _share_a_day(row, each)), None)
+        if other is not None:
+            faults.add("rows_overlap", f"/rows/{index}/valid_from", f"{other.code} holds on the same days")
+        same.append(row)
 
 
 def _share_a_day(a: FactorRow, b: FactorRow) -> bool:
-    if (a.scenario, a.region) != (b.scenario, b.region) or a.valid_from is None or b.valid_from is None:
+    if a.valid_from is None or b.valid_from is None:
         return False
     return a.holds_on(b.valid_from) or b.holds_on(a.valid_from)
 
