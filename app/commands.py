@@ -1,22 +1,105 @@
 """The command line: `flask --app wsgi COMMAND`. Each command builds its own call and transaction."""
 
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
 import orjson
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.factory import Product
+from kernel.actor import system_actor
+from kernel.call import Call
+from kernel.database import in_transaction
+from kernel.identifiers import new_id
+from kernel.signing import Purpose
+from ledger.expiry import expire_due
+from ledger.reconciliation import CHECKS, Check, Outcome, reconcile
+
+Result = TypeVar("Result")
+ALL_CHECKS: tuple[Check, ...] = (*CHECKS,)
+"""The invariants that are recomputed, of every room, in the order of their numbers."""
+LONGEST_RECONCILIATION = "30min"
 
 
 def add_commands(product: Product) -> None:
     """Hang the product's commands on its Flask application."""
+    cli = product.flask.cli
 
-    @product.flask.cli.command("openapi")
+    @cli.command("openapi")
     def openapi() -> None:
         """Print the OpenAPI document."""
         click.echo(openapi_text(product), nl=False)
+
+    @cli.command("reconcile")
+    def reconcile_() -> None:
+        """Recompute every invariant; exit 1 when one does not hold."""
+        outcomes = run_reconciliation(product)
+        for outcome in outcomes:
+            click.echo(
+                f"{'holds ' if outcome.holds else 'BROKEN'}  {outcome.check.name:<4} {outcome.check.title}"
+            )
+            for finding in outcome.findings:
+                click.echo(f"          {finding.figures}")
+        sys.exit(0 if all(outcome.holds for outcome in outcomes) else 1)
+
+    @cli.command("expire")
+    def expire() -> None:
+        """Post what has ended; may run late, twice or never."""
+        accounts = coins = 0
+        while True:
+            done, ended = run(product, expire_due)
+            accounts, coins = accounts + done, coins + ended
+            if not done:
+                break
+        click.echo(f"{accounts} accounts, {coins} milli-coins")
+
+    @cli.group("keys")
+    def keys() -> None:
+        """Signing keys."""
+
+    @keys.command("add")
+    @click.argument("purpose", type=click.Choice([purpose.value for purpose in Purpose]))
+    def add_key(purpose: str) -> None:
+        """Make the next key of a purpose; it signs from now on."""
+
+        def work(call: Call) -> int:
+            return call.keys.add_key(call.db, Purpose(purpose), now=call.now, signs_from=call.now)
+
+        click.echo(f"{purpose} key {run(product, work)}")
+
+
+def run(product: Product, work: Callable[[Call], Result]) -> Result:
+    """One unit of work of the product itself, in a transaction of its own."""
+    return in_transaction(product.door.sessions, lambda session: work(command_call(product, session)))
+
+
+def command_call(product: Product, session: Session) -> Call:
+    """The surroundings of a command: the system asks, in the region of the settings."""
+    door = product.door
+    return Call(
+        db=session,
+        actor=system_actor(product.settings.region),
+        now=door.clock.now(),
+        request_id=new_id().hex,
+        keys=door.keys,
+    )
+
+
+def run_reconciliation(product: Product) -> list[Outcome]:
+    """Every invariant on one consistent picture; readers block no writer."""
+
+    def work(call: Call) -> list[Outcome]:
+        call.db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        call.db.execute(text(f"SET LOCAL statement_timeout = '{LONGEST_RECONCILIATION}'"))
+        return reconcile(call, ALL_CHECKS)
+
+    return run(product, work)
 
 
 def openapi_text(product: Product) -> str:
     """The OpenAPI document as it is committed: sorted keys, two spaces, one line end."""
     document = product.flask.test_client().get("/openapi.json").get_json()
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
-    return f"{text}\n"
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"

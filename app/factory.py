@@ -21,7 +21,10 @@ from kernel.http.endpoint import Door, ProblemApi, install_door
 from kernel.http.problems import answer_all_errors
 from kernel.signing import KeyRing
 
-ROOMS = ("app.public.routes",)
+ROOMS = (
+    "app.public.routes",
+    "app.wallet.routes",
+)
 LARGEST_BODY = 1 << 30
 """Uploads are streamed; JSON bodies are bounded far lower at the door."""
 
