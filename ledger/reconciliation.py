@@ -49,9 +49,8 @@ class Outcome:
 
 def reconcile(call: Call, checks: Sequence[Check]) -> list[Outcome]:
     """Run every check in the caller's transaction; open it REPEATABLE READ for one consistent picture."""
-    call.db.execute(
-        text(f"SET LOCAL statement_timeout = '{TIME_LIMIT}'")
-    )  # not a request: it may read for long
+    # This is no request: it may read for long.
+    call.db.execute(text(f"SET LOCAL statement_timeout = '{TIME_LIMIT}'"))
     outcomes = []
     for check in checks:
         found: list[Finding] = []
@@ -62,7 +61,8 @@ def reconcile(call: Call, checks: Sequence[Check]) -> list[Outcome]:
     return outcomes
 
 
-def _query(name: str, sql: str) -> TextClause:
+def must_be_empty(name: str, sql: str) -> TextClause:
+    """A query of a check: `sql` may use `:today`; each row it gives is a finding called `name`."""
     return text(f"SELECT '{name}' AS what, found.* FROM ({sql}) found LIMIT :most")
 
 
@@ -81,7 +81,7 @@ L1 = Check(
     "L1",
     "In each unit, running balances and folds sum to zero, and every transfer stands where the chart allows.",
     (
-        _query(
+        must_be_empty(
             "units do not sum to zero",
             f"""SELECT unit, sum(amount) AS off_by FROM (
                 SELECT a.unit, b.posted AS amount FROM ledger_balance b
@@ -94,7 +94,7 @@ L1 = Check(
                 WHERE {_NUMBER} >= {_NEWEST_MARK}) sides
                 GROUP BY unit HAVING sum(amount) <> 0""",
         ),
-        _query(
+        must_be_empty(
             "a checkpoint differs from the transfers before it",
             f"""SELECT c.account_id, c.amount, coalesce(t.total, 0) AS transfers FROM ({_LATEST_CHECKPOINTS}) c
                 LEFT JOIN (SELECT account_id, sum(amount) AS total FROM (
@@ -105,7 +105,7 @@ L1 = Check(
                     GROUP BY account_id) t USING (account_id)
                 WHERE c.amount <> coalesce(t.total, 0)""",
         ),
-        _query(
+        must_be_empty(
             "a transfer stands outside the chart",
             f"""SELECT t.id, t.code, t.unit, a.kind AS owner, c.kind AS contra FROM ledger_transfer t
                 LEFT JOIN ledger_account a ON a.holder_id = t.holder_id AND a.id = t.account_id
@@ -121,7 +121,7 @@ L2 = Check(
     "L2",
     "A running balance is the sum of its transfers.",
     (
-        _query(
+        must_be_empty(
             "a balance differs from its transfers",
             """SELECT b.account_id, b.posted, coalesce(t.total, 0) AS transfers FROM ledger_balance b
                LEFT JOIN (SELECT holder_id, account_id, sum(amount) AS total FROM ledger_transfer
@@ -134,7 +134,7 @@ L3 = Check(
     "L3",
     "Available never falls below zero by a spend or a hold; take-backs may go to the floor.",
     (
-        _query(
+        must_be_empty(
             "available is below zero without a take-back, or below the floor",
             """SELECT b.account_id, b.posted, b.held, b.floor FROM ledger_balance b
                WHERE b.posted - b.held < b.floor OR (b.posted - b.held < 0 AND NOT EXISTS (
@@ -147,7 +147,7 @@ L4 = Check(
     "L4",
     "Live holds sum to what is held; buckets sum to credits and grace; nothing that has ended waits unseen.",
     (
-        _query(
+        must_be_empty(
             "held differs from the live holds",
             """SELECT b.account_id, b.held, coalesce(h.total, 0) AS live FROM ledger_balance b
                LEFT JOIN (SELECT h.holder_id, h.account_id, sum(h.amount) AS total FROM ledger_hold h
@@ -155,7 +155,7 @@ L4 = Check(
                GROUP BY h.holder_id, h.account_id) h USING (holder_id, account_id)
                WHERE b.held <> coalesce(h.total, 0)""",
         ),
-        _query(
+        must_be_empty(
             "buckets differ from credits and grace",
             """SELECT a.id AS account_id, coalesce(k.total, 0) AS buckets,
                coalesce(c.total, 0) + coalesce(g.total, 0) AS credits_and_grace FROM ledger_account a
@@ -169,7 +169,7 @@ L4 = Check(
                WHERE a.kind = 'citizen' AND a.unit = 'coin'
                AND coalesce(k.total, 0) <> coalesce(c.total, 0) + coalesce(g.total, 0)""",
         ),
-        _query(
+        must_be_empty(
             "coins have ended although none are marked due",
             """SELECT b.account_id, b.posted, b.held, b.next_expiry FROM ledger_balance b
                JOIN ledger_account a ON a.holder_id = b.holder_id AND a.id = b.account_id
@@ -183,18 +183,18 @@ L5 = Check(
     "L5",
     "A reference is applied at most once per holder, and every transfer of a business fact has one.",
     (
-        _query(
+        must_be_empty(
             "a reference names a transfer that is not there",
             """SELECT r.source, r.reference, r.transfer_id FROM ledger_reference r
                LEFT JOIN ledger_transfer t ON t.holder_id = r.holder_id AND t.id = r.transfer_id
                WHERE t.id IS NULL AND r.transfer_id IS NOT NULL""",
         ),
-        _query(
+        must_be_empty(
             "one reference moved an account twice under one code",
             """SELECT holder_id, account_id, reference, code, count(*) AS times FROM ledger_transfer
                GROUP BY holder_id, account_id, reference, code HAVING count(*) > 1""",
         ),
-        _query(
+        must_be_empty(
             "a transfer has no reference",
             """SELECT t.id, t.reference FROM ledger_transfer t
                LEFT JOIN ledger_reference r ON r.holder_id = t.holder_id
@@ -208,7 +208,7 @@ L6 = Check(
     "L6",
     "A reversal mirrors its original exactly once; coins that ended are marked in their bucket.",
     (
-        _query(
+        must_be_empty(
             "a redemption was reversed twice or not mirrored",
             """SELECT o.id, o.amount, count(*) AS reversals, sum(r.amount) AS reversed FROM ledger_transfer r
                JOIN ledger_transfer o ON o.holder_id = r.holder_id AND o.account_id = r.account_id
@@ -216,13 +216,13 @@ L6 = Check(
                GROUP BY o.holder_id, o.account_id, o.id, o.amount
                HAVING count(*) <> 1 OR sum(r.amount) <> -o.amount""",
         ),
-        _query(
+        must_be_empty(
             "a reversal has no original",
             """SELECT r.id, r.reverses_id FROM ledger_transfer r LEFT JOIN ledger_transfer o
                ON o.holder_id = r.holder_id AND o.account_id = r.account_id AND o.id = r.reverses_id
                WHERE r.code IN ('REDEEM_REVERSAL', 'EXPIRE_REVERSAL') AND o.id IS NULL""",
         ),
-        _query(
+        must_be_empty(
             "what ended differs from what the buckets say",
             """SELECT account_id, coalesce(t.total, 0) AS ended, coalesce(k.total, 0) AS buckets FROM
                (SELECT holder_id, account_id, -sum(amount) AS total FROM ledger_transfer
@@ -237,7 +237,7 @@ L12 = Check(
     "L12",
     "The legs of each movement sum to zero, or its credit leg waits in clearing.",
     (
-        _query(
+        must_be_empty(
             "the legs of a movement do not sum to zero",
             """SELECT m.movement_id, m.total, coalesce(p.amount, 0) AS pending FROM
                (SELECT movement_id, sum(amount) AS total FROM ledger_transfer
@@ -245,7 +245,7 @@ L12 = Check(
                FULL JOIN ledger_pending_leg p USING (movement_id)
                WHERE coalesce(m.total, 0) + coalesce(p.amount, 0) <> 0""",
         ),
-        _query(
+        must_be_empty(
             "a rolled transfer differs from its legs",
             """SELECT t.id, t.amount, p.total FROM
                (SELECT account_id, rolled_into, sum(amount) AS total FROM ledger_pending_leg
