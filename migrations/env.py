@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, text
 
 import carbon.activities.tables
+import carbon.donations.tables
 import carbon.factors.tables
 import carbon.partners.tables  # noqa: F401 - imported for their tables
 import kernel.audit

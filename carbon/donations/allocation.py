@@ -1,0 +1,177 @@
+"""From the pool into citizens' coins: equal shares, at the published coin rate, never more than donated.
+
+The pool's balance is the guard: what is not in it cannot be given. Each share keeps what it was
+computed from, so it explains and replays like any other credit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from carbon.donations.errors import NothingForCoins
+from carbon.donations.tables import Donation, DonationProject, PoolAllocation, PoolShare
+from kernel.audit import audit
+from kernel.call import Call
+from kernel.canonical import canonical_bytes, digest
+from kernel.errors import NotFound
+from kernel.identifiers import new_id, public_id
+from kernel.publications.publishing import signature_holds
+from kernel.publications.rules import coin_rate, first_invalid_day
+from kernel.publications.tables import Publication
+from kernel.units import floor_to_milli_coins, show_coins, show_grams
+from ledger.accounts import citizen_accounts, institution
+from ledger.chart import PROMOTIONAL, Code, Kind, Unit
+from ledger.posting import Movement, Transfer, move, post
+
+ALLOCATION = "alc"
+
+
+@dataclass(frozen=True)
+class Allocated:
+    """An allocation and its shares."""
+
+    allocation: PoolAllocation
+    shares: tuple[PoolShare, ...]
+
+
+def allocate(call: Call, citizens: Sequence[UUID], *, carbon_mg_each: int, reason: str) -> Allocated:
+    """Give each citizen an equal share of the region's pool and the coins for it.
+
+    Coins are of the promotional class. All or nothing. Refuses, in this order: `NoRuleInForce`,
+    `NothingForCoins`, `NotEnough` (the pool holds less than the shares together).
+    """
+    rate = coin_rate(call, call.region, day=call.today)
+    coins = rate.coins_for(carbon_mg_each)
+    if coins == 0:
+        raise NothingForCoins(carbon_mg_each=carbon_mg_each)
+    allocation = PoolAllocation(
+        id=new_id(),
+        region_id=call.region,
+        reason=reason,
+        carbon_mg_each=carbon_mg_each,
+        coin_rule_id=rate.rule_id,
+        allocated_by=call.actor.known_id,
+        allocated_at=call.now,
+    )
+    call.db.add(allocation)
+    call.db.flush()  # the shares' foreign key needs the row
+    # In id order, so that two allocations at once lock the same people in the same order.
+    shares = tuple(_share(call, allocation, citizen, coins) for citizen in sorted(set(citizens)))
+    audit(
+        call,
+        "allocate",
+        subject=public_id(ALLOCATION, allocation.id),
+        citizens=len(shares),
+        carbon_mg_each=carbon_mg_each,
+    )
+    return Allocated(allocation, shares)
+
+
+def explain_share(call: Call, citizen_id: UUID, *, coin_transfer_id: int) -> dict[str, Any]:
+    """The tree behind coins from the pool, computed anew; refuses `NotFound`.
+
+    `replays` is true when the same inputs give the stored amounts and digest again.
+    """
+    row = call.db.execute(
+        select(PoolShare, PoolAllocation, Publication)
+        .join(PoolAllocation, PoolAllocation.id == PoolShare.allocation_id)
+        .join(Publication, Publication.id == PoolAllocation.coin_rule_id)
+        .where(PoolShare.citizen_id == citizen_id, PoolShare.coin_transfer_id == coin_transfer_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no share behind this transfer")
+    share, allocation, rate = row
+    again = floor_to_milli_coins(
+        allocation.carbon_mg_each, coins_milli=rate.content["coins_milli"], per_mg=rate.content["per_mg"]
+    )
+    replayed = _digest(allocation, citizen_id, again)
+    sources = call.db.execute(
+        select(DonationProject.title, DonationProject.verifier, DonationProject.verification_document)
+        .join(Donation, Donation.project_id == DonationProject.id)
+        .where(Donation.region_id == allocation.region_id, Donation.given_at <= allocation.allocated_at)
+        .distinct()
+        .limit(20)
+    ).all()
+    return {
+        "kind": "pool_share",
+        "reason": allocation.reason,
+        "carbon_mg": share.carbon_mg,
+        "carbon_shown": show_grams(share.carbon_mg),
+        "coin_milli": share.coin_milli,
+        "coin_shown": show_coins(share.coin_milli),
+        "coin_rate": {
+            "publication": public_id("pub", rate.id),
+            "title": rate.title,
+            "source": rate.source,
+            "coins_milli": rate.content["coins_milli"],
+            "per_mg": rate.content["per_mg"],
+            "signature_holds": signature_holds(call, rate),
+        },
+        "rounding": "floor to whole milli-coins",
+        "given_by": [
+            {"project": title, "verifier": verifier, "document": document}
+            for title, verifier, document in sources
+        ],
+        "digest": replayed.hex(),
+        "replays": again == share.coin_milli and replayed == bytes(share.digest),
+    }
+
+
+def _share(call: Call, allocation: PoolAllocation, citizen_id: UUID, coins: int) -> PoolShare:
+    accounts = citizen_accounts(call, citizen_id, region_id=allocation.region_id)
+    reference = f"{allocation.id}/{citizen_id}"
+    moved = move(
+        call,
+        Movement(
+            giver=institution(call, allocation.region_id, kind=Kind.POOL, unit=Unit.CARBON),
+            taker=accounts.carbon,
+            amount=allocation.carbon_mg_each,
+            code=Code.ALLOCATE,
+            source="allocation",
+            reference=reference,
+            occurred_at=call.now,
+        ),
+        region_id=allocation.region_id,
+    )
+    credited = post(
+        call,
+        Transfer(
+            account=accounts.coins[PROMOTIONAL],
+            contra=institution(call, allocation.region_id, kind=Kind.ISSUANCE, unit=Unit.COIN),
+            amount=coins,
+            code=Code.CREDIT,
+            source="allocation",
+            reference=reference,
+            occurred_at=call.now,
+            expires_on=first_invalid_day(
+                call, allocation.region_id, validity_class=PROMOTIONAL, credited_on=call.today
+            ),
+        ),
+    )
+    share = PoolShare(
+        citizen_id=citizen_id,
+        allocation_id=allocation.id,
+        carbon_mg=allocation.carbon_mg_each,
+        coin_milli=coins,
+        carbon_transfer_id=moved.transfer_id,
+        coin_transfer_id=credited.transfer_id,
+        digest=_digest(allocation, citizen_id, coins),
+    )
+    call.db.add(share)
+    return share
+
+
+def _digest(allocation: PoolAllocation, citizen_id: UUID, coins: int) -> bytes:
+    return digest(
+        canonical_bytes(
+            "pool-share/1",
+            allocation.id,
+            citizen_id,
+            allocation.carbon_mg_each,
+            allocation.coin_rule_id,
+            coins,
+        )
+    )
