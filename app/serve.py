@@ -168,7 +168,8 @@ def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data
             command = part.command(settings, port, stub_port)
             children.append(_start(stack, part.name, command, environment, data))
             _remember(children, data)
-    _wait_until_ready(port, children, stop)
+    beside = [stub_port for child in children if child.name == "wechat-stub"]
+    _wait_until_ready(port, beside, children, stop)
     say(_welcome(settings.public_url, data))
     stack.callback(say, "Stopping …")
     return children
@@ -357,7 +358,8 @@ def _born(pid: int) -> str:
     return "" if state == "Z" else rest[18]
 
 
-def _wait_until_ready(port: int, children: list[Child], stop: StopSignals) -> None:
+def _wait_until_ready(port: int, beside: list[int], children: list[Child], stop: StopSignals) -> None:
+    """Until the product says that it is ready and every port of `beside` is listened on."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         stop.check()
@@ -366,7 +368,7 @@ def _wait_until_ready(port: int, children: list[Child], stop: StopSignals) -> No
             contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer,
         ):
-            if answer.status == 200:
+            if answer.status == 200 and not any(_is_free(other) for other in beside):
                 return
         time.sleep(0.1)
     raise CannotServe(f"not ready within {READY_SECONDS} s: see {children[-1].log}")
