@@ -67,7 +67,8 @@ def _balance(row: Row[Any], *, today: date) -> Balance:
         validity_class=row.validity_class,
         posted=row.posted,
         held=row.held,
-        available=free - expirable(free, buckets, on=today),
+        # Only coins end; kilograms have no buckets and no day.
+        available=free - (expirable(free, buckets, on=today) if row.unit == Unit.COIN else 0),
         frozen=row.frozen,
         schedule=schedule(free, buckets, today=today),
     )
