@@ -48,7 +48,7 @@ openapi: .venv/.stamp-run ## Write docs/reference/openapi.json from the code
 define install
 @echo "Installing $(1) into .venv (the first time takes a minute) …"
 @if command -v uv >/dev/null; then \
-	uv pip install -q --python $(BIN)/python --require-hashes --only-binary :all: -r $(1); \
+	uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes --only-binary :all: -r $(1); \
 else \
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
 	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r $(1); \
