@@ -35,7 +35,8 @@ def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None)
         Draft(
             region_id=bundle.region,
             kind=FACTOR_TABLE,
-            subject=bundle.subject,
+            # A table of assumptions stands beside the official one; their rows may not share a day.
+            subject=f"{bundle.subject}/assumption" if bundle.assumption else bundle.subject,
             title=f"{bundle.title_zh} / {bundle.title_en}",
             content={
                 "name": bundle.name,

@@ -1,0 +1,95 @@
+"""Coins for kilograms at the published rate, and no more than the published caps; kilograms are never cut.
+
+A chunk takes the locks of its `cap_usage` rows in key order, allots in the order of its lines, and
+writes what was used. Allotment is by arrival and is never redone.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+import polars as pl
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.publications.rules import Cap, CoinRate
+
+_PERIOD = ("citizen_id", "account_id", "cap_rule_id", "period_start")
+
+
+def allot_coins(call: Call, rows: pl.DataFrame, *, rate: CoinRate, found_caps: list[Cap]) -> pl.DataFrame:
+    """Add `coin_milli`, `coin_cut_milli` and `cap_rule_id` to assessed rows, which have `account_id`."""
+    earned = pl.col("carbon_mg") * rate.coins_milli // rate.per_mg
+    rows = rows.with_columns(
+        earned=earned, cap_rule_id=_by_scenario(found_caps, lambda cap: str(cap.rule_id), pl.String)
+    )
+    monthly = _by_scenario(found_caps, lambda cap: cap.period == "month", pl.Boolean)
+    rows = rows.with_columns(
+        period_start=pl.when(monthly).then(pl.col("business_day").dt.month_start()).otherwise("business_day"),
+        cap_milli=_by_scenario(found_caps, lambda cap: cap.coins_milli, pl.Int64),
+    )
+    capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
+    used = _lock_usage(call, capped)
+    rows = rows.join(used, on=_PERIOD, how="left", maintain_order="left")
+    room = (pl.col("cap_milli") - pl.col("used")).clip(lower_bound=0)
+    until = pl.col("earned").cum_sum().over(_PERIOD)
+    given = pl.min_horizontal(until, room) - pl.min_horizontal(until - pl.col("earned"), room)
+    limited = pl.col("used").is_not_null()
+    rows = rows.with_columns(coin_milli=pl.when(limited).then(given).otherwise("earned"))
+    rows = rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli"))
+    _write_usage(call, rows.filter(limited))
+    return rows.drop("earned", "period_start", "cap_milli", "used")
+
+
+def give_back_usage(call: Call, *, citizen_id: str, rule_id: str, day: date, coin_milli: int) -> None:
+    """Lower what a cap counts when an activity is taken back; earlier cuts are not revisited."""
+    values = {"citizen": citizen_id, "rule": rule_id, "day": day, "coins": coin_milli}
+    call.db.execute(_GIVE_BACK, values)
+
+
+def _by_scenario(found_caps: list[Cap], value: Callable[[Cap], object], kind: type[pl.DataType]) -> pl.Expr:
+    pairs = {name: value(cap) for cap in found_caps for name in cap.scenarios}
+    if not pairs:
+        return pl.lit(None, kind)
+    return pl.col("scenario").replace_strict(pairs, default=None, return_dtype=kind)
+
+
+def _lock_usage(call: Call, capped: pl.DataFrame) -> pl.DataFrame:
+    keys = capped.select(_PERIOD).unique().sort(_PERIOD)
+    rows = call.db.execute(
+        _LOCK, {f"c{place}": keys[name].to_list() for place, name in enumerate(_PERIOD)}
+    ).all()
+    return pl.DataFrame(
+        [(str(r.holder_id), r.account_id, str(r.rule_id), r.period_start, r.used) for r in rows],
+        schema={
+            "citizen_id": pl.String,
+            "account_id": pl.Int64,
+            "cap_rule_id": pl.String,
+            "period_start": pl.Date,
+            "used": pl.Int64,
+        },
+        orient="row",
+    )
+
+
+def _write_usage(call: Call, rows: pl.DataFrame) -> None:
+    sums = rows.group_by(_PERIOD).agg(pl.col("coin_milli").sum()).sort(_PERIOD)
+    values = {f"c{place}": sums[name].to_list() for place, name in enumerate(_PERIOD)}
+    call.db.execute(_WRITE, {**values, "given": sums["coin_milli"].to_list()})
+
+
+_ARRAYS = "CAST(:c0 AS uuid[]), CAST(:c1 AS bigint[]), CAST(:c2 AS uuid[]), CAST(:c3 AS date[])"
+_LOCK = text(
+    "INSERT INTO cap_usage AS u (holder_id, account_id, rule_id, period_start, used)"  # noqa: S608 - our own text
+    f" SELECT h, a, r, p, 0 FROM unnest({_ARRAYS}) AS k (h, a, r, p) ORDER BY h, a, r, p"
+    " ON CONFLICT (holder_id, account_id, rule_id, period_start) DO UPDATE SET used = u.used"
+    " RETURNING holder_id, account_id, rule_id, period_start, used"
+)
+_WRITE = text(
+    "UPDATE cap_usage u SET used = u.used + k.given FROM"  # noqa: S608 - our own text
+    f" unnest({_ARRAYS}, CAST(:given AS bigint[])) AS k (h, a, r, p, given)"
+    " WHERE u.holder_id = k.h AND u.account_id = k.a AND u.rule_id = k.r AND u.period_start = k.p"
+)
+_GIVE_BACK = text(
+    "UPDATE cap_usage SET used = greatest(0, used - :coins) WHERE holder_id = :citizen AND rule_id = :rule"
+    " AND period_start = :day"
+)

@@ -1,0 +1,114 @@
+"""A source corrects itself: what the corrected revision brought is taken back, then the new one credited.
+
+Both happen in one transaction. Exactly the activity's own share is taken back; coins already spent are
+borne by a fund and kept as a figure of the reversal.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import Row, text
+
+from carbon.activities.allotment import give_back_usage
+from carbon.activities.tables import ActivityReversal
+from kernel.call import Call
+from kernel.publications.tables import Publication
+from ledger.accounts import find_account, institution
+from ledger.chart import STANDARD, Code, Kind, Unit
+from ledger.posting import Transfer, post
+from ledger.reversal import take_back
+
+SOURCE = "take-back"
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """An activity that a newer revision supersedes."""
+
+    row: Row[Any]
+    superseded_by: UUID
+
+
+def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Corrected]:
+    """Find the activities that `rows` correct and lower what caps count for them."""
+    newer = rows.filter(pl.col("revision") > 1).sort("citizen_id", "source_event_id")
+    corrected = []
+    for event, revision, activity in newer.select("source_event_id", "revision", "activity_id").iter_rows():
+        values = {"partner": partner_id, "event": event, "revision": revision - 1}
+        row = call.db.execute(_CORRECTED, values).one()
+        if row.cap_rule_id is not None and row.coin_milli:
+            give_back_usage(
+                call,
+                citizen_id=str(row.citizen_id),
+                rule_id=str(row.cap_rule_id),
+                day=_period_start(call, row.cap_rule_id, row.business_day),
+                coin_milli=row.coin_milli,
+            )
+        corrected.append(Corrected(row, UUID(activity)))
+    return corrected
+
+
+def take_back_corrected(call: Call, corrected: list[Corrected], *, region_id: str) -> None:
+    """Post the take-backs of `lower_caps`'s findings and keep a reversal for each."""
+    for each in corrected:
+        row, absorbed, coin_id, carbon_id = each.row, 0, None, None
+        if row.coin_milli:
+            account = find_account(
+                call, row.citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD
+            )
+            taken = take_back(
+                call,
+                account,
+                credit_id=row.coin_transfer_id,
+                amount=row.coin_milli,
+                source=SOURCE,
+                reference=str(row.id),
+            )
+            absorbed, coin_id = taken.absorbed, taken.transfer_id
+        if row.carbon_mg:
+            carbon_id = _take_carbon_back(call, row, region_id)
+        call.db.add(
+            ActivityReversal(
+                citizen_id=row.citizen_id,
+                activity_id=row.id,
+                superseded_by=each.superseded_by,
+                coin_milli=row.coin_milli,
+                coin_absorbed_milli=absorbed,
+                carbon_mg=row.carbon_mg,
+                coin_transfer_id=coin_id,
+                carbon_transfer_id=carbon_id,
+                recorded_at=call.now,
+            )
+        )
+
+
+def _take_carbon_back(call: Call, row: Row[Any], region_id: str) -> int:
+    return post(
+        call,
+        Transfer(
+            account=find_account(call, row.citizen_id, kind=Kind.CITIZEN, unit=Unit.CARBON),
+            contra=institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON),
+            amount=-row.carbon_mg,
+            code=Code.CORRECTION,
+            source=SOURCE,
+            reference=f"carbon/{row.id}",
+            occurred_at=call.now,
+            reverses_id=row.carbon_transfer_id,
+        ),
+    ).transfer_id
+
+
+def _period_start(call: Call, rule_id: UUID, day: date) -> date:
+    rule = call.db.get_one(Publication, rule_id)
+    return day.replace(day=1) if rule.content["period"] == "month" else day
+
+
+_CORRECTED = text(
+    "SELECT a.citizen_id, a.id, a.business_day, a.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id,"
+    " a.carbon_transfer_id FROM activity_reference r JOIN activity a ON a.citizen_id = r.citizen_id"
+    " AND a.id = r.activity_id WHERE r.partner_id = :partner AND r.source_event_id = :event"
+    " AND r.revision = :revision"
+)

@@ -1,0 +1,75 @@
+"""Activities are credited in groups: one posting a citizen, scenario, business day and chunk.
+
+The activities keep the posting's id and their own share, so a statement's line opens into them.
+"""
+
+import hashlib
+from uuid import UUID
+
+import polars as pl
+
+from kernel.call import Call
+from kernel.publications.rules import STANDARD, first_invalid_day
+from ledger.accounts import institution
+from ledger.bulk_posting import CreditRun, post_batch
+from ledger.chart import Code, Kind, Unit
+
+SOURCE = "activity"
+_GROUP = ("citizen_id", "scenario", "business_day")
+
+
+def post_credits(
+    call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID, chunk_no: int
+) -> pl.DataFrame:
+    """Post the coins and kilograms of assessed rows; adds `coin_transfer_id` and `carbon_transfer_id`."""
+    ends = first_invalid_day(call, region_id, validity_class=STANDARD, credited_on=call.today)
+    coins = CreditRun(
+        code=Code.CREDIT,
+        unit=Unit.COIN,
+        contra=institution(call, region_id, kind=Kind.ISSUANCE, unit=Unit.COIN),
+        source=SOURCE,
+        batch_id=batch_id,
+        expires_on=ends,
+    )
+    carbon = CreditRun(
+        code=Code.CREDIT_CARBON,
+        unit=Unit.CARBON,
+        contra=institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON),
+        source=SOURCE,
+        batch_id=batch_id,
+        expires_on=None,
+    )
+    place = f"{batch_id}/{chunk_no}"
+    rows = _post(call, coins, rows, place, account="account_id", amount="coin_milli", into="coin_transfer_id")
+    return _post(
+        call, carbon, rows, place, account="carbon_account_id", amount="carbon_mg", into="carbon_transfer_id"
+    )
+
+
+def _post(
+    call: Call, run: CreditRun, rows: pl.DataFrame, place: str, *, account: str, amount: str, into: str
+) -> pl.DataFrame:
+    groups = (
+        rows.filter(pl.col(amount) > 0)
+        .group_by(*_GROUP, account)
+        .agg(pl.col(amount).sum().alias("amount"), pl.col("occurred_at").max())
+        .with_columns(
+            reference=pl.concat_str(pl.lit(place), account, "scenario", "business_day", separator="/")
+        )
+    )
+    hashes = [
+        hashlib.sha256(f"{reference}|{total}".encode()).digest()
+        for reference, total in groups.select("reference", "amount").iter_rows()
+    ]
+    credits_ = groups.select(
+        pl.col("citizen_id").alias("holder_id"),
+        pl.col(account).alias("account_id"),
+        "amount",
+        "reference",
+        pl.Series("payload_hash", hashes, dtype=pl.Binary),
+        "occurred_at",
+    )
+    posted = post_batch(call, run, credits_).posted.select("reference", pl.col("transfer_id").alias(into))
+    ids = groups.join(posted, on="reference", how="left").select(*_GROUP, into)
+    rows = rows.join(ids, on=_GROUP, how="left", maintain_order="left")
+    return rows.with_columns(pl.when(pl.col(amount) > 0).then(into).alias(into))

@@ -1,0 +1,155 @@
+"""The one way in: a chunk of lines becomes activities, kilograms and coins in the caller's transaction.
+
+A single record is a chunk of one. Every line comes out with an outcome: `credited`, `assessed` (an
+activity of zero grams), `duplicate`, or `rejected` with its code. Locks are taken in the order
+references, caps, balances; kilograms are credited in full, a cap limits coins only.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import polars as pl
+
+from carbon.activities.adapters.line_codes import LINE_CODES
+from carbon.activities.allotment import allot_coins
+from carbon.activities.assessment import assess_frame
+from carbon.activities.copying import copy_frame, written_bytes, written_instant
+from carbon.activities.corrections import lower_caps, take_back_corrected
+from carbon.activities.crediting import post_credits
+from carbon.activities.errors import LineRefused
+from carbon.activities.recognition import GOOD, recognise
+from carbon.activities.references import DUPLICATE, claim_references
+from carbon.partners.registry import find_partner
+from kernel.call import Call
+from kernel.errors import Refusal
+from kernel.identifiers import new_id
+from kernel.publications.rules import STANDARD, caps, coin_rate
+from ledger.bulk_accounts import CARBON, open_citizen_accounts
+
+CREDITED, ASSESSED, REJECTED = "credited", "assessed", "rejected"
+ZERO = "below_one_milligram"
+OUTCOME = ("file_no", "line_no", "outcome", "code", "pointer", "detail", "activity_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """Whose lines, under which batch (None for a single record), and the key of card hashes."""
+
+    partner_id: UUID
+    card_secret: bytes
+    batch_id: UUID | None = None
+    chunk_no: int = 1
+
+
+def take_activity(call: Call, intake: Intake, line: pl.DataFrame) -> dict[str, object]:
+    """Take one record (a frame of one line, as adapters give it); returns its row of OUTCOME.
+
+    A rejected line is raised as the refusal it stands for; a duplicate is an outcome.
+    """
+    row = take_chunk(call, intake, line).row(0, named=True)
+    if row["outcome"] != REJECTED:
+        return row
+    refusal = Refusal.catalogue.get(row["code"])
+    if refusal is not None:
+        raise refusal(row["detail"] or "", pointer=row["pointer"])
+    sentence = LINE_CODES.get(row["code"])
+    raise LineRefused(sentence.en if sentence else "", pointer=row["pointer"], line_code=row["code"])
+
+
+def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
+    """Take a chunk of lines; returns a row of OUTCOME for each, in their order.
+
+    Refuses NotFound (partner) and NoRuleInForce (coin rate, validity) as a whole.
+    """
+    partner = find_partner(call, intake.partner_id)
+    if "reason" not in frame.columns:
+        frame = frame.with_columns(reason=pl.lit(None, pl.String))
+    frame = recognise(call, frame, partner_id=partner.id, card_secret=intake.card_secret)
+    frame = assess_frame(call, frame, region_id=partner.region_id)
+    frame = claim_references(call, frame, partner_id=partner.id)
+    rows = frame.filter(GOOD)
+    if not rows.is_empty():
+        _credit(call, intake, rows, partner.region_id)
+    outcomes = _outcomes(frame)
+    if intake.batch_id is not None:
+        _keep_lines(call, intake.batch_id, outcomes)
+    return outcomes
+
+
+def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> None:
+    citizens = [UUID(citizen) for citizen in rows["citizen_id"].unique()]
+    accounts = open_citizen_accounts(call, citizens, region_id=region_id).select(
+        pl.col("holder_id").alias("citizen_id"),
+        pl.col(STANDARD).alias("account_id"),
+        pl.col(CARBON).alias("carbon_account_id"),
+    )
+    rows = rows.join(accounts, on="citizen_id", how="left", maintain_order="left")
+    rate = coin_rate(call, region_id, day=call.today)
+    corrected = lower_caps(call, intake.partner_id, rows)
+    rows = allot_coins(call, rows, rate=rate, found_caps=caps(call, region_id, day=call.today))
+    take_back_corrected(call, corrected, region_id=region_id)
+    batch_id = intake.batch_id or new_id()
+    rows = post_credits(call, rows, region_id=region_id, batch_id=batch_id, chunk_no=intake.chunk_no)
+    _keep_activities(call, intake, rows, region_id=region_id, coin_rule=rate.rule_id)
+
+
+def _keep_activities(
+    call: Call, intake: Intake, rows: pl.DataFrame, *, region_id: str, coin_rule: UUID
+) -> None:
+    kept = rows.sort("citizen_id", "activity_id").select(
+        "citizen_id",
+        pl.col("activity_id").alias("id"),
+        pl.lit(region_id).alias("region_id"),
+        pl.lit(str(intake.partner_id)).alias("partner_id"),
+        "source_event_id",
+        "revision",
+        "scenario",
+        written_instant("started_at"),
+        written_instant("occurred_at"),
+        "business_day",
+        "inputs",
+        "facts",
+        "factor_id",
+        "found_by",
+        pl.lit(str(coin_rule)).alias("coin_rule_id"),
+        "cap_rule_id",
+        "carbon_mg",
+        "coin_milli",
+        "coin_cut_milli",
+        written_bytes("digest"),
+        "coin_transfer_id",
+        "carbon_transfer_id",
+        _reason().alias("reason"),
+        pl.lit(None if intake.batch_id is None else str(intake.batch_id), pl.String).alias("batch_id"),
+        "file_no",
+        "line_no",
+        pl.lit(call.now.isoformat()).alias("recorded_at"),
+    )
+    copy_frame(call, "activity", kept)
+
+
+def _reason() -> pl.Expr:
+    return pl.when(pl.col("carbon_mg") == 0).then(pl.coalesce("reason", pl.lit(ZERO)))
+
+
+def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
+    repeated = pl.col("outcome").is_in([DUPLICATE, "duplicate_in_file"])
+    outcome = (
+        pl.when(GOOD & (pl.col("carbon_mg") > 0))
+        .then(pl.lit(CREDITED))
+        .when(GOOD)
+        .then(pl.lit(ASSESSED))
+        .when(repeated)
+        .then(pl.lit(DUPLICATE))
+        .otherwise(pl.lit(REJECTED))
+    )
+    code = pl.when(GOOD).then(_reason()).otherwise("outcome")
+    activity = pl.when(GOOD).then("activity_id")
+    return frame.with_columns(outcome=outcome, code=code, activity_id=activity).select(OUTCOME)
+
+
+def _keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:
+    kept = outcomes.filter(pl.col("activity_id").is_null()).select(
+        pl.lit(str(batch_id)).alias("batch_id"), "file_no", "line_no", "outcome", "code", "pointer", "detail"
+    )
+    copy_frame(call, "activity_batch_line", kept)
