@@ -69,3 +69,78 @@ class CodeSeen(CodeRefused):
 
     kind = Kind.CONFLICT
     title_zh = "该券码已使用过,请顾客打开兑换券刷新"
+
+
+class RewardNotOnSale(Refusal):
+    """This reward is not on sale now."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该权益当前不可兑换"
+
+
+class RewardLimitReached(Refusal):
+    """You already have as many of this reward as one person may have."""
+
+    kind = Kind.CONFLICT
+    title_zh = "已达到每人可兑换的上限"
+
+
+class OutOfStock(Refusal):
+    """The last of this reward is gone."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该权益已兑完"
+
+
+class VoucherLocked(Refusal):
+    """This voucher is being scanned at a terminal."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该券正在另一台收银端核销中,请稍候"
+
+
+class VoucherRedeemed(Refusal):
+    """This voucher was already redeemed."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该券已核销"
+
+
+class VoucherEnded(Refusal):
+    """This voucher has ended and its coins went back."""
+
+    kind = Kind.GONE
+    title_zh = "该券已结束,碳币已退回"
+
+
+class VoucherPastItsDay(Refusal):
+    """The last day of this voucher is over."""
+
+    kind = Kind.GONE
+    title_zh = "该券已过有效期"
+
+
+class AliasUnknown(Refusal):
+    """This number belongs to no voucher, was used, or is older than 60 seconds."""
+
+    kind = Kind.CONFLICT
+    title_zh = "数字码无效、已使用或已超过60秒,请顾客刷新"
+
+
+class FundingWrong(Refusal):
+    """The shares of a reward name each funder once and are positive."""
+
+    title_zh = "资金来源份额填写有误"
+
+
+class AliasMistyped(Refusal):
+    """The check digit says that this number was mistyped."""
+
+    title_zh = "数字码输入有误,请核对后重输"
+
+
+class VoucherForAnotherMerchant(Refusal):
+    """This voucher is honoured by another merchant or in another region."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该券不能在本商户使用"

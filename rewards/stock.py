@@ -1,0 +1,67 @@
+"""Stock that the whole city may draw from at once: sixteen rows instead of one hot row.
+
+A draw is a conditional update whose row count is checked, with a CHECK behind it. While much is left
+any slot serves; near the end everybody walks the slots upwards, in one order, so nobody waits in a ring.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.errors import BrokenInvariant
+from rewards.errors import OutOfStock
+from rewards.tables import SLOTS
+
+PLENTY = 32
+"""A slot that holds this much is taken from at random; below it, the lowest that is not empty."""
+
+
+def fill(call: Call, reward_id: UUID, *, region_id: str, total: int) -> None:
+    """Spread `total` over the slots of a new reward."""
+    shares = [total // SLOTS + (slot < total % SLOTS) for slot in range(SLOTS)]
+    call.db.execute(
+        _FILL, [_row(reward_id, slot, share, region_id=region_id) for slot, share in enumerate(shares)]
+    )
+
+
+def draw(call: Call, reward_id: UUID, *, chance: int) -> None:
+    """Take one; `chance` spreads the draws over the slots. Refuses `OutOfStock`."""
+    # Each failed try empties one slot for good as far as we are concerned, so SLOTS + 1 tries see the end.
+    for _ in range(2 * SLOTS):
+        slots = call.db.execute(_FILLED, {"reward": reward_id}).all()
+        if not slots:
+            raise OutOfStock
+        rich = [row.slot for row in slots if row.remaining >= PLENTY]
+        slot = rich[chance % len(rich)] if rich else slots[0].slot
+        done = call.db.execute(_DRAW, {"reward": reward_id, "slot": slot})
+        if done.rowcount == 1:  # type: ignore[attr-defined]  # cursor results have it
+            return
+    raise OutOfStock
+
+
+def put_back(call: Call, reward_id: UUID, *, chance: int) -> None:
+    """Give one back: its voucher ended unused."""
+    done = call.db.execute(_PUT_BACK, {"reward": reward_id, "slot": chance % SLOTS})
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # cursor results have it
+        raise BrokenInvariant("a reward has all its slots")
+
+
+def _row(reward_id: UUID, slot: int, share: int, *, region_id: str) -> dict[str, object]:
+    return {"reward": reward_id, "slot": slot, "region": region_id, "remaining": share}
+
+
+_FILL = text(
+    "INSERT INTO reward_stock (reward_id, slot, region_id, remaining)"
+    " VALUES (:reward, :slot, :region, :remaining)"
+)
+_FILLED = text(
+    "SELECT slot, remaining FROM reward_stock WHERE reward_id = :reward AND remaining > 0 ORDER BY slot"
+)
+_DRAW = text(
+    "UPDATE reward_stock SET remaining = remaining - 1"
+    " WHERE reward_id = :reward AND slot = :slot AND remaining > 0"
+)
+_PUT_BACK = text(
+    "UPDATE reward_stock SET remaining = remaining + 1 WHERE reward_id = :reward AND slot = :slot"
+)

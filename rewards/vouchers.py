@@ -1,0 +1,320 @@
+"""A voucher after the exchange: reading it, ending it, and the one way its state changes.
+
+Whoever changes a voucher locks its row first, looks, then moves coins, then advances the state under
+a condition whose row count is checked. Locks go voucher, use of the reward,
+balance, stock.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, insert, select, text
+
+from kernel.audit import audit
+from kernel.call import Call
+from kernel.errors import BrokenInvariant, NotFound, require
+from kernel.identifiers import new_id, public_id
+from kernel.paging import Page, PageRequest
+from ledger.holds import HoldSet, Released, release
+from rewards.errors import VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
+from rewards.stock import put_back
+from rewards.tables import Reward, Voucher, VoucherStep
+from rewards.voucher_states import LIVE, TRANSITIONS, State, one_of
+
+VOUCHER = "vch"
+PURPOSE = "voucher"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """Whose voucher, and which."""
+
+    holder_id: UUID
+    voucher_id: UUID
+
+    @property
+    def public(self) -> str:
+        """The voucher's id as the outside sees it."""
+        return public_id(VOUCHER, self.voucher_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A voucher whose row is locked by this unit of work."""
+
+    key: Key
+    region_id: str
+    reward_id: UUID
+    state: State
+    cycle: int
+    price_coin_milli: int
+    cost_fen: int
+    funding: tuple[dict[str, Any], ...]
+    merchant_id: UUID | None
+    scope_no: int | None
+    lock_s: int
+    reversal_window_s: int
+    grace_days: int
+    ends_at: datetime
+    lock_session: UUID | None
+    locked_until: datetime | None
+    lock_by: UUID | None
+
+    def locked(self, now: datetime) -> bool:
+        """Whether a scan holds it now; a lock that ran out does not."""
+        return self.state is State.LOCKED and self.locked_until is not None and now < self.locked_until
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """A voucher as its owner sees it."""
+
+    id: UUID
+    reward_id: UUID
+    title_zh: str
+    title_en: str
+    state: State
+    cycle: int
+    price_coin_milli: int
+    issued_at: datetime
+    ends_at: datetime
+
+
+def coins_of(key: Key, *, cycle: int) -> HoldSet:
+    """The hold set of one use: `voucher/<id>/<cycle>` in the ledger."""
+    return HoldSet(holder_id=key.holder_id, purpose=PURPOSE, reference=f"{key.voucher_id}/{cycle}")
+
+
+def take(call: Call, key: Key) -> Held:
+    """Lock a voucher's row and read it as it is now; refuses `NotFound`."""
+    row = call.db.execute(_TAKE, {"holder": key.holder_id, "voucher": key.voucher_id}).one_or_none()
+    if row is None:
+        raise NotFound("no such voucher")
+    return _held(row)
+
+
+def take_session(call: Call, session: UUID) -> Held | None:
+    """Lock the voucher that a scan reserved and read it; None when the reservation was replaced or used."""
+    row = call.db.execute(_TAKE_SESSION, {"session": session}).one_or_none()
+    return None if row is None else _held(row)
+
+
+def require_usable(voucher: Held, now: datetime) -> None:
+    """Refuses, in this order: `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`, `VoucherLocked`."""
+    require(voucher.state is not State.REDEEMED, VoucherRedeemed(cycle=voucher.cycle))
+    require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))
+    require(now < voucher.ends_at, VoucherPastItsDay())
+    require(not voucher.locked(now), VoucherLocked())
+
+
+def lock(call: Call, voucher: Held, *, by: UUID, reason: str) -> tuple[UUID, datetime]:
+    """Reserve a taken voucher for one scan; returns the session and when the reservation lapses."""
+    session, until = new_id(), call.now + timedelta(seconds=voucher.lock_s)
+    _move(call, voucher, {"to": State.LOCKED, "session": session, "until": until, "by": by}, reason=reason)
+    return session, until
+
+
+def advance(call: Call, voucher: Held, to: State, *, reason: str) -> None:
+    """Move a taken voucher on inside its cycle."""
+    _move(call, voucher, {"to": to}, reason=reason)
+
+
+def begin_again(call: Call, voucher: Held, *, reason: str) -> None:
+    """Issue a redeemed voucher anew, in its next cycle."""
+    _move(call, voucher, {"to": State.ISSUED, "next": voucher.cycle + 1}, reason=reason)
+
+
+def _move(call: Call, voucher: Held, change: dict[str, Any], *, reason: str) -> None:
+    values = {
+        "holder": voucher.key.holder_id,
+        "voucher": voucher.key.voucher_id,
+        "from": voucher.state,
+        "cycle": voucher.cycle,
+        "next": voucher.cycle,
+        "session": None,
+        "until": None,
+        "by": None,
+        **change,
+    }
+    if values["to"] not in TRANSITIONS[voucher.state]:
+        raise BrokenInvariant(f"a voucher never goes from {voucher.state} to {values['to']}")
+    done = call.db.execute(_MOVE, values)
+    if done.rowcount != 1:  # type: ignore[attr-defined]  # cursor results have it
+        raise BrokenInvariant("a locked voucher changed under us")
+    note_step(
+        call,
+        voucher.key,
+        region_id=voucher.region_id,
+        cycle=values["next"],
+        to=values["to"],
+        reason=reason,
+        came_from=voucher.state,
+    )
+
+
+def note_step(
+    call: Call,
+    key: Key,
+    *,
+    region_id: str,
+    cycle: int,
+    to: State,
+    reason: str,
+    came_from: State | None = None,
+) -> None:
+    """Write one line of a voucher's life."""
+    call.db.execute(
+        insert(VoucherStep).values(
+            holder_id=key.holder_id,
+            voucher_id=key.voucher_id,
+            id=new_id(),
+            region_id=region_id,
+            from_state=came_from,
+            to_state=to,
+            cycle=cycle,
+            principal=call.actor.principal,
+            reason=reason,
+            recorded_at=call.now,
+        )
+    )
+
+
+def cancel(call: Call, voucher_id: UUID) -> Released:
+    """Give a voucher of the calling citizen back for its coins; what of them has ended ends at once.
+
+    Refuses, in this order: `NotFound`, `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`,
+    `VoucherLocked`.
+    """
+    voucher = take(call, Key(holder_id=call.actor.known_id, voucher_id=voucher_id))
+    require_usable(voucher, call.now)
+    return _end(call, voucher, State.CANCELLED, reason="cancelled by its owner", grace_days=None)
+
+
+def deactivate(call: Call, key: Key, *, reason: str) -> Released:
+    """Withdraw an unused voucher for a reason its owner can read; coins past their day get grace.
+
+    Refuses, in this order: `NotFound` (or of another region), `VoucherRedeemed`, `VoucherEnded`,
+    `VoucherLocked`.
+    """
+    voucher = take(call, key)
+    require(voucher.region_id == call.region, NotFound("no such voucher"))
+    require(voucher.state is not State.REDEEMED, VoucherRedeemed(cycle=voucher.cycle))
+    require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))
+    require(not voucher.locked(call.now), VoucherLocked())
+    audit(call, "voucher.deactivated", subject=key.public, reason=reason)
+    return _end(call, voucher, State.DEACTIVATED, reason=reason, grace_days=voucher.grace_days)
+
+
+def expire_due(call: Call, *, most: int = 200) -> int:
+    """End up to `most` vouchers whose last day is over, in key order; returns how many.
+
+    Call it again until it returns 0; each call is a transaction of its own. A late run changes nothing:
+    a voucher past its day is refused at every till before this job sees it.
+    """
+    due = call.db.execute(_DUE, {"now": call.now, "most": most}).all()
+    ended = 0
+    for row in due:
+        voucher = take(call, Key(holder_id=row.holder_id, voucher_id=row.id))
+        if voucher.state in LIVE and voucher.ends_at <= call.now and not voucher.locked(call.now):
+            _end(call, voucher, State.EXPIRED, reason="not used in time", grace_days=None)
+            ended += 1
+    return ended
+
+
+def free_use(call: Call, voucher: Held) -> None:
+    """Uncount a voucher that ended unused from its owner's limit; before coins move, as at exchange."""
+    call.db.execute(_UNUSE, {"holder": voucher.key.holder_id, "reward": voucher.reward_id})
+
+
+def back_on_shelf(call: Call, voucher: Held) -> None:
+    """Put the item of a voucher that ended unused back into the stock; after coins moved."""
+    put_back(call, voucher.reward_id, chance=voucher.key.voucher_id.int & 0xFFFF)
+
+
+def owned(call: Call, voucher_id: UUID) -> Owned:
+    """One voucher of the calling citizen; refuses `NotFound`."""
+    row = call.db.execute(
+        _OWNED.where(Voucher.holder_id == call.actor.known_id, Voucher.id == voucher_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no such voucher")
+    return _owned(row)
+
+
+def all_owned(call: Call, page: PageRequest) -> Page[Owned]:
+    """The calling citizen's vouchers, newest first."""
+    holder = call.actor.known_id
+    binding = f"vouchers/{holder}"
+    position = page.position(binding)
+    query = _OWNED.where(Voucher.holder_id == holder).order_by(Voucher.id.desc()).limit(page.limit + 1)
+    if position is not None:
+        query = query.where(Voucher.id < UUID(str(position[0])))
+    found = [_owned(row) for row in call.db.execute(query)]
+    return page.page(found, binding, lambda item: [str(item.id)])
+
+
+def _end(call: Call, voucher: Held, to: State, *, reason: str, grace_days: int | None) -> Released:
+    grace_on = None if grace_days is None else call.today + timedelta(days=grace_days)
+    coins = coins_of(voucher.key, cycle=voucher.cycle)
+    free_use(call, voucher)
+    back = release(call, coins, cause=to.value, grace_on=grace_on)
+    if back.amount != voucher.price_coin_milli:
+        raise BrokenInvariant("a voucher's hold is its price")
+    back_on_shelf(call, voucher)
+    advance(call, voucher, to, reason=reason)
+    return back
+
+
+def _held(row: Row[Any]) -> Held:
+    return Held(
+        key=Key(holder_id=row.holder_id, voucher_id=row.id),
+        region_id=row.region_id,
+        reward_id=row.reward_id,
+        state=State(row.state),
+        cycle=row.cycle,
+        price_coin_milli=row.price_coin_milli,
+        cost_fen=row.cost_fen,
+        funding=tuple(row.funding),
+        merchant_id=row.merchant_id,
+        scope_no=row.scope_no,
+        lock_s=row.lock_s,
+        reversal_window_s=row.reversal_window_s,
+        grace_days=row.grace_days,
+        ends_at=row.ends_at,
+        lock_session=row.lock_session,
+        locked_until=row.locked_until,
+        lock_by=row.lock_by,
+    )
+
+
+def _owned(row: Any) -> Owned:
+    return Owned(**{**row._mapping, "state": State(row.state)})  # noqa: SLF001 - SQLAlchemy's public name
+
+
+_OWNED = select(
+    Voucher.id,
+    Voucher.reward_id,
+    Reward.title_zh,
+    Reward.title_en,
+    Voucher.state,
+    Voucher.cycle,
+    Voucher.price_coin_milli,
+    Voucher.issued_at,
+    Voucher.ends_at,
+).join(Reward, Reward.id == Voucher.reward_id)
+_TAKE = text("SELECT * FROM voucher WHERE holder_id = :holder AND id = :voucher FOR UPDATE")
+_TAKE_SESSION = text("SELECT * FROM voucher WHERE lock_session = :session FOR UPDATE")
+_MOVE = text(
+    "UPDATE voucher SET state = :to, cycle = :next, lock_session = CAST(:session AS uuid),"
+    " locked_until = CAST(:until AS timestamptz), lock_by = CAST(:by AS uuid)"
+    " WHERE holder_id = :holder AND id = :voucher AND state = :from AND cycle = :cycle"
+)
+_DUE = text(
+    f"SELECT holder_id, id FROM voucher WHERE ends_at <= :now AND {one_of('state', LIVE)}"  # noqa: S608 - our own states
+    " ORDER BY holder_id, id LIMIT :most"
+)
+_UNUSE = text(
+    "UPDATE reward_use SET used = used - 1 WHERE holder_id = :holder AND reward_id = :reward AND used > 0"
+)
