@@ -1,0 +1,104 @@
+"""A scan at a till: which voucher is shown, may it be used here, and what is remembered of a no.
+
+A refused scan is rolled back whole; the row that says where, when and why is written afterwards in the
+same request, and never holds the code itself.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import text
+
+from kernel.call import Call
+from kernel.errors import Refusal, require
+from kernel.identifiers import new_id
+from merchants.errors import TooManyWrongNumbers
+from merchants.tables import ScanRefusal
+from merchants.terminals import KnownTerminal
+from rewards.errors import AliasUnknown, VoucherForAnotherMerchant, VoucherRedeemed
+from rewards.presented_codes import is_alias, presented
+from rewards.voucher_states import State
+from rewards.vouchers import Held, require_usable
+
+WRONG_NUMBERS = 5
+WRONG_NUMBERS_WITHIN = timedelta(seconds=60)
+
+
+def scan(call: Call, terminal: KnownTerminal, code: str) -> Held:
+    """The voucher that `code` shows, locked, fit to be used at this till now.
+
+    Refuses, in this order: `TooManyWrongNumbers`, what `presented` refuses,
+    `VoucherForAnotherMerchant`, `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`, `VoucherLocked`.
+    """
+    with refusals_noted(call, terminal) as seen:
+        if is_alias(code):
+            _limit_guesses(call, terminal)
+        voucher = presented(call, code, scope_no=terminal.scope_no)
+        seen.append(voucher.key.voucher_id)
+        ours = voucher.merchant_id in {None, terminal.merchant_id} and voucher.region_id == terminal.region_id
+        require(ours, VoucherForAnotherMerchant())
+        if voucher.state is State.REDEEMED:
+            raise _already_redeemed(call, terminal, voucher)
+        require_usable(voucher, call.now)
+    return voucher
+
+
+@contextmanager
+def refusals_noted(call: Call, terminal: KnownTerminal) -> Iterator[list[UUID]]:
+    """Whatever is refused inside leaves a row behind; the list takes the voucher once it is known."""
+    seen: list[UUID] = []
+    try:
+        yield seen
+    except Refusal as refusal:
+        voucher = seen[0] if seen else None
+        call.after_refusal(partial(_note, terminal=terminal, refusal=refusal.code, voucher_id=voucher))
+        raise
+
+
+def _note(call: Call, *, terminal: KnownTerminal, refusal: str, voucher_id: UUID | None) -> None:
+    call.db.add(
+        ScanRefusal(
+            id=new_id(),
+            region_id=terminal.region_id,
+            merchant_id=terminal.merchant_id,
+            store_id=terminal.store_id,
+            terminal_id=terminal.id,
+            refusal=refusal,
+            voucher_id=voucher_id,
+            recorded_at=call.now,
+        )
+    )
+
+
+def _limit_guesses(call: Call, terminal: KnownTerminal) -> None:
+    values = {
+        "terminal": terminal.id,
+        "since": call.now - WRONG_NUMBERS_WITHIN,
+        "refusal": AliasUnknown.code,
+        "most": WRONG_NUMBERS,
+    }
+    wrong = call.db.execute(_RECENT, values).scalar_one()
+    require(wrong < WRONG_NUMBERS, TooManyWrongNumbers(retry_after_s=60))
+
+
+def _already_redeemed(call: Call, terminal: KnownTerminal, voucher: Held) -> VoucherRedeemed:
+    row = call.db.execute(
+        _REDEEMED, {"voucher": voucher.key.voucher_id, "cycle": voucher.cycle}
+    ).one_or_none()
+    if row is None:
+        return VoucherRedeemed()
+    return VoucherRedeemed(
+        redeemed_at=row.redeemed_at.isoformat(), at_this_terminal=row.terminal_id == terminal.id
+    )
+
+
+_RECENT = text(
+    "SELECT count(*) FROM (SELECT 1 FROM scan_refusal WHERE terminal_id = :terminal AND recorded_at > :since"
+    " AND refusal = :refusal LIMIT :most) recent"
+)
+_REDEEMED = text(
+    "SELECT redeemed_at, terminal_id FROM redemption WHERE voucher_id = :voucher AND cycle = :cycle"
+)
