@@ -108,7 +108,12 @@ def bind_many(call: Call, partner: Partner, cards: Sequence[CitizenCard], *, tex
 
     Returns how many were bound now.
     """
-    cards = sorted(cards, key=lambda card: card.subject_hash)
+    ordered = sorted(cards, key=lambda card: card.subject_hash)
+    parts = [ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)]
+    return sum(_bind_part(call, partner, part, text_version) for part in parts)
+
+
+def _bind_part(call: Call, partner: Partner, cards: Sequence[CitizenCard], text_version: str) -> int:
     shared = {"partner": partner.id, "region": partner.region_id, "now": call.now}
     citizens = sorted({card.citizen_id for card in cards})
     call.db.execute(
@@ -137,6 +142,8 @@ def unbind(call: Call, citizen_id: UUID, binding_id: UUID) -> bool:
     return bool(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
 
 
+_AT_ONCE = 2_000
+"""Cards a statement, so that each stays far below the time limit of statements."""
 _OPEN = " ON CONFLICT (citizen_id, partner_id) WHERE withdrawn_at IS NULL DO NOTHING"
 _GIVE = text(
     "INSERT INTO consent (citizen_id, id, partner_id, region_id, text_version, given_at)"  # noqa: S608 - our own text

@@ -1,0 +1,150 @@
+"""Why a citizen has these coins and kilograms, down to the printed figure and its document.
+
+The steps are derived again from the stored inputs and the factor row; that they give the stored
+milligrams and the stored digest is the replay. Any changed number makes it fail.
+"""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select, text
+
+from carbon.activities.tables import Activity, ActivityReversal
+from carbon.factors.lookup import in_use
+from carbon.factors.tables import Factor
+from carbon.methodologies.assessment import Assessment
+from kernel.call import Call
+from kernel.errors import NotFound
+from kernel.identifiers import public_id
+from kernel.publications.tables import Publication
+from kernel.units import floor_to_milli_coins, show_coins, show_grams
+
+MOST_ACTIVITIES = 200
+
+
+def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
+    """The tree behind a citizen's own credit; refuses NotFound, for another's too.
+
+    Of a posting with more than 200 activities the first 200 are given, with their number.
+    """
+    found = {"citizen": citizen_id, "transfer": transfer_id}
+    transfer = call.db.execute(_TRANSFER, found).one_or_none()
+    if transfer is None:
+        raise NotFound("no such transfer")
+    mine = (
+        Activity.citizen_id == citizen_id,
+        or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
+    )
+    activities = call.db.scalars(
+        select(Activity).where(*mine).order_by(Activity.occurred_at, Activity.id).limit(MOST_ACTIVITIES)
+    ).all()
+    return {
+        "transfer": {
+            "id": str(transfer.id),
+            "code": transfer.code,
+            "unit": transfer.unit,
+            "amount": transfer.amount,
+            "occurred_at": transfer.occurred_at.isoformat(),
+            "recorded_at": transfer.recorded_at.isoformat(),
+            "expires_on": None if transfer.expires_on is None else transfer.expires_on.isoformat(),
+        },
+        "activities": [explain_activity(call, activity) for activity in activities],
+        "replays_equal": all(replays_equal(call, activity) for activity in activities),
+    }
+
+
+def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
+    """One activity: its facts, steps, factor row, source, coin rate and cap."""
+    row = call.db.get_one(Factor, activity.factor_id)
+    reversal = call.db.get(ActivityReversal, (activity.citizen_id, activity.id))
+    return {
+        "id": public_id("act", activity.id),
+        "scenario": activity.scenario,
+        "occurred_at": activity.occurred_at.isoformat(),
+        "business_day": activity.business_day.isoformat(),
+        "inputs": activity.inputs,
+        "facts": activity.facts,
+        "carbon_mg": activity.carbon_mg,
+        "carbon": show_grams(activity.carbon_mg),
+        "reason": activity.reason,
+        "steps": [asdict(step) for step in replay(call, activity).steps],
+        "factor": _factor(call, row, activity.found_by),
+        "coins": _coins(call, activity),
+        "superseded": reversal is not None,
+        "digest": activity.digest.hex(),
+        "replays_equal": replays_equal(call, activity),
+    }
+
+
+def replay(call: Call, activity: Activity) -> Assessment:
+    """Assess the stored inputs again by the stored factor row."""
+    used = in_use(call.db.get_one(Factor, activity.factor_id))
+    return used.method.assess(activity.inputs, used.factor)
+
+
+def replays_equal(call: Call, activity: Activity) -> bool:
+    """Whether replay gives the stored milligrams, digest and coins."""
+    again = replay(call, activity)
+    coins = _uncut_coins(call, activity)
+    return (
+        again.carbon_mg == activity.carbon_mg
+        and again.digest() == bytes(activity.digest)
+        and coins == activity.coin_milli + activity.coin_cut_milli
+    )
+
+
+def _uncut_coins(call: Call, activity: Activity) -> int:
+    rate = call.db.get_one(Publication, activity.coin_rule_id).content
+    return floor_to_milli_coins(activity.carbon_mg, coins_milli=rate["coins_milli"], per_mg=rate["per_mg"])
+
+
+def _factor(call: Call, row: Factor, found_by: str) -> dict[str, Any]:
+    table = call.db.get_one(Publication, row.publication_id)
+    return {
+        "code": row.code,
+        "value": row.value,
+        "unit": row.unit,
+        "value_ng": row.value_ng,
+        "gas_set": row.gas_set,
+        "method": row.method,
+        "method_version": row.method_version,
+        "data_year": row.data_year,
+        "valid_from": row.valid_from.isoformat(),
+        "valid_to": None if row.valid_to is None else row.valid_to.isoformat(),
+        "verified": row.verified,
+        "assumption": row.assumption,
+        "found_by": found_by,
+        "source": row.notes["source"],
+        "seen_in_original": row.notes["seen_in_original"],
+        "table": {"id": public_id("pub", table.id), **_cited(table)},
+    }
+
+
+def _coins(call: Call, activity: Activity) -> dict[str, Any]:
+    rate = call.db.get_one(Publication, activity.coin_rule_id)
+    cap = None if activity.cap_rule_id is None else call.db.get_one(Publication, activity.cap_rule_id)
+    return {
+        "rate": {**rate.content, **_cited(rate)},
+        "cap": None if cap is None else {**cap.content, **_cited(cap)},
+        "before_cap_milli": _uncut_coins(call, activity),
+        "cut_milli": activity.coin_cut_milli,
+        "credited_milli": activity.coin_milli,
+        "credited": show_coins(activity.coin_milli),
+    }
+
+
+def _cited(publication: Publication) -> dict[str, Any]:
+    return {
+        "title": publication.title,
+        "source": publication.source,
+        "assumption": publication.assumption,
+        "effective_from": publication.effective_from.isoformat(),
+        "digest": None if publication.digest is None else publication.digest.hex(),
+    }
+
+
+_TRANSFER = text(
+    "SELECT id, code, unit, amount, occurred_at, recorded_at, expires_on FROM ledger_transfer"
+    " WHERE holder_id = :citizen AND id = :transfer"
+)
