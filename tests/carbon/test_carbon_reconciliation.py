@@ -1,0 +1,38 @@
+"""Every carbon invariant, broken by hand in a copy of the database, is named."""
+
+import pytest
+from sqlalchemy import text
+
+from carbon.activities.intake import take_chunk
+from carbon.reconciliation import CHECKS
+from kernel.database import create_engine
+from ledger.reconciliation import reconcile
+from tests.carbon.city import lines, plant_city, ride
+from tests.conftest import Database
+
+BREAKS = {
+    "UPDATE activity SET carbon_mg = carbon_mg + 1 WHERE source_event_id = 'e1'": {"L10", "L11"},
+    "UPDATE activity SET coin_milli = coin_milli + 1 WHERE source_event_id = 'e1'": {"L11"},
+    "DELETE FROM activity_reference WHERE source_event_id = 'e2'": {"L10"},
+    "UPDATE ledger_transfer SET amount = amount + 1 WHERE code = 'CREDIT'": {"L11"},
+    "DELETE FROM activity WHERE source_event_id = 'e2'": {"L10", "L11"},
+}
+
+
+def names_broken(database: Database) -> set[str]:
+    outcomes = database.run(lambda call: reconcile(call, CHECKS))
+    return {outcome.check.name for outcome in outcomes if not outcome.holds}
+
+
+@pytest.mark.parametrize("statement", list(BREAKS))
+def test_a_broken_carbon_invariant_is_named(database: Database, statement: str) -> None:
+    city = database.run(plant_city)
+    database.run(lambda call: city.bind(call, ["card-017", "card-018"]))
+    rides = lines(ride("e1", metres=1_000), ride("e2", "card-018", metres=2_000))
+    database.run(lambda call: take_chunk(call, city.intake(), rides))
+    assert names_broken(database) == set()
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text(statement))
+    owner.dispose()
+    assert names_broken(database) == BREAKS[statement]
