@@ -141,27 +141,13 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
         "holders": sums["holder_id"].to_list(),
         "accounts": sums["account_id"].to_list(),
         "totals": sums["total"].to_list(),
+        "policy": run.expires_on,
     }
-    # Locked in key order before the update, whose own order is the planner's: no two chunks deadlock.
-    locked = len(call.db.execute(_LOCK, values).all())
-    if locked != sums.height:
-        raise BrokenInvariant(f"{sums.height - locked} of these accounts are no citizen's of {run.unit}")
-    call.db.execute(_RAISE, values)
-    if run.expires_on is None:
-        return sums.select("holder_id", "account_id", pl.lit(None, pl.Date).alias("expires_on"))
-    filled = call.db.execute(_BUCKETS, {**values, "policy": run.expires_on}).all()
-    days = pl.DataFrame(
-        {
-            "holder_id": [str(row.holder_id) for row in filled],
-            "account_id": [row.account_id for row in filled],
-            "expires_on": [row.expires_on for row in filled],
-        },
-        schema={"holder_id": pl.String, "account_id": pl.Int64, "expires_on": pl.Date},
-    )
-    call.db.execute(
-        _NEXT_EXPIRY, values | {"days": days.sort("holder_id", "account_id")["expires_on"].to_list()}
-    )
-    return days
+    row = call.db.execute(_CREDIT, values).one()
+    if row.found != sums.height:
+        raise BrokenInvariant(f"{sums.height - row.found} of these accounts are no citizen's of {run.unit}")
+    days = pl.Series("expires_on", row.days or [None] * sums.height, dtype=pl.Date)
+    return sums.select("holder_id", "account_id", days)
 
 
 def _copied_references(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl.DataFrame) -> bool:
@@ -246,33 +232,9 @@ def _instant(at: datetime) -> str:
     return at.isoformat()
 
 
-_KEYS = "unnest(CAST(:holders AS uuid[]), CAST(:accounts AS bigint[])) AS k (holder_id, account_id)"
-_SUMS = (
-    "unnest(CAST(:holders AS uuid[]), CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]))"
-    " AS k (holder_id, account_id, total)"
-)
-_LOCK = text(
-    f"SELECT 1 FROM ledger_balance b JOIN {_KEYS} USING (holder_id, account_id)"  # noqa: S608 - our own text
-    " JOIN ledger_account a ON a.holder_id = b.holder_id AND a.id = b.account_id"
-    " AND a.kind = :kind AND a.unit = :unit"
-    " ORDER BY b.holder_id, b.account_id FOR UPDATE OF b"
-)
-_RAISE = text(
-    f"UPDATE ledger_balance b SET posted = posted + k.total FROM {_SUMS}"  # noqa: S608 - our own text
-    " WHERE b.holder_id = k.holder_id AND b.account_id = k.account_id"
-)
-_BUCKETS = text(
-    "INSERT INTO coin_bucket AS b (holder_id, account_id, expires_on, credited)"  # noqa: S608 - our own text
-    " SELECT k.holder_id, k.account_id, greatest(:policy, l.latest), k.total"
-    f" FROM {_SUMS} LEFT JOIN LATERAL (SELECT max(c.expires_on) AS latest FROM coin_bucket c"
-    " WHERE c.holder_id = k.holder_id AND c.account_id = k.account_id) l ON true"
-    " ON CONFLICT (holder_id, account_id, expires_on) DO UPDATE SET credited = b.credited + excluded.credited"
-    " RETURNING holder_id, account_id, expires_on"
-)
-_NEXT_EXPIRY = text(
-    "UPDATE ledger_balance b SET next_expiry = k.day FROM unnest(CAST(:holders AS uuid[]),"
-    " CAST(:accounts AS bigint[]), CAST(:days AS date[])) AS k (holder_id, account_id, day)"
-    " WHERE b.holder_id = k.holder_id AND b.account_id = k.account_id AND b.next_expiry > k.day"
+_CREDIT = text(
+    "SELECT found, days FROM ledger_credit_many(:kind, :unit, CAST(:holders AS uuid[]),"
+    " CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]), CAST(:policy AS date))"
 )
 _STANDING = text(
     "SELECT r.holder_id, r.reference, r.transfer_id, r.payload_hash FROM ledger_reference r"

@@ -12,6 +12,7 @@ depends_on = None
 
 _FUNCTIONS = Path(__file__).parents[1] / "functions" / "0002_ledger.sql"
 _FUNCTION_NAMES = (
+    "ledger_credit_many",
     "ledger_take_back",
     "ledger_reverse_spend",
     "ledger_release_holds",
