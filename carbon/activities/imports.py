@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.adapters.frames import SCHEMA
@@ -34,6 +34,13 @@ Result = TypeVar("Result")
 CHUNK_LINES = 5_000
 """Small enough that people redeem undisturbed beside it (measured in the design)."""
 ADAPTERS = ("shenzhen_tong", "utility_bills", "csv", "ndjson")
+
+_CHUNK_SETTINGS = (
+    # Not the request path: a chunk is bounded by its lines.
+    "SET LOCAL statement_timeout = '60s'",
+    # Every join of a chunk is by key; without statistics (a first import) the planner scans whole tables.
+    "SET LOCAL enable_seqscan = off",
+)
 
 
 class Run(Protocol):
@@ -118,6 +125,8 @@ def import_lines(
 
 def _chunk_work(intake: Intake, chunk: pl.DataFrame) -> Callable[[Call], int]:
     def work(call: Call) -> int:
+        for setting in _CHUNK_SETTINGS:
+            call.db.execute(text(setting))
         outcomes = take_chunk(call, intake, chunk)
         return _advance(call, intake, outcomes)
 
