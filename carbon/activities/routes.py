@@ -1,0 +1,56 @@
+"""Records come in from partners; citizens read why they were credited."""
+
+from io import BytesIO
+from typing import Any
+from uuid import UUID
+
+import orjson
+from flask import current_app
+
+from carbon.activities.adapters.activity_lines import read_activity_lines
+from carbon.activities.explanation import explain
+from carbon.activities.intake import Intake, take_activity
+from carbon.activities.schemas import GivesOutcome, TakesRecord
+from kernel.call import Call
+from kernel.errors import NotFound
+from kernel.http.endpoint import Routes, endpoint
+from kernel.identifiers import public_id
+from kernel.permission import Permission
+from kernel.units import INT64_MAX
+
+CARD_SECRET = "CARD_HASH_SECRET"  # noqa: S105 - the name of a setting
+routes = Routes("activities", __name__, description="From a partner's record to an explained credit.")
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/partner/activities",
+    needs=Permission.ACTIVITY_PUSH,
+    takes=TakesRecord,
+    gives=GivesOutcome,
+    status=201,
+    summary="One record; the same again is a duplicate, other content is refused",
+)
+def push_activity(call: Call, body: dict[str, Any]) -> dict[str, Any]:
+    """Take one record in the platform's own format, as a line of NDJSON would hold it."""
+    line = next(read_activity_lines(BytesIO(orjson.dumps(body["record"])), form="ndjson"))
+    secret = str(current_app.config[CARD_SECRET]).encode()
+    row = take_activity(call, Intake(partner_id=call.actor.known_id, card_secret=secret), line)
+    taken = row["activity_id"]
+    return {**row, "activity_id": None if taken is None else public_id("act", UUID(str(taken)))}
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/transfers/<int:transfer>/explanation",
+    needs=Permission.ME_READ,
+    summary="Why these coins or kilograms: activities, steps, factor, source, rounding, replay",
+    no_store=True,
+)
+def explain_transfer(call: Call, transfer: int) -> dict[str, Any]:
+    """Open one of the caller's own credits; another's is not found."""
+    if transfer > INT64_MAX:
+        raise NotFound("no such transfer")
+    return explain(call, call.actor.known_id, transfer)
