@@ -5,6 +5,7 @@ import os
 from alembic import context
 from sqlalchemy import Connection, text
 
+import app.identity.tables
 import carbon.activities.tables
 import carbon.donations.tables
 import carbon.factors.tables

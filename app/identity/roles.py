@@ -1,0 +1,77 @@
+"""Which role holds which permission: the one file to read before giving somebody a role.
+
+Whoever writes a table, a rule or a donation does not put it in force: drafting and publishing,
+declaring and approving are different roles. Partners and terminals get theirs with their keys.
+"""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+from kernel.actor import ActorKind
+from kernel.permission import Permission
+
+
+class Role(StrEnum):
+    """What a person is, for the product."""
+
+    CITIZEN = "citizen"
+    CLERK = "clerk"
+    OPERATOR_EDITOR = "operator_editor"
+    OPERATOR_PUBLISHER = "operator_publisher"
+    OPERATOR_AUDITOR = "operator_auditor"
+    DONOR = "donor"
+
+
+PERMISSIONS = MappingProxyType(
+    {
+        Role.CITIZEN: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.CONSENT_GIVE,
+                Permission.VOUCHER_EXCHANGE,
+                Permission.VOUCHER_CANCEL,
+            }
+        ),
+        Role.CLERK: frozenset({Permission.ME_READ, Permission.MERCHANT_READ, Permission.REDEMPTION_REVERSE}),
+        Role.OPERATOR_EDITOR: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.PUBLICATION_DRAFT,
+                Permission.PUBLICATION_READ,
+                Permission.PARTNER_MANAGE,
+                Permission.MERCHANT_MANAGE,
+                Permission.REWARD_MANAGE,
+                Permission.BATCH_READ,
+                Permission.DONATION_DECLARE,
+            }
+        ),
+        Role.OPERATOR_PUBLISHER: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.PUBLICATION_PUBLISH,
+                Permission.PUBLICATION_READ,
+                Permission.VOUCHER_DEACTIVATE,
+                Permission.DONATION_APPROVE,
+                Permission.POOL_ALLOCATE,
+            }
+        ),
+        Role.OPERATOR_AUDITOR: frozenset(
+            {Permission.ME_READ, Permission.PUBLICATION_READ, Permission.BATCH_READ, Permission.AUDIT_READ}
+        ),
+        Role.DONOR: frozenset({Permission.ME_READ, Permission.DONATION_DECLARE}),
+    }
+)
+STAFF_ROLES = tuple(role for role in Role if role is not Role.CITIZEN)
+"""Roles that sign in with a password."""
+ACTOR_KINDS = MappingProxyType(
+    {
+        Role.CITIZEN: ActorKind.CITIZEN,
+        Role.CLERK: ActorKind.MERCHANT,
+        Role.OPERATOR_EDITOR: ActorKind.OPERATOR,
+        Role.OPERATOR_PUBLISHER: ActorKind.OPERATOR,
+        Role.OPERATOR_AUDITOR: ActorKind.OPERATOR,
+        Role.DONOR: ActorKind.DONOR,
+    }
+)
+OF_AN_ORGANISATION = frozenset({Role.CLERK, Role.DONOR})
+"""Roles that mean nothing without the merchant or the enterprise."""
