@@ -40,6 +40,8 @@ from rewards.vouchers import (
     take,
 )
 
+_STAFF = frozenset({ActorKind.OPERATOR, ActorKind.SYSTEM})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reversed:
@@ -53,7 +55,7 @@ class Reversed:
 
 
 def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
-    """Undo a redemption of the calling till's own store, or, for an operator, of the region.
+    """Undo a redemption of the calling till's own store, a clerk's merchant, or an operator's region.
 
     Refuses, in this order: `TerminalNotPaired`, `NotFound`, `AlreadyReversed`, `ReversalWindowOver`.
     """
@@ -87,12 +89,13 @@ def _known(call: Call, redemption_id: UUID) -> Redemption:
     redemption = call.db.get(Redemption, redemption_id)
     if redemption is None:
         raise NotFound("no such redemption")
-    if call.actor.kind is ActorKind.TERMINAL:
+    actor = call.actor
+    if actor.kind is ActorKind.TERMINAL:
         own = redemption.store_id == calling_terminal(call).store_id
+    elif actor.kind is ActorKind.MERCHANT:
+        own = redemption.merchant_id == actor.organisation_id
     else:
-        own = (
-            call.actor.kind in {ActorKind.OPERATOR, ActorKind.SYSTEM} and redemption.region_id == call.region
-        )
+        own = actor.kind in _STAFF and redemption.region_id == call.region
     require(own, NotFound("no such redemption"))
     return redemption
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, text, tuple_
 
 from kernel.audit import audit
 from kernel.call import Call
@@ -76,7 +76,7 @@ def add_funder(call: Call, *, name_zh: str, name_en: str) -> UUID:
 def offer_reward(call: Call, offer: Offer) -> UUID:
     """Put a reward on the shelf with its stock; returns its id.
 
-    Refuses `FundingWrong`, `NotFound` (a funder of another region).
+    Refuses `FundingWrong`, `NotFound` (a funder, merchant or store that is not of this region).
     """
     funders = [share.funder_id for share in offer.funding]
     whole = bool(funders) and len(set(funders)) == len(funders) and all(s.parts > 0 for s in offer.funding)
@@ -85,6 +85,7 @@ def offer_reward(call: Call, offer: Offer) -> UUID:
         select(func.count()).where(Funder.id.in_(funders), Funder.region_id == call.region)
     )
     require(known == len(funders), NotFound("no such funder", pointer="/body/funding"))
+    _require_honoured(call, offer)
     reward = new_id()
     call.db.add(
         Reward(
@@ -110,6 +111,14 @@ def offer_reward(call: Call, offer: Offer) -> UUID:
     fill(call, reward, region_id=call.region, total=offer.stock)
     audit(call, "reward.offered", subject=public_id(REWARD, reward), stock=offer.stock)
     return reward
+
+
+def _require_honoured(call: Call, offer: Offer) -> None:
+    if offer.merchant_id is None and offer.scope_no is None:
+        return
+    values = {"merchant": offer.merchant_id, "scope": offer.scope_no, "region": call.region}
+    known = call.db.execute(_HONOURED, values).one_or_none()
+    require(known, NotFound("no such merchant, or no such store of it", pointer="/body/merchant_id"))
 
 
 def shelf(call: Call, region_id: str, page: PageRequest) -> Page[OnShelf]:
@@ -166,3 +175,11 @@ def _on_shelf(reward: Reward, remaining: int) -> OnShelf:
         remaining=remaining,
         sells_until=reward.sells_until,
     )
+
+
+# By name: merchants stand above this folder and are not imported from here.
+_HONOURED = text(
+    "SELECT 1 FROM merchant m WHERE m.id = CAST(:merchant AS uuid) AND m.region_id = :region"
+    " AND (CAST(:scope AS bigint) IS NULL OR EXISTS"
+    " (SELECT 1 FROM store s WHERE s.merchant_id = m.id AND s.scope_no = CAST(:scope AS bigint)))"
+)

@@ -108,6 +108,7 @@ class Voucher(Base):
             f"(state = '{State.LOCKED}') = (num_nonnulls(lock_session, locked_until, lock_by) = 3)",
             name="a_lock_has_its_session",
         ),
+        Index("ix_voucher_id", "id"),  # operators know a voucher by its id alone
         Index("ix_voucher_lock_session", "lock_session", postgresql_where=sql("lock_session IS NOT NULL")),
         Index("ix_voucher_ending", "ends_at", postgresql_where=sql(one_of("state", LIVE))),
         {"postgresql_with": {"fillfactor": "70"}},

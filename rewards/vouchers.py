@@ -192,6 +192,16 @@ def cancel(call: Call, voucher_id: UUID) -> Released:
     return _end(call, voucher, State.CANCELLED, reason="cancelled by its owner", grace_days=None)
 
 
+def key_of(call: Call, voucher_id: UUID) -> Key:
+    """Whose voucher it is, for an operator who knows its id alone; refuses `NotFound`."""
+    row = call.db.execute(
+        select(Voucher.holder_id, Voucher.region_id).where(Voucher.id == voucher_id)
+    ).one_or_none()
+    if row is None or row.region_id != call.region:
+        raise NotFound("no such voucher")
+    return Key(holder_id=row.holder_id, voucher_id=voucher_id)
+
+
 def deactivate(call: Call, key: Key, *, reason: str) -> Released:
     """Withdraw an unused voucher for a reason its owner can read; coins past their day get grace.
 

@@ -122,6 +122,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state IN ('issued', 'locked')"),
     )
+    op.create_index("ix_voucher_id", "voucher", ["id"], unique=False)
     op.create_index(
         "ix_voucher_lock_session",
         "voucher",
@@ -200,6 +201,7 @@ def downgrade() -> None:
     op.drop_table("voucher_step")
     op.drop_table("voucher_code")
     op.drop_table("voucher_alias")
+    op.drop_index("ix_voucher_id", table_name="voucher")
     op.drop_index(
         "ix_voucher_lock_session", table_name="voucher", postgresql_where=sa.text("lock_session IS NOT NULL")
     )

@@ -1,0 +1,171 @@
+"""What tills and merchants send and are told."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from marshmallow import fields
+
+from kernel.http.fields import Day, Gives, Instant, PublicId, Takes, Text, Whole
+from merchants.onboarding import MERCHANT, STORE
+from merchants.redemption import REDEMPTION
+from merchants.terminals import TERMINAL
+from rewards.voucher_codes import LONGEST_SCAN
+from rewards.vouchers import VOUCHER
+
+SESSION = "ses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What a scanner read or a clerk typed."""
+
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """Which reservation to use."""
+
+    session: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Why:
+    """A reason."""
+
+    reason: str
+
+
+class TakesScan(Takes):
+    """A scan."""
+
+    into = Scan
+    code = Text(required=True, most=LONGEST_SCAN)
+
+
+class TakesConfirmation(Takes):
+    """A confirmation."""
+
+    into = Confirmation
+    session = PublicId(SESSION, required=True)
+
+
+class TakesWhy(Takes):
+    """A reason."""
+
+    into = Why
+    reason = Text(required=True, least=2, most=300)
+
+
+class TakesNames(Takes):
+    """The two names of a merchant or store."""
+
+    name_zh = Text(required=True, most=60)
+    name_en = Text(required=True, most=120)
+
+
+class TakesTill(Takes):
+    """A till to add."""
+
+    label = Text(required=True, most=60)
+
+
+class TakesPairing(Takes):
+    """A pairing code typed at a till, and the public key made there."""
+
+    code = Text(required=True, most=32)
+    public_key = Text(most=64, load_default=None)
+
+
+class GivesPrepared(Gives):
+    """What would be used, and until when it is reserved."""
+
+    session = PublicId(SESSION)
+    voucher_id = PublicId(VOUCHER)
+    title_zh = Text()
+    title_en = Text()
+    coin_milli = Whole()
+    confirm_before = Instant()
+
+
+class GivesRedeemed(Gives):
+    """A redemption that stands."""
+
+    id = PublicId(REDEMPTION)
+    voucher_id = PublicId(VOUCHER)
+    cycle = Whole()
+    title_zh = Text()
+    title_en = Text()
+    coin_milli = Whole()
+    payable_fen = Whole()
+    redeemed_at = Instant()
+    reversible_until = Instant()
+
+
+class GivesReversed(Gives):
+    """A redemption undone."""
+
+    redemption_id = PublicId(REDEMPTION)
+    voucher_id = PublicId(VOUCHER)
+    coin_milli = Whole()
+    payable_fen = Whole()
+    lives_again = fields.Boolean()
+
+
+class GivesLine(Gives):
+    """One line of a statement."""
+
+    redemption_id = PublicId(REDEMPTION)
+    what = Text()
+    store_id = PublicId(STORE)
+    terminal_id = PublicId(TERMINAL)
+    coin_milli = Whole()
+    payable_fen = Whole()
+    happened_at = Instant()
+
+
+class GivesFunderTotal(Gives):
+    """What one funder owes."""
+
+    funder_id = PublicId("fnd")
+    payable_fen = Whole()
+
+
+class GivesStatement(Gives):
+    """A merchant's day."""
+
+    merchant_id = PublicId(MERCHANT)
+    day = Day()
+    lines = fields.List(fields.Nested(GivesLine))
+    coin_milli = Whole()
+    payable_fen = Whole()
+    by_funder = fields.List(fields.Nested(GivesFunderTotal))
+    digest = Text()
+
+
+class GivesMerchant(Gives):
+    """A merchant's id."""
+
+    id = PublicId(MERCHANT)
+
+
+class GivesStore(Gives):
+    """A store's id and the number its codes carry."""
+
+    id = PublicId(STORE)
+    scope_no = Whole()
+
+
+class GivesPairing(Gives):
+    """A code to type at a new till, shown once."""
+
+    terminal_id = PublicId(TERMINAL)
+    code = Text()
+    ends_at = Instant()
+
+
+class GivesPaired(Gives):
+    """The till's id and its secret, given once."""
+
+    terminal_id = PublicId(TERMINAL)
+    token = Text()

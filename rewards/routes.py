@@ -1,0 +1,232 @@
+"""URLs of the shelf, of a citizen's vouchers and of what operators do with both; no logic."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response
+
+from kernel.call import Call
+from kernel.http.endpoint import Routes, endpoint
+from kernel.http.fields import PageQuery
+from kernel.identifiers import parse_public_id
+from kernel.paging import Page, PageRequest
+from kernel.permission import PUBLIC, Permission
+from ledger.holds import Released
+from rewards.catalogue import Offer, OnShelf, add_funder, offer_reward, shelf
+from rewards.errors import VoucherPastItsDay
+from rewards.exchange import exchange
+from rewards.live_codes import Alias, live_codes, new_alias
+from rewards.qr_images import qr_png, qr_svg
+from rewards.schemas import (
+    GivesAlias,
+    GivesCodes,
+    GivesFunder,
+    GivesReleased,
+    GivesRewardId,
+    GivesShelf,
+    GivesVoucher,
+    GivesVouchers,
+    Reason,
+    ShelfQuery,
+    TakesExchange,
+    TakesFunder,
+    TakesOffer,
+    TakesReason,
+)
+from rewards.vouchers import VOUCHER, Owned, all_owned, cancel, deactivate, key_of, owned
+
+routes = Routes("rewards", __name__, description="What coins buy, and the vouchers they become.")
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/rewards",
+    needs=PUBLIC,
+    query=ShelfQuery,
+    gives=GivesShelf,
+    summary="Rewards on sale in a region",
+)
+def rewards(call: Call, query: dict[str, Any]) -> Page[OnShelf]:
+    """Give a page of the shelf."""
+    return shelf(call, query["region"], PageRequest(limit=query["limit"], after=query["after"]))
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/me/vouchers",
+    needs=Permission.VOUCHER_EXCHANGE,
+    takes=TakesExchange,
+    gives=GivesVoucher,
+    status=201,
+    idempotent=True,
+    summary="Exchange coins for a voucher",
+)
+def buy(call: Call, order: dict[str, Any]) -> Owned:
+    """Exchange and show the voucher."""
+    return owned(call, exchange(call, order["reward_id"]).voucher_id)
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/vouchers",
+    needs=Permission.ME_READ,
+    query=PageQuery,
+    gives=GivesVouchers,
+    summary="My vouchers, newest first",
+)
+def mine(call: Call, query: dict[str, Any]) -> Page[Owned]:
+    """Give a page of the caller's vouchers."""
+    return all_owned(call, PageRequest(limit=query["limit"], after=query["after"]))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/vouchers/<voucher>",
+    needs=Permission.ME_READ,
+    gives=GivesVoucher,
+    summary="One of my vouchers",
+)
+def one(call: Call, *, voucher: str) -> Owned:
+    """Give one voucher."""
+    return owned(call, parse_public_id(VOUCHER, voucher))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/vouchers/<voucher>/codes",
+    needs=Permission.ME_READ,
+    gives=GivesCodes,
+    no_store=True,
+    summary="The codes of the next ten minutes",
+)
+def codes(call: Call, *, voucher: str) -> dict[str, Any]:
+    """Give twenty codes; no cache may keep them."""
+    return {"items": live_codes(call, parse_public_id(VOUCHER, voucher))}
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/me/vouchers/<voucher>/alias",
+    needs=Permission.ME_READ,
+    gives=GivesAlias,
+    status=201,
+    no_store=True,
+    summary="A number to type, for 60 seconds",
+)
+def alias(call: Call, *, voucher: str) -> Alias:
+    """Make a number to type."""
+    return new_alias(call, parse_public_id(VOUCHER, voucher))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/vouchers/<voucher>/qr.svg",
+    needs=Permission.ME_READ,
+    no_store=True,
+    summary="The present code as SVG",
+)
+def svg(call: Call, *, voucher: str) -> Response:
+    """Draw the present code."""
+    text, title = _present(call, voucher)
+
+    def drawn() -> Iterator[str]:
+        yield qr_svg(text, title)
+
+    # Drawn while the answer is sent, so that no transaction is open meanwhile.
+    return Response(drawn(), content_type="image/svg+xml; charset=utf-8")
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/vouchers/<voucher>/qr.png",
+    needs=Permission.ME_READ,
+    no_store=True,
+    summary="The present code as PNG",
+)
+def png(call: Call, *, voucher: str) -> Response:
+    """Draw the present code."""
+    text, _ = _present(call, voucher)
+
+    def drawn() -> Iterator[bytes]:
+        yield qr_png(text)
+
+    return Response(drawn(), content_type="image/png")
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/me/vouchers/<voucher>/cancellation",
+    needs=Permission.VOUCHER_CANCEL,
+    gives=GivesReleased,
+    status=201,
+    idempotent=True,
+    summary="Give a voucher back for its coins",
+)
+def give_back(call: Call, *, voucher: str) -> Released:
+    """Cancel one voucher of the caller."""
+    return cancel(call, parse_public_id(VOUCHER, voucher))
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/vouchers/<voucher>/deactivation",
+    needs=Permission.VOUCHER_DEACTIVATE,
+    takes=TakesReason,
+    gives=GivesReleased,
+    status=201,
+    idempotent=True,
+    summary="Withdraw an unused voucher, with a reason its owner reads",
+)
+def withdraw(call: Call, why: Reason, *, voucher: str) -> Released:
+    """Deactivate a voucher of the caller's region."""
+    return deactivate(call, key_of(call, parse_public_id(VOUCHER, voucher)), reason=why.reason)
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/rewards",
+    needs=Permission.REWARD_MANAGE,
+    takes=TakesOffer,
+    gives=GivesRewardId,
+    status=201,
+    idempotent=True,
+    summary="Put a reward on the shelf",
+)
+def offer(call: Call, what: Offer) -> dict[str, Any]:
+    """Offer a reward in the caller's region."""
+    return {"id": offer_reward(call, what)}
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/funders",
+    needs=Permission.REWARD_MANAGE,
+    takes=TakesFunder,
+    gives=GivesFunder,
+    status=201,
+    idempotent=True,
+    summary="Enter who pays merchants for vouchers",
+)
+def funder(call: Call, names: dict[str, Any]) -> dict[str, Any]:
+    """Add a funder in the caller's region."""
+    return {"id": add_funder(call, **names)}
+
+
+def _present(call: Call, voucher: str) -> tuple[str, str]:
+    voucher_id = parse_public_id(VOUCHER, voucher)
+    shown = live_codes(call, voucher_id)
+    if not shown:
+        raise VoucherPastItsDay
+    return shown[0].text, owned(call, voucher_id).title_zh
