@@ -112,7 +112,11 @@ def _read(token: str, *, kind: str, now: datetime) -> Claims:
     verified = decode_token(token)
     # The library fills in a missing type; the signed bytes themselves must say it.
     claims = jwt.decode(token, options={"verify_signature": False})
-    if claims.keys() != _CLAIMS or verified["type"] != kind or not isinstance(claims["sub"], str):
+    if (
+        claims.keys() != _CLAIMS
+        or verified["type"] != kind
+        or not all(isinstance(claims[name], str) for name in ("sub", "sid", "jti"))
+    ):
         raise _invalid()
     issued, ends, at = claims["iat"], claims["exp"], int(now.timestamp())
     if type(issued) is not int or type(ends) is not int or not issued <= at < ends:
