@@ -10,16 +10,19 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.factory import Product
+from carbon.reconciliation import CHECKS as CARBON_CHECKS
 from kernel.actor import system_actor
 from kernel.call import Call
 from kernel.database import in_transaction
 from kernel.identifiers import new_id
 from kernel.signing import Purpose
 from ledger.expiry import expire_due
-from ledger.reconciliation import CHECKS, Check, Outcome, reconcile
+from ledger.reconciliation import CHECKS as LEDGER_CHECKS
+from ledger.reconciliation import Check, Outcome, reconcile
+from merchants.reconciliation import CHECKS as VOUCHER_CHECKS
 
 Result = TypeVar("Result")
-ALL_CHECKS: tuple[Check, ...] = (*CHECKS,)
+ALL_CHECKS: tuple[Check, ...] = (*LEDGER_CHECKS, *CARBON_CHECKS, *VOUCHER_CHECKS)
 """The invariants that are recomputed, of every room, in the order of their numbers."""
 LONGEST_RECONCILIATION = "30min"
 

@@ -9,22 +9,35 @@ from importlib import import_module
 import redis
 from flask import Flask, Response
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
 from app.api_docs import add_api_docs
 from app.health import add_health, refuse_unsafe_database
+from app.identity.bearer import actor_from_request, register_keys
+from app.identity.routes import install_identity
+from app.identity.wechat import WechatClient
 from app.logs import configure_logs, log_requests
 from app.settings import Settings
-from kernel.actor import ANONYMOUS
+from carbon.activities.routes import CARD_SECRET
+from carbon.partners.registry import KEY_PREFIX, partner_of_key
+from kernel.actor import Actor, ActorKind
 from kernel.clock import Clock, SystemClock
 from kernel.database import create_engine, sessions_on
 from kernel.http.endpoint import Door, ProblemApi, install_door
 from kernel.http.problems import answer_all_errors
+from kernel.permission import Permission
 from kernel.signing import KeyRing
+from merchants.terminals import TOKEN_PREFIX, terminal_by_token
 
 ROOMS = (
     "app.public.routes",
+    "app.identity.routes",
     "app.wallet.routes",
+    "carbon.activities.routes",
+    "rewards.routes",
+    "merchants.routes",
 )
+TERMINAL_PERMISSIONS = frozenset({Permission.TERMINAL_REDEEM, Permission.REDEMPTION_REVERSE})
 LARGEST_BODY = 1 << 30
 """Uploads are streamed; JSON bodies are bounded far lower at the door."""
 
@@ -38,11 +51,13 @@ class Product:
     settings: Settings
     cache: redis.Redis
     engine: Engine
+    wechat: WechatClient
 
     def close(self) -> None:
         """Let go of database and cache connections."""
         self.engine.dispose()
         self.cache.close()
+        self.wechat.close()
 
 
 def create_product(settings: Settings, *, clock: Clock | None = None) -> Product:
@@ -78,9 +93,16 @@ def create_product(settings: Settings, *, clock: Clock | None = None) -> Product
         sessions=sessions,
         clock=clock or SystemClock(),
         keys=KeyRing(settings.ring_secret),
-        identify=lambda: ANONYMOUS,
+        identify=actor_from_request,
     )
     install_door(app, door)
+    wechat = WechatClient(
+        base_url=settings.wechat_base_url,
+        appid=settings.wechat_appid,
+        secret=settings.wechat_secret,
+        cache=cache,
+    )
+    _let_people_in(app, settings, wechat)
     log_requests(app)
     add_health(app, sessions, cache, testing=app.testing)
     add_api_docs(app)
@@ -89,7 +111,28 @@ def create_product(settings: Settings, *, clock: Clock | None = None) -> Product
         api.register_blueprint(import_module(name).routes)
     answer_all_errors(app)
     app.after_request(_harden)
-    return Product(app, door, settings, cache, engine)
+    return Product(app, door, settings, cache, engine, wechat)
+
+
+def _let_people_in(app: Flask, settings: Settings, wechat: WechatClient) -> None:
+    """Sessions for people, keys for partners, secrets for terminals; how card numbers are hashed."""
+    app.config[CARD_SECRET] = settings.card_hash_secret
+    install_identity(app, settings, wechat)
+    register_keys(app, KEY_PREFIX, partner_of_key)
+    register_keys(app, TOKEN_PREFIX, _terminal_of_token)
+
+
+def _terminal_of_token(session: Session, token: str) -> Actor | None:
+    known = terminal_by_token(session, token)
+    if known is None:
+        return None
+    return Actor(
+        kind=ActorKind.TERMINAL,
+        id=known.id,
+        region_id=known.region_id,
+        organisation_id=known.merchant_id,
+        permissions=TERMINAL_PERMISSIONS,
+    )
 
 
 def _harden(response: Response) -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.wallet.schemas import GivesBalances, GivesLines
+from app.wallet.schemas import GivesBalances, GivesTransfers
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
@@ -33,7 +33,7 @@ def my_balances(call: Call) -> dict[str, Any]:
     "/v1/me/transfers",
     needs=Permission.ME_READ,
     query=PageQuery,
-    gives=GivesLines,
+    gives=GivesTransfers,
     summary="Every transfer, newest first",
     no_store=True,
 )

@@ -41,7 +41,7 @@ class GivesBalances(Gives):
     accounts = fields.List(fields.Nested(GivesBalance))
 
 
-class GivesLine(Gives):
+class GivesTransfer(Gives):
     """One transfer, newest first; `transfer_id` opens its explanation."""
 
     transfer_id = fields.String()
@@ -59,8 +59,8 @@ class GivesLine(Gives):
     recorded_at = Instant()
 
 
-class GivesLines(Gives):
+class GivesTransfers(Gives):
     """A page of transfers."""
 
-    items = fields.List(fields.Nested(GivesLine))
+    items = fields.List(fields.Nested(GivesTransfer))
     next = fields.String(allow_none=True)

@@ -1,0 +1,1 @@
+"""Measures what the product promises, each figure beside a raw limit taken in the same run."""

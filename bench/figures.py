@@ -1,0 +1,77 @@
+"""How a figure is taken, printed and kept: a value, its unit, its control, their ratio."""
+
+import json
+import statistics
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One measured value; `control` names the raw limit of the same run that `ratio` compares it to."""
+
+    name: str
+    value: float
+    unit: str
+    control: str | None = None
+    ratio: float | None = None
+
+    def line(self) -> str:
+        """The figure for a reader."""
+        beside = "" if self.ratio is None else f"   {self.ratio:.2f} of {self.control}"
+        return f"{self.name:<34}{self.value:>14,.1f} {self.unit:<8}{beside}"
+
+
+@dataclass(frozen=True)
+class Paced:
+    """What a run of equal deeds gave: deeds a second and the waiting of one, in milliseconds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+    def figures(self, name: str, *, control: str | None = None, beside: float | None = None) -> list[Figure]:
+        """The three figures of a run; the rate is compared to `beside` deeds a second."""
+        ratio = None if beside is None else self.per_second / beside
+        return [
+            Figure(name=name, value=self.per_second, unit="/s", control=control, ratio=ratio),
+            Figure(name=f"{name}_p50", value=self.p50_ms, unit="ms"),
+            Figure(name=f"{name}_p99", value=self.p99_ms, unit="ms"),
+        ]
+
+
+def paced(deed: Callable[[int], object], *, count: int, threads: int) -> Paced:
+    """Do `deed(0) … deed(count - 1)` with so many at once; bounded by `count`."""
+    waits: list[float] = []
+
+    def timed(number: int) -> None:
+        start = perf_counter()
+        deed(number)
+        waits.append((perf_counter() - start) * 1000)
+
+    start = perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(timed, range(count)))
+    took = perf_counter() - start
+    cuts = statistics.quantiles(waits, n=100)
+    return Paced(count / took, cuts[49], cuts[98])
+
+
+def rate(deed: Callable[[], object], *, count: int) -> float:
+    """How many `count` are in a second when `deed` does them all at once."""
+    start = perf_counter()
+    deed()
+    return count / (perf_counter() - start)
+
+
+def keep(figures: list[Figure], settings: dict[str, str], path: Path) -> None:
+    """Write `{name: {value, unit, control, ratio}}` with the server's settings beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept: dict[str, object] = {}
+    for figure in figures:
+        row = asdict(figure)
+        kept[row.pop("name")] = row
+    path.write_text(json.dumps({**kept, "postgresql_settings": settings}, indent=2) + "\n")
