@@ -1,5 +1,7 @@
 """Runs migrations as the owner, with time limits, one transaction each, on the one shared metadata."""
 
+# ruff: noqa: F401 - every tables module is imported for its tables
+
 import os
 
 from alembic import context
@@ -9,16 +11,16 @@ import app.identity.tables
 import carbon.activities.tables
 import carbon.donations.tables
 import carbon.factors.tables
-import carbon.partners.tables  # noqa: F401 - imported for their tables
+import carbon.partners.tables
 import kernel.audit
 import kernel.idempotency
 import kernel.outgoing
 import kernel.publications.tables
 import kernel.signing
-import kernel.tenancy  # noqa: F401 - imported for their tables
-import ledger.tables  # noqa: F401 - imported for their tables
-import merchants.tables  # noqa: F401 - imported for their tables
-import rewards.tables  # noqa: F401 - imported for their tables
+import kernel.tenancy
+import ledger.tables
+import merchants.tables
+import rewards.tables
 from kernel.database import Base, create_engine
 
 LOCK_WAIT = "4s"
