@@ -95,9 +95,7 @@ def upgrade() -> None:
         sa.Column("region_id", sa.Text(), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("window_started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "attempts BETWEEN 1 AND 5", name=op.f("ck_sign_in_attempts_attempts_are_bounded")
-        ),
+        sa.CheckConstraint("attempts BETWEEN 1 AND 5", name=op.f("ck_sign_in_attempts_attempts_are_bounded")),
         sa.ForeignKeyConstraint(["region_id"], ["region.id"], name=op.f("fk_sign_in_attempts_region_id")),
         sa.PrimaryKeyConstraint("username_digest", name=op.f("pk_sign_in_attempts")),
     )
