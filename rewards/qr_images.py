@@ -7,7 +7,7 @@ transaction open.
 
 import io
 from typing import Literal
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import qrcode
 from qrcode.constants import ERROR_CORRECT_M
@@ -29,15 +29,18 @@ PNG_SIDE_PX = (MODULES + 2 * QUIET_ZONE) * MODULE_PX
 
 
 def qr_svg(text: str, title: str) -> str:
-    """One scalable picture with `title` for screen readers; modules are units of the view box."""
+    """One scalable picture with `title` for screen readers; modules are units of the view box.
+
+    The name is no reference to an id: a page may show several codes, and ids are the page's own.
+    """
     matrix = _drawn(text).get_matrix()
     side = len(matrix)
     path = "".join(_runs(number, row) for number, row in enumerate(matrix))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="t" viewBox="0 0 {side} {side}"'
-        f' width="{side * MODULE_PX}" height="{side * MODULE_PX}" shape-rendering="crispEdges">'
-        f'<title id="t">{escape(title)}</title><path fill="#fff" d="M0 0h{side}v{side}H0z"/>'
-        f'<path fill="#000" d="{path}"/></svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)}'
+        f' viewBox="0 0 {side} {side}" width="{side * MODULE_PX}" height="{side * MODULE_PX}"'
+        f' shape-rendering="crispEdges"><title>{escape(title)}</title>'
+        f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path fill="#000" d="{path}"/></svg>'
     )
 
 

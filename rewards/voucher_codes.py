@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from kernel.errors import require
+from kernel.errors import BrokenInvariant, require
 from kernel.signing import Signer, VerificationKeys
 from rewards.errors import (
     CodeForAnotherStore,
@@ -30,6 +30,7 @@ from rewards.errors import (
 
 PREFIX = "CV1"
 LENGTH = 147
+CODE_ID_LENGTH = 16
 VERSION_ED25519 = 0x12
 """Version and algorithm suite in one byte; 0x22 is kept for SM2 with the same sizes."""
 DOMAIN = b"carbon-voucher-qr-v1\0"
@@ -69,6 +70,9 @@ class Till:
 
 def issue(signer: Signer, *, code_id: bytes, scope_no: int, not_after: datetime) -> str:
     """Write one code; `not_after` is the end of its 30 s step."""
+    if len(code_id) != CODE_ID_LENGTH:
+        # struct would pad or cut it without a word, and two ids could become one.
+        raise BrokenInvariant(f"a code id has {CODE_ID_LENGTH} bytes")
     frame = _FRAME.pack(VERSION_ED25519, signer.kid, code_id, scope_no, seconds(not_after))
     return PREFIX + b32encode(frame + signer.sign(DOMAIN + frame)).decode("ascii")
 
@@ -115,9 +119,10 @@ def read(text: str, *, keys: VerificationKeys) -> CodeFrame:
 def scanned(text: str) -> str:
     """What a scanner typed, as a code is written: full-width letters of an input method become ASCII.
 
-    Belongs at the edge only; `read` itself never repairs anything.
+    Belongs at the edge only; `read` itself never repairs anything. What is longer than any scan stays
+    as it came and fails by its length: a cut would make a code out of a code with a tail.
     """
-    return unicodedata.normalize("NFKC", text[:LONGEST_SCAN]).strip(" \t\r\n")
+    return text if len(text) > LONGEST_SCAN else unicodedata.normalize("NFKC", text).strip(" \t\r\n")
 
 
 def seconds(at: datetime) -> int:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.errors import Refusal
+from kernel.errors import BrokenInvariant, Refusal
 from kernel.signing import Signer, VerificationKeys
 from rewards.errors import (
     CodeForAnotherStore,
@@ -30,6 +30,7 @@ from rewards.voucher_codes import (
     DOMAIN,
     GRACE_S,
     LENGTH,
+    LONGEST_SCAN,
     STEP_S,
     CodeFrame,
     Till,
@@ -42,7 +43,8 @@ from rewards.voucher_codes import (
     verify,
 )
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "cv1_codes.json").read_text())
+ROOT = Path(__file__).parents[2]
+VECTORS = json.loads((ROOT / "tests" / "vectors" / "cv1_codes.json").read_text())
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(VECTORS["private_key"]))
 SIGNER = Signer(VECTORS["kid"], PRIVATE)
 KEYS = VerificationKeys({VECTORS["kid"]: PRIVATE.public_key()})
@@ -89,6 +91,35 @@ def test_the_published_wrong_codes_are_refused_by_name(vector: dict[str, str]) -
     with pytest.raises(CodeRefused) as refused:
         read(vector["code"], keys=KEYS)
     assert refused.value.code == vector["refusal"]
+
+
+def test_the_page_for_terminal_makers_prints_a_vector_that_holds() -> None:
+    page = (ROOT / "docs" / "reference" / "voucher-code.md").read_text()
+    (printed,) = [vector for vector in VECTORS["codes"] if vector["code"] in page]
+    at = instant(printed["not_after_s"])
+    figures = (
+        f"key id {VECTORS['kid']}",
+        f"scope {printed['scope_no']}",
+        f"not-after {printed['not_after_s']}",
+    )
+    for fact in (
+        VECTORS["private_key"],
+        VECTORS["public_key"],
+        printed["code_id"],
+        printed["frame"],
+        f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        *figures,
+    ):
+        assert fact in page
+    till = Till(scope_no=printed["scope_no"], seen=lambda _: False)
+    verify(printed["code"], keys=KEYS, till=till, now=at - timedelta(seconds=20))
+    assert _refusal(printed["code"], till=till, now=at + timedelta(seconds=51)) is CodeTooOld
+
+
+@pytest.mark.parametrize("length", [0, 15, 17])
+def test_an_id_of_another_length_is_a_bug_and_not_cut_or_filled(length: int) -> None:
+    with pytest.raises(BrokenInvariant):
+        issue(SIGNER, code_id=bytes(length), scope_no=0, not_after=NOT_AFTER)
 
 
 def test_a_code_has_a_hundred_and_forty_seven_characters_and_holds_here_and_now() -> None:
@@ -187,3 +218,7 @@ def test_full_width_letters_of_an_input_method_are_mended_at_the_edge_only() -> 
     assert scanned(f" {wide}\r\n") == CODE
     with pytest.raises(CodeWrongPrefix):
         read(wide, keys=KEYS)
+
+
+def test_a_code_with_a_long_tail_is_not_cut_into_a_code() -> None:
+    assert not _accepted(scanned(CODE + " " * LONGEST_SCAN + "x"))
