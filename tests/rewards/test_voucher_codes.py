@@ -145,6 +145,11 @@ def test_no_cut_swap_or_insertion_is_accepted(start: int, end: int, put: str) ->
     assert altered == CODE or not _accepted(altered)
 
 
+@given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", min_size=144, max_size=144))
+def test_ninety_bytes_have_one_spelling(body: str) -> None:
+    assert b32encode(b32decode(body)).decode() == body
+
+
 @given(st.text(max_size=200))
 def test_any_text_is_either_a_code_or_refused_by_name(text: str) -> None:
     with pytest.raises(CodeRefused):
