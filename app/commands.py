@@ -1,27 +1,22 @@
 """The command line: `flask --app wsgi COMMAND`. Each command builds its own call and transaction."""
 
 import sys
-from collections.abc import Callable
-from typing import TypeVar
 
 import click
 import orjson
 from sqlalchemy import text
-from sqlalchemy.orm import Session
 
+from app.carbon_commands import add_carbon_commands
 from app.factory import Product
+from app.product_calls import run
 from carbon.reconciliation import CHECKS as CARBON_CHECKS
-from kernel.actor import system_actor
 from kernel.call import Call
-from kernel.database import in_transaction
-from kernel.identifiers import new_id
 from kernel.signing import Purpose
 from ledger.expiry import expire_due
 from ledger.reconciliation import CHECKS as LEDGER_CHECKS
 from ledger.reconciliation import Check, Outcome, reconcile
 from merchants.reconciliation import CHECKS as VOUCHER_CHECKS
 
-Result = TypeVar("Result")
 ALL_CHECKS: tuple[Check, ...] = (*LEDGER_CHECKS, *CARBON_CHECKS, *VOUCHER_CHECKS)
 """The invariants that are recomputed, of every room, in the order of their numbers."""
 LONGEST_RECONCILIATION = "30min"
@@ -29,6 +24,7 @@ LONGEST_RECONCILIATION = "30min"
 
 def add_commands(product: Product) -> None:
     """Hang the product's commands on its Flask application."""
+    add_carbon_commands(product)
     cli = product.flask.cli
 
     @cli.command("openapi")
@@ -72,23 +68,6 @@ def add_commands(product: Product) -> None:
             return call.keys.add_key(call.db, Purpose(purpose), now=call.now, signs_from=call.now)
 
         click.echo(f"{purpose} key {run(product, work)}")
-
-
-def run(product: Product, work: Callable[[Call], Result]) -> Result:
-    """One unit of work of the product itself, in a transaction of its own."""
-    return in_transaction(product.door.sessions, lambda session: work(command_call(product, session)))
-
-
-def command_call(product: Product, session: Session) -> Call:
-    """The surroundings of a command: the system asks, in the region of the settings."""
-    door = product.door
-    return Call(
-        db=session,
-        actor=system_actor(product.settings.region),
-        now=door.clock.now(),
-        request_id=new_id().hex,
-        keys=door.keys,
-    )
 
 
 def run_reconciliation(product: Product) -> list[Outcome]:

@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from app.commands import run
 from app.factory import Product
+from app.product_calls import run
 from bench.figures import Figure, rate
 from kernel.identifiers import new_id
 from kernel.signing import Purpose, verification_keys

@@ -11,8 +11,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import text
 
-from app.commands import run
 from app.factory import Product
+from app.product_calls import run
 from bench.figures import Figure, paced, rate
 from kernel.call import Call
 from kernel.identifiers import new_id

@@ -19,6 +19,7 @@ from kernel.publications.errors import (
     NoRuleInForce,
     NotADraft,
     PublicationsOverlap,
+    RuleContentWrong,
 )
 from kernel.publications.publishing import Draft, draft, in_force, maybe_in_force, publish, signature_holds
 from kernel.publications.tables import Publication
@@ -115,8 +116,8 @@ def test_any_changed_letter_breaks_the_signature(call: Call) -> None:
 
 
 def test_a_float_cannot_be_proposed(call: Call) -> None:
-    with pytest.raises(TypeError):
-        draft(person(call), replace(RATE, content={"coins": 0.1}))
+    with pytest.raises(RuleContentWrong):
+        draft(person(call), replace(RATE, content={"coins_milli": 0.1, "per_mg": 10_000}))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A folded account is a checkpoint and what was posted behind it; nobody slips in between."""
 
 from functools import partial
+from time import monotonic, sleep
 
 import pytest
 from sqlalchemy import text
@@ -15,6 +16,8 @@ from ledger.reconciliation import CHECKS, reconcile
 from tests.conftest import Database, make_call
 from tests.ledger.world import REGION, citizen, redeem, shop
 
+LONGEST_WAIT_S = 120
+
 
 def issued(call: Call) -> int:
     return fold_balance(call, institution(call, REGION, kind=Kind.ISSUANCE, unit=Unit.COIN))
@@ -22,6 +25,19 @@ def issued(call: Call) -> int:
 
 def named(call: Call) -> set[str]:
     return {outcome.check.name for outcome in reconcile(call, CHECKS) if not outcome.holds}
+
+
+def settle(database: Database) -> None:
+    """Wait until all that was posted is behind the watermark.
+
+    The watermark is the whole cluster's: a transaction that another worker's test still has open
+    holds it back, as a long transaction would in production.
+    """
+    behind = "SELECT coalesce(max(xact) < pg_snapshot_xmin(pg_current_snapshot()), true) AS yes FROM ledger_transfer"
+    deadline = monotonic() + LONGEST_WAIT_S
+    while not database.rows(behind)[0].yes:
+        assert monotonic() < deadline, "a transaction stays open"
+        sleep(0.05)
 
 
 def test_a_folded_account_mirrors_what_stands_against_it(call: Call) -> None:
@@ -49,6 +65,7 @@ def test_a_fold_is_the_same_before_and_after_its_checkpoint(database: Database) 
         database.run(partial(pay, name=f"v{number}"))
         before = (-100 * (number + 1), 40 * (number + 1))
         assert database.run(lambda call: (issued(call), fold_balance(call, till))) == before
+        settle(database)
         assert database.run(roll_checkpoints).accounts == 2
         assert database.run(lambda call: (issued(call), fold_balance(call, till))) == before
     assert database.run(roll_checkpoints).accounts == 0
@@ -58,6 +75,7 @@ def test_a_fold_is_the_same_before_and_after_its_checkpoint(database: Database) 
 def test_a_checkpoint_stops_before_a_transaction_that_is_still_running(database: Database) -> None:
     me, other = database.run(citizen), database.run(citizen)
     database.run(lambda call: me.earn(call, 100, reference="first"))
+    settle(database)
     with database.sessions() as slow:
         me.earn(make_call(slow), 10, reference="slow")
         database.run(lambda call: other.earn(call, 1000, reference="fast"))
@@ -82,6 +100,7 @@ def test_a_checkpoint_stops_before_a_transaction_that_is_still_running(database:
 def test_a_checkpoint_that_does_not_tell_the_truth_is_named(database: Database, deed: str) -> None:
     me = database.run(citizen)
     database.run(lambda call: me.earn(call, 100, reference="a"))
+    settle(database)
     database.run(roll_checkpoints)
     database.run(lambda call: me.earn(call, 100, reference="b"))
     assert database.run(named) == set()

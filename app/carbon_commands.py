@@ -1,0 +1,93 @@
+"""Commands of the carbon room: import a partner's file, check worked examples against what is in force."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.factory import Product
+from app.product_calls import run
+from carbon.activities.adapters.line_codes import LINE_CODES
+from carbon.activities.imports import ADAPTERS, Imported, ImportOrder, import_file
+from carbon.examples import check_examples, read_examples
+from carbon.factors.lookup import finder
+from carbon.partners.registry import PREFIX, find_partner
+from kernel.errors import Refusal
+from kernel.identifiers import parse_public_id
+
+
+def add_carbon_commands(product: Product) -> None:
+    """Hang `activities import` and `carbon examples` on the application."""
+
+    @product.flask.cli.group("activities")
+    def activities() -> None:
+        """Low-carbon actions."""
+
+    @activities.command("import")
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @click.option("--partner", required=True, help="Id of the partner that sent the file (ptn_…).")
+    @click.option("--adapter", type=click.Choice(list(ADAPTERS)), default="csv", show_default=True)
+    @click.option("--reference", help="The partner's name of this batch; default: the file's name.")
+    @click.option("--stations", type=click.Path(exists=True, path_type=Path), help="Station list of a metro.")
+    def import_(file: Path, partner: str, adapter: str, reference: str | None, stations: Path | None) -> None:
+        """Credit FILE line by line; the same file again credits nothing."""
+        try:
+            partner_id = parse_public_id(PREFIX, partner)
+            run(product, lambda call: find_partner(call, partner_id))
+            order = ImportOrder(
+                partner_id=partner_id,
+                adapter=adapter,
+                reference=reference or file.name,
+                card_secret=product.settings.card_hash_secret.encode(),
+                stations=stations.read_bytes() if stations else b"",
+            )
+            imported = _with_bar(product, file.read_bytes(), order)
+        except Refusal as refusal:
+            raise click.ClickException(f"{refusal.code}: {refusal.title()} {refusal.detail}") from refusal
+        _print_outcomes(imported)
+
+    @product.flask.cli.group("carbon")
+    def carbon() -> None:
+        """Kilograms and their factors."""
+
+    @carbon.command("examples")
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    def examples(file: Path) -> None:
+        """Recompute the worked examples of FILE with the factors in force; exit 1 on a failure."""
+        try:
+            rows = read_examples(file.read_bytes())
+        except Refusal as refusal:
+            raise click.ClickException(f"{refusal.code}: {refusal.title()}") from refusal
+        results = run(product, lambda call: check_examples(rows, finder(call)))
+        for result in results:
+            said = "pass" if result.passed else f"FAIL {result.code or ''} {result.detail}".rstrip()
+            got = result.got or "-"
+            click.echo(f"{result.id:<8} expected {result.expected:>14} got {got:>14} {result.unit} {said}")
+        passed = sum(result.passed for result in results)
+        click.echo(f"{passed} of {len(results)} pass")
+        sys.exit(0 if results and passed == len(results) else 1)
+
+
+def _with_bar(product: Product, data: bytes, order: ImportOrder) -> Imported:
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeRemainingColumn()) as bar:
+        task = bar.add_task("lines", total=None)
+        return import_file(
+            lambda work: run(product, work),
+            data,
+            order,
+            progress=lambda done, lines: bar.update(task, completed=done, total=lines),
+        )
+
+
+def _print_outcomes(imported: Imported) -> None:
+    from rich.console import Console  # noqa: PLC0415 - the table is drawn here alone
+
+    table = Table("outcome", "lines", "meaning")
+    for outcome, count in sorted(imported.outcomes.items(), key=lambda row: -row[1]):
+        sentence = LINE_CODES.get(outcome.partition("/")[2])
+        table.add_row(outcome, str(count), sentence.en if sentence else "")
+    table.add_row("all", str(imported.lines), "")
+    Console().print(table)

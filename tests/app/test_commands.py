@@ -1,0 +1,55 @@
+"""The command line, run against a whole product."""
+
+from pathlib import Path
+
+from app.commands import add_commands
+from app.factory import Product
+from kernel.identifiers import public_id
+from tests.carbon.city import OFFICIAL, plant_city
+from tests.conftest import ROOT, Database
+
+LINES = """source_event_id,subject,scenario,occurred_at,quantity,unit
+ride-0001,demo-card-0001,metro_ride,2026-11-19T08:00:00+08:00,10000,m
+ride-0002,nobody-card,metro_ride,2026-11-19T08:00:00+08:00,10000,m
+"""
+
+
+def test_a_file_is_imported_once_and_its_outcomes_are_named(
+    product: Product, database: Database, tmp_path: Path
+) -> None:
+    add_commands(product)
+    city = database.run(lambda call: plant_city(call, OFFICIAL))
+    file = tmp_path / "rides.csv"
+    file.write_text(LINES)
+    runner = product.flask.test_cli_runner()
+    partner = public_id("ptn", city.partner_id)
+    first = runner.invoke(args=["activities", "import", str(file), "--partner", partner])
+    assert first.exit_code == 0, first.output
+    assert "unbound_card" in first.output
+    assert runner.invoke(args=["reconcile"]).exit_code == 0
+
+
+def test_an_import_for_nobody_is_refused_with_its_code(product: Product, tmp_path: Path) -> None:
+    add_commands(product)
+    file = tmp_path / "rides.csv"
+    file.write_text(LINES)
+    for partner, code in (("vch_" + "0" * 26, "wrong_identifier"), ("ptn_" + "0" * 26, "not_found")):
+        refused = product.flask.test_cli_runner().invoke(
+            args=["activities", "import", str(file), "--partner", partner]
+        )
+        assert refused.exit_code == 1
+        assert code in refused.output
+
+
+def test_worked_examples_pass_with_their_factors_and_fail_without(
+    product: Product, database: Database
+) -> None:
+    add_commands(product)
+    vectors = ROOT / "tests" / "vectors" / "worked_examples.csv"
+    runner = product.flask.test_cli_runner()
+    without = runner.invoke(args=["carbon", "examples", str(vectors)])
+    assert without.exit_code == 1
+    assert "no_factor_in_force" in without.output
+    database.run(lambda call: plant_city(call, OFFICIAL))
+    some = runner.invoke(args=["carbon", "examples", str(vectors)])
+    assert "W03" in next(line for line in some.output.splitlines() if line.endswith("pass"))
