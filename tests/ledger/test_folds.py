@@ -33,7 +33,10 @@ def settle(database: Database) -> None:
     The watermark is the whole cluster's: a transaction that another worker's test still has open
     holds it back, as a long transaction would in production.
     """
-    behind = "SELECT coalesce(max(xact) < pg_snapshot_xmin(pg_current_snapshot()), true) AS yes FROM ledger_transfer"
+    behind = (
+        "SELECT coalesce(max(xact) < pg_snapshot_xmin(pg_current_snapshot()), true) AS yes"
+        " FROM ledger_transfer"
+    )
     deadline = monotonic() + LONGEST_WAIT_S
     while not database.rows(behind)[0].yes:
         assert monotonic() < deadline, "a transaction stays open"
