@@ -71,7 +71,11 @@ def test_nobody_has_no_password() -> None:
         assert not password_matches(password, None)
 
 
-@pytest.mark.parametrize("broken", ["x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", ENCODED[:-4]])
+@pytest.mark.parametrize(
+    "broken",
+    ["x", "$argon2id$", "$2b$12$abcdefghijklmnopqrstuv", ENCODED[:-4]],
+    ids=["word", "bare", "bcrypt", "cut"],
+)
 def test_a_hash_that_is_none_matches_nothing_and_is_no_bug(broken: str) -> None:
     assert not password_matches(PASSWORD, broken)
 
