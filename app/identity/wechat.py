@@ -4,12 +4,16 @@ Answers are read by content: WeChat says `text/plain`, leaves out `errcode` on s
 200 to everything. The secret travels in a query, so neither httpx's log nor its exceptions leave here.
 """
 
+import hashlib
+import hmac
 import json
 import logging
 import random
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -23,7 +27,7 @@ from app.identity.errors import (
     WechatUserBlocked,
 )
 from app.identity.sign_in import WechatUser
-from kernel.errors import Refusal
+from kernel.errors import Kind, Refusal
 
 TRIES = 3
 SYSTEM_ERROR = -1
@@ -34,13 +38,32 @@ JITTER_S = 60
 LOCK_S = 10
 LONGEST_ANSWER = 64 * 1024
 _OPENID_MOST = 128
-_REFUSALS: dict[int, type[Refusal]] = {
-    40029: WechatCodeInvalid,
-    40163: WechatCodeUsed,
-    40226: WechatUserBlocked,
+
+
+class WechatSessionLapsed(Refusal):
+    """WeChat has begun another session of this user since; sign in again."""
+
+    kind = Kind.CONFLICT
+    title_zh = "微信登录状态已失效,请重新登录"
+
+
+_CODE = "/body/js_code"
+_REFUSALS: dict[int, tuple[type[Refusal], str | None]] = {
+    40029: (WechatCodeInvalid, _CODE),
+    40163: (WechatCodeUsed, _CODE),
+    40226: (WechatUserBlocked, _CODE),
+    87009: (WechatSessionLapsed, None),
 }
 STALE_TOKEN = frozenset({40001, 40014, 42001})
 _UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
+
+
+@dataclass(frozen=True)
+class WechatSession:
+    """A user and the key that opens what WeChat encrypts for them; the key is never shown."""
+
+    user: WechatUser
+    session_key: str = field(repr=False)
 
 
 class WechatClient:
@@ -69,7 +92,11 @@ class WechatClient:
         self._http.close()
 
     def exchange(self, js_code: str) -> WechatUser:
-        """Who a login code belongs to. The session key is not kept: nothing needs it yet.
+        """Who a login code belongs to; refuses as `open_session`. Signing in needs no key and keeps none."""
+        return self.open_session(js_code).user
+
+    def open_session(self, js_code: str) -> WechatSession:
+        """Use up a login code.
 
         Refuses WechatCodeInvalid, WechatCodeUsed, WechatUserBlocked, WechatBusy, WechatUnavailable.
         """
@@ -83,12 +110,25 @@ class WechatClient:
                 "grant_type": "authorization_code",
             },
         )
-        openid, unionid = answer.get("openid"), answer.get("unionid")
+        openid, unionid, key = (answer.get(name) for name in ("openid", "unionid", "session_key"))
         if not isinstance(openid, str) or not 0 < len(openid) <= _OPENID_MOST or not openid.isascii():
             raise WechatUnavailable("the answer names no user", retry_after_s=5)
-        return WechatUser(
+        if not isinstance(key, str) or not key.isascii():
+            raise WechatUnavailable("the answer holds no session key", retry_after_s=5)
+        user = WechatUser(
             appid=self.appid, openid=openid, unionid=unionid if isinstance(unionid, str) else None
         )
+        return WechatSession(user, key)
+
+    def check_session(self, session: WechatSession) -> None:
+        """Make sure that the key is still the user's; a later sign-in may have replaced it.
+
+        Refuses WechatSessionLapsed, WechatBusy, WechatUnavailable.
+        """
+        # The HMAC's key is the base64 text as it came; decoding it first is the field's favourite mistake.
+        signature = hmac.new(session.session_key.encode(), b"", hashlib.sha256).hexdigest()
+        query = {"openid": session.user.openid, "signature": signature, "sig_method": "hmac_sha256"}
+        self.call_with_token("GET", "/wxa/checksession", query=query)
 
     def access_token(self) -> str:
         """The token all processes share; of many that miss it one asks. Refuses WechatUnavailable."""
@@ -193,23 +233,34 @@ class WechatClient:
         # Chinese text must arrive unescaped: the content check passes everything that is escaped.
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
-            response = self._http.request(method, path, params=params, content=content, headers=headers)
-            answer = json.loads(response.content) if len(response.content) <= LONGEST_ANSWER else None
-        except (httpx.HTTPError, ValueError, RecursionError):
-            # Their texts and traces carry the address, and the address the secret.
-            raise WechatUnavailable(retry_after_s=5) from None
-        if response.status_code != httpx.codes.OK or not isinstance(answer, dict):
+        status, answer = 0, None
+        # These are dropped, not chained: their texts carry the address, and the address the secret.
+        with (
+            suppress(httpx.HTTPError, ValueError, RecursionError),
+            self._http.stream(method, path, params=params, content=content, headers=headers) as response,
+        ):
+            status, answer = response.status_code, json.loads(_bounded(response))
+        if status != httpx.codes.OK or not isinstance(answer, dict):
             raise WechatUnavailable(retry_after_s=5)
         if type(answer.get("errcode", 0)) is not int:
             raise WechatUnavailable(retry_after_s=5)
         return answer
 
 
+def _bounded(response: httpx.Response) -> bytes:
+    """The body, read no further than the longest answer; raises ValueError beyond."""
+    body = b""
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LONGEST_ANSWER:
+            raise ValueError("longer than any answer")
+    return body
+
+
 def _refusal(code: int) -> Refusal:
     if code == 45011:
         return WechatBusy(errcode=code, retry_after_s=60)
-    known = _REFUSALS.get(code)
-    if known is None:
+    if code not in _REFUSALS:
         return WechatUnavailable(errcode=code, retry_after_s=60)
-    return known(errcode=code, pointer="/body/js_code")
+    known, pointer = _REFUSALS[code]
+    return known(errcode=code, pointer=pointer)
