@@ -161,6 +161,7 @@ def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data
     )
     stack.callback((data / RUN_FILE).unlink, missing_ok=True)
     settings = read_settings(environment)
+    _note_addresses(settings)
     stack.callback((data / CHILDREN_FILE).unlink, missing_ok=True)
     children: list[Child] = []
     for part in PARTS:
@@ -232,8 +233,6 @@ def _connected(url: str) -> Any:
 
 
 def _seed_when_empty(environment: dict[str, str], stop: StopSignals, data: Path) -> None:
-    if not (ROOT / "app/demo/seed.py").exists():
-        return
     with _connected(environment["DATABASE_URL"]) as connection:
         if connection.execute("SELECT EXISTS (SELECT FROM region)").fetchone() == (True,):
             return
@@ -241,6 +240,23 @@ def _seed_when_empty(environment: dict[str, str], stop: StopSignals, data: Path)
     (data / SEEDING_FILE).touch()
     _run(environment, stop, "-c", _SEED)
     (data / SEEDING_FILE).unlink()
+
+
+def _note_addresses(settings: Settings) -> None:
+    """Put the addresses of this run in front of the demo file; ports differ from run to run."""
+    demo = settings.tanpuhui_data / DEMO_FILE
+    if not demo.exists():
+        return
+    noted = json.loads(demo.read_text(encoding="utf-8"))
+    url = settings.public_url
+    addresses = {
+        "product": url,
+        "api_docs": f"{url}/docs",
+        "factors": f"{url}/factors",
+        "certificate": f"{url}/certificates/{noted['certificate']}",
+        "wechat_stub": settings.wechat_base_url,
+    }
+    write_private(demo, {**noted, "urls": addresses})
 
 
 @contextlib.contextmanager
@@ -379,7 +395,8 @@ def _welcome(url: str, data: Path) -> str:
     lines = [f"Tanpuhui serves on {url}", f"  API to read and try: {url}/docs", f"  data and logs: {data}"]
     demo = data / DEMO_FILE
     if demo.exists():
-        lines += [f"  demo logins and keys: {demo}", *_outline(json.loads(demo.read_text()), depth=1)]
+        told = json.loads(demo.read_text(encoding="utf-8"))
+        lines += [f"  demo addresses, logins and keys: {demo}", *_outline(told, depth=1)]
     return "\n".join([*lines, "Ctrl-C stops it."])
 
 

@@ -52,6 +52,13 @@ class WechatUser:
 
 def sign_in_citizen(call: Call, user: WechatUser, *, region_id: str) -> SignedIn:
     """Open a session for a WeChat user; the first one makes the citizen and the ledger accounts."""
+    citizen = known_citizen(call, user, region_id=region_id)
+    require(citizen.erased_at is None, TokenInvalid())
+    return _open_session(call, region_id=citizen.region_id, citizen_id=citizen.id)
+
+
+def known_citizen(call: Call, user: WechatUser, *, region_id: str) -> Citizen:
+    """The citizen behind a WeChat identity; made with the ledger accounts when it is a new one."""
     citizen_id = new_id()
     made = call.db.execute(
         _CLAIM_IDENTITY,
@@ -67,15 +74,12 @@ def sign_in_citizen(call: Call, user: WechatUser, *, region_id: str) -> SignedIn
     ).scalar_one_or_none()
     if made is None:
         known = call.db.get_one(Identity, (WECHAT, user.appid, user.openid))
-        citizen = call.db.get_one(Citizen, known.citizen_id)
-        require(citizen.erased_at is None, TokenInvalid())
-        return _open_session(call, region_id=citizen.region_id, citizen_id=citizen.id)
-    call.db.add(
-        Citizen(id=citizen_id, region_id=region_id, nickname=None, created_at=call.now, erased_at=None)
-    )
+        return call.db.get_one(Citizen, known.citizen_id)
+    citizen = Citizen(id=citizen_id, region_id=region_id, nickname=None, created_at=call.now, erased_at=None)
+    call.db.add(citizen)
     call.db.flush()  # the session's foreign key needs the row
     citizen_accounts(call, citizen_id, region_id=region_id)
-    return _open_session(call, region_id=region_id, citizen_id=citizen_id)
+    return citizen
 
 
 def sign_in_staff(call: Call, *, username: str, password: str) -> SignedIn | Refusal:
