@@ -1,0 +1,117 @@
+"""The demo city, made small: it keeps every invariant, and each thing a visitor looks for is there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.commands import run_reconciliation
+from app.demo.seed import Town, outline, play
+from app.demo.stage import Stage
+from app.demo.transit import Transit
+from app.demo_commands import add_demo_commands
+from app.factory import Product, create_product
+from app.product_calls import run
+from kernel.clock import FixedClock
+from kernel.identifiers import public_id
+from rewards.voucher_states import State
+from tests.conftest import NOW, ROOT, cloned_database, settings_for
+
+TAPS = ROOT / "tests" / "vectors" / "transit_sample.csv"
+
+
+@pytest.fixture(scope="module")
+def empty_product(cache_url: str) -> Iterator[Product]:
+    """A product on a database without a region."""
+    with cloned_database() as url:
+        made = create_product(settings_for(url, cache_url), clock=FixedClock(NOW))
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def town(empty_product: Product) -> Town:
+    """A city of forty."""
+    return play(Stage(empty_product), now=NOW, citizens=40)
+
+
+def counted(product: Product, statement: str) -> dict[str, int]:
+    """Two columns of a query, as a dictionary."""
+    return run(product, lambda call: {row[0]: row[1] for row in call.db.execute(text(statement))})
+
+
+def test_a_city_played_through_the_services_keeps_every_invariant(empty_product: Product, town: Town) -> None:
+    assert town.residents
+    broken = {each.check.name: each.findings for each in run_reconciliation(empty_product) if not each.holds}
+    assert broken == {}
+
+
+def test_every_state_of_a_voucher_is_on_show(empty_product: Product, town: Town) -> None:
+    assert town.market.rewards
+    states = counted(empty_product, "SELECT state, count(*) FROM voucher GROUP BY state")
+    assert set(states) == {state.value for state in State}
+
+
+def test_rides_and_bills_are_credited_and_what_is_not_has_a_reason(
+    empty_product: Product, town: Town
+) -> None:
+    assert town.transit.id != town.water.id
+    outcomes = counted(
+        empty_product,
+        "SELECT key, sum(value::int)::int FROM activity_batch, jsonb_each_text(outcomes) GROUP BY key",
+    )
+    assert outcomes["credited"] > 1000
+    assert {"rejected/unbound_card", "rejected/entry_paired", "rejected/entry_without_exit"} <= set(outcomes)
+    scenarios = counted(
+        empty_product, "SELECT scenario, count(*) FROM activity WHERE carbon_mg > 0 GROUP BY scenario"
+    )
+    assert set(scenarios) == {
+        "metro_ride",
+        "bus_ride",
+        "household_electricity_saving",
+        "household_water_saving",
+    }
+
+
+def test_coins_of_an_old_share_of_the_pool_have_ended(empty_product: Product, town: Town) -> None:
+    assert town.gift.certificate.startswith("don_")
+    codes = counted(empty_product, "SELECT code, count(*)::int FROM ledger_transfer GROUP BY code")
+    assert {"DONATE", "ALLOCATE", "EXPIRE", "REDEEM", "REDEEM_REVERSAL", "PAYABLE"} <= set(codes)
+
+
+def test_the_demo_file_names_logins_keys_and_tills(empty_product: Product, town: Town) -> None:
+    told = outline(town, empty_product.settings)
+    assert json.loads(json.dumps(told)) == told
+    login = told["operators"]["editor"]
+    answer = empty_product.flask.test_client().post("/v1/sessions/password", json=login)
+    assert answer.status_code == 201
+    token = told["merchants"]["bakery"]["tills"]["一店 / First store"]["token"]
+    denied = empty_product.flask.test_client().get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert denied.status_code == 403
+
+
+def test_fares_of_the_demo_network_follow_the_tariff() -> None:
+    transit = Transit()
+    tap = transit.ride("CARD1", origin="北苑", destination="渡头", at=NOW)[1]
+    path = transit.network.find_path(origin="北苑", destination="渡头")
+    assert path is not None
+    assert 12_000 < path.metres <= 18_000
+    assert tap.fare_fen == 500
+
+
+def test_a_share_of_a_files_cards_is_bound_and_the_same_ones_again_are_not(
+    empty_product: Product, town: Town, tmp_path: Path
+) -> None:
+    add_demo_commands(empty_product)
+    runner = empty_product.flask.test_cli_runner()
+    partner = public_id("ptn", town.transit.id)
+    file = tmp_path / "taps.csv"
+    file.write_bytes(TAPS.read_bytes())
+    half = runner.invoke(args=["demo", "bind-cards", str(file), "--partner", partner, "--share", "50"])
+    assert half.exit_code == 0, half.output
+    cards, chosen, bound = (int(word) for word in half.output.split() if word.isdigit())
+    assert 0 < chosen == bound < cards
+    again = runner.invoke(args=["demo", "bind-cards", str(file), "--partner", partner, "--share", "100"])
+    assert f"{cards} cards, {cards} chosen, {cards - bound} bound now" in again.output
