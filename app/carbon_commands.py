@@ -10,6 +10,10 @@ from rich.table import Table
 from app.factory import Product
 from app.product_calls import run
 from carbon.activities.adapters.line_codes import LINE_CODES
+from carbon.activities.adapters.shenzhen_tong.rides import read_rides
+from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
+from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
+from carbon.activities.adapters.shenzhen_tong.summary import summarise
 from carbon.activities.imports import ADAPTERS, Imported, ImportOrder, import_file
 from carbon.examples import check_examples, read_examples
 from carbon.factors.lookup import finder
@@ -43,7 +47,10 @@ def add_carbon_commands(product: Product) -> None:
                 card_secret=product.settings.card_hash_secret.encode(),
                 stations=stations.read_bytes() if stations else b"",
             )
-            imported = _with_bar(product, file.read_bytes(), order)
+            data = file.read_bytes()
+            if adapter == "shenzhen_tong":
+                click.echo(_fare_agreement(data, order))
+            imported = _with_bar(product, data, order)
         except Refusal as refusal:
             raise click.ClickException(f"{refusal.code}: {refusal.title()} {refusal.detail}") from refusal
         _print_outcomes(imported)
@@ -68,6 +75,17 @@ def add_carbon_commands(product: Product) -> None:
         passed = sum(result.passed for result in results)
         click.echo(f"{passed} of {len(results)} pass")
         sys.exit(0 if results and passed == len(results) else 1)
+
+
+def _fare_agreement(data: bytes, order: ImportOrder) -> str:
+    """How far the computed paths explain the charged fares: what makes the metres believable."""
+    rules = shipped_rules()
+    stations = read_station_list(order.stations, rules.openings)
+    told = summarise(read_rides([data], stations=stations, rules=rules))
+    return (
+        f"fares agree with the computed path for {told.named_pairs_agreeing} of {told.named_pairs} rides"
+        f" between named stations ({told.fare_agreement})"
+    )
 
 
 def _with_bar(product: Product, data: bytes, order: ImportOrder) -> Imported:
