@@ -9,12 +9,15 @@ from flask import current_app
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.explanation import explain
+from carbon.activities.history import Lived, own_activities
 from carbon.activities.intake import Intake, take_activity
-from carbon.activities.schemas import GivesOutcome, TakesRecord
+from carbon.activities.schemas import GivesActivities, GivesOutcome, TakesRecord
 from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.http.endpoint import Routes, endpoint
+from kernel.http.fields import PageQuery
 from kernel.identifiers import public_id
+from kernel.paging import Page, PageRequest
 from kernel.permission import Permission
 from kernel.units import INT64_MAX
 
@@ -39,6 +42,21 @@ def push_activity(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     row = take_activity(call, Intake(partner_id=call.actor.known_id, card_secret=secret), line)
     taken = row["activity_id"]
     return {**row, "activity_id": None if taken is None else public_id("act", UUID(str(taken)))}
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/activities",
+    needs=Permission.ME_READ,
+    query=PageQuery,
+    gives=GivesActivities,
+    summary="Rides, savings and other actions of the caller, newest first",
+    no_store=True,
+)
+def my_activities(call: Call, page: dict[str, Any]) -> Page[Lived]:
+    """Page through the caller's activities."""
+    return own_activities(call, PageRequest(**page))
 
 
 @endpoint(

@@ -4,16 +4,23 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import Select, func, select, text, update
 
-from carbon.partners.errors import AlreadyBound
+from carbon.activities.errors import ConsentMissing
+from carbon.partners.consent_texts import CONSENT_TEXTS
+from carbon.partners.errors import AlreadyBound, TextOutdated, TooManyBindings
+from carbon.partners.registry import PREFIX as PARTNER
+from carbon.partners.registry import consentable_partner
 from carbon.partners.tables import Binding, Consent, Partner
 from kernel.audit import audit
 from kernel.call import Call
-from kernel.errors import require
-from kernel.identifiers import new_id, public_id
+from kernel.errors import Busy, NotFound, require
+from kernel.identifiers import new_id, parse_public_id, public_id
+
+CONSENT, BINDING = "con", "bnd"
 
 
 def hash_subject(secret: bytes, *, partner_id: UUID, subject: str) -> bytes:
@@ -21,12 +28,15 @@ def hash_subject(secret: bytes, *, partner_id: UUID, subject: str) -> bytes:
     return hmac.new(secret, partner_id.bytes + subject.encode(), hashlib.sha256).digest()
 
 
-def give_consent(call: Call, citizen_id: UUID, partner: Partner, *, text_version: str) -> Consent:
-    """Consent to a partner's records; giving it again keeps the first."""
-    standing = open_consent(call, citizen_id, partner.id)
-    if standing is not None:
-        return standing
-    call.db.execute(
+def give_consent(call: Call, partner_id: UUID, *, text_version: str) -> Consent:
+    """The caller consents to a partner's records; giving it again keeps the first.
+
+    Refuses, in this order: `NotFound` (no active partner of the caller's region), `TextOutdated`.
+    """
+    citizen_id, partner = call.actor.known_id, consentable_partner(call, partner_id)
+    current = CONSENT_TEXTS[partner.data_source].version
+    require(text_version == current, TextOutdated(pointer="/body/text_version", current=current))
+    given = call.db.scalar(
         _GIVE,
         {
             "citizen": citizen_id,
@@ -37,10 +47,11 @@ def give_consent(call: Call, citizen_id: UUID, partner: Partner, *, text_version
             "now": call.now,
         },
     )
-    audit(call, "consent.give", subject=public_id("ptn", partner.id), text_version=text_version)
-    given = open_consent(call, citizen_id, partner.id)
-    require(given is not None, AlreadyBound("the consent was withdrawn at the same moment"))
-    return given  # type: ignore[return-value]  # required above
+    if given is not None:
+        audit(call, "consent.give", subject=public_id(PARTNER, partner.id), text_version=text_version)
+    standing = open_consent(call, citizen_id, partner.id)
+    require(standing is not None, Busy("the consent was withdrawn at the same moment", retry_after_s=1))
+    return standing  # type: ignore[return-value]  # required above
 
 
 def withdraw_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> bool:
@@ -54,45 +65,79 @@ def withdraw_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> bool:
         )
         .values(withdrawn_at=call.now)
     )
-    audit(call, "consent.withdraw", subject=public_id("ptn", partner_id))
-    return bool(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
+    withdrawn = bool(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
+    if withdrawn:
+        audit(call, "consent.withdraw", subject=public_id(PARTNER, partner_id))
+    return withdrawn
+
+
+def find_consent(call: Call, named: str) -> Consent:
+    """The caller's own consent by its id, or the newest one to a partner by the partner's id.
+
+    Refuses `WrongIdentifier`, `NotFound`; another citizen's is not found.
+    """
+    if named.startswith(f"{PARTNER}_"):
+        wanted = Consent.partner_id == parse_public_id(PARTNER, named)
+    else:
+        wanted = Consent.id == parse_public_id(CONSENT, named)
+    mine = select(Consent).where(Consent.citizen_id == call.actor.known_id, wanted)
+    found = call.db.scalars(mine.order_by(Consent.id.desc()).limit(1)).one_or_none()
+    if found is None:
+        raise NotFound("no such consent")
+    return found
 
 
 def open_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> Consent | None:
     """The open consent, or None where there is none."""
-    return call.db.scalar(
-        select(Consent).where(
-            Consent.citizen_id == citizen_id,
-            Consent.partner_id == partner_id,
-            Consent.withdrawn_at.is_(None),
-        )
-    )
+    return call.db.scalar(_open(citizen_id, partner_id))
 
 
-def bind(call: Call, citizen_id: UUID, partner: Partner, *, subject_hash: bytes) -> Binding:
-    """Bind a card or account; binding it again is the same binding. Refuses AlreadyBound."""
-    call.db.execute(
-        _BIND,
-        {
-            "ids": [new_id()],
-            "partner": partner.id,
-            "hashes": [subject_hash],
-            "citizens": [citizen_id],
-            "region": partner.region_id,
-            "now": call.now,
-        },
-    )
-    standing = call.db.scalars(
+def bind(call: Call, partner_id: UUID, *, card_secret: bytes, subject_number: str) -> Binding:
+    """Bind a card or account to the caller; binding it again is the same binding.
+
+    The open consent is locked first, so that one citizen's bindings to a partner are counted one after
+    another, and none is made beside a withdrawal. Refuses, in this order: `NotFound` (partner),
+    `ConsentMissing`, `TooManyBindings`, `AlreadyBound`.
+    """
+    citizen_id, partner = call.actor.known_id, consentable_partner(call, partner_id)
+    consent = call.db.scalar(_open(citizen_id, partner.id).with_for_update(key_share=True))
+    require(consent is not None, ConsentMissing())
+    hashed = hash_subject(card_secret, partner_id=partner.id, subject=subject_number)
+    standing = _active(call, partner, hashed)
+    if standing is None:
+        _refuse_too_many(call, citizen_id, partner)
+        row = {"ids": [new_id()], "hashes": [hashed], "citizens": [citizen_id]}
+        call.db.execute(_BIND, {**row, "partner": partner.id, "region": partner.region_id, "now": call.now})
+        standing = _active(call, partner, hashed)
+        if standing is not None and standing.citizen_id == citizen_id:
+            audit(call, "card.bind", subject=public_id(BINDING, standing.id))
+    if standing is None or standing.citizen_id != citizen_id:
+        raise AlreadyBound
+    return standing
+
+
+def _active(call: Call, partner: Partner, subject_hash: bytes) -> Binding | None:
+    return call.db.scalars(
         select(Binding).where(
             Binding.partner_id == partner.id,
             Binding.subject_hash == subject_hash,
             Binding.ended_at.is_(None),
         )
     ).one_or_none()
-    if standing is None or standing.citizen_id != citizen_id:
-        raise AlreadyBound
-    audit(call, "card.bind", subject=public_id("bnd", standing.id))
-    return standing
+
+
+def _refuse_too_many(call: Call, citizen_id: UUID, partner: Partner) -> None:
+    """A person has few cards; somebody who tries many numbers looks for other people's."""
+    counted = call.db.execute(
+        select(
+            func.count().filter(Binding.ended_at.is_(None)).label("standing"),
+            func.count().filter(Binding.bound_at > call.now - _DAY).label("recent"),
+        ).where(Binding.citizen_id == citizen_id, Binding.partner_id == partner.id)
+    ).one()
+    if counted.standing >= MOST_CARDS:
+        raise TooManyBindings(f"at most {MOST_CARDS} at a time", most=MOST_CARDS)
+    if counted.recent >= MOST_A_DAY:
+        raise TooManyBindings(f"at most {MOST_A_DAY} in 24 hours", most=MOST_A_DAY)
 
 
 @dataclass(frozen=True)
@@ -132,22 +177,35 @@ def _bind_part(call: Call, partner: Partner, cards: Sequence[CitizenCard], text_
     return int(bound.rowcount)  # type: ignore[attr-defined]  # cursor results have it
 
 
-def unbind(call: Call, citizen_id: UUID, binding_id: UUID) -> bool:
-    """End a citizen's own binding; returns whether it was active."""
+def unbind(call: Call, binding_id: UUID) -> None:
+    """End the caller's own binding; ending it again changes nothing. Refuses `NotFound`."""
+    binding = call.db.get(Binding, binding_id)
+    if binding is None or binding.citizen_id != call.actor.known_id:
+        raise NotFound("no such binding")
     done = call.db.execute(
-        update(Binding)
-        .where(Binding.id == binding_id, Binding.citizen_id == citizen_id, Binding.ended_at.is_(None))
-        .values(ended_at=call.now)
+        update(Binding).where(Binding.id == binding_id, Binding.ended_at.is_(None)).values(ended_at=call.now)
     )
-    return bool(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
+    if done.rowcount:  # type: ignore[attr-defined]  # cursor results have it
+        audit(call, "card.unbind", subject=public_id(BINDING, binding_id))
 
 
+def _open(citizen_id: UUID, partner_id: UUID) -> Select[Consent]:
+    return select(Consent).where(
+        Consent.citizen_id == citizen_id,
+        Consent.partner_id == partner_id,
+        Consent.withdrawn_at.is_(None),
+    )
+
+
+MOST_CARDS, MOST_A_DAY = 5, 10
+"""Of one citizen at one partner."""
+_DAY = timedelta(hours=24)
 _AT_ONCE = 2_000
 """Cards a statement, so that each stays far below the time limit of statements."""
 _OPEN = " ON CONFLICT (citizen_id, partner_id) WHERE withdrawn_at IS NULL DO NOTHING"
 _GIVE = text(
     "INSERT INTO consent (citizen_id, id, partner_id, region_id, text_version, given_at)"  # noqa: S608 - our own text
-    f" VALUES (:citizen, :id, :partner, :region, :version, :now){_OPEN}"
+    f" VALUES (:citizen, :id, :partner, :region, :version, :now){_OPEN} RETURNING id"
 )
 _GIVE_MANY = text(
     "INSERT INTO consent (citizen_id, id, partner_id, region_id, text_version, given_at)"  # noqa: S608 - our own text

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from carbon.partners.consent_texts import CONSENT_TEXTS
 from kernel.database import Base
 
 STATES = ("active", "suspended")
@@ -19,11 +20,16 @@ class Partner(Base):
     """A data partner. Its API key is known to it alone; here is the SHA-256."""
 
     __tablename__ = "partner"
-    __table_args__ = (CheckConstraint(f"state IN {STATES}", name="state_is_known"),)
+    __table_args__ = (
+        CheckConstraint(f"state IN {STATES}", name="state_is_known"),
+        CheckConstraint(f"data_source IN {tuple(CONSENT_TEXTS)}", name="data_source_is_known"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
     name: Mapped[str]
+    data_source: Mapped[str]
+    """What its records are, and so which consent text citizens read; fixed for good."""
     key_hash: Mapped[bytes] = mapped_column(unique=True)
     state: Mapped[str]
     created_at: Mapped[datetime]

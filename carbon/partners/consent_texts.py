@@ -1,0 +1,85 @@
+"""What a citizen agrees to, source by source: a short text, its version, and the fields that come in.
+
+Consent is separate for each source (PIPL Art. 29) and names nothing beyond what a kilogram needs. A
+text that was shown is never edited: a new wording is a new version, which citizens are asked anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+GENERAL = "general"
+
+
+@dataclass(frozen=True)
+class ConsentText:
+    """One version of one text. `fields` names what the partner sends; nothing else is taken in."""
+
+    version: str
+    fields: tuple[str, ...]
+    zh: str
+    en: str
+
+
+_END_ZH = (
+    "仅用于核算减排量和发放碳币;号码只保存加密摘要,不进入日志,不提供给商户或其他机构。"
+    "您可随时撤回:撤回后不再接收新记录,已入账的减排量和碳币不变。"
+)
+_END_EN = (
+    " It is used only to work out your reductions and coins. The number is kept as a keyed hash only,"
+    " never in logs, and is passed to no merchant or other party. You may withdraw at any time: later"
+    " records are refused, what was credited stays."
+)
+
+
+def _text(fields: str, *, zh: str, en: str) -> ConsentText:
+    return ConsentText(version="v1", fields=tuple(fields.split()), zh=zh + _END_ZH, en=en + _END_EN)
+
+
+CONSENT_TEXTS: Mapping[str, ConsentText] = MappingProxyType(
+    {
+        "transit": _text(
+            "card_number time line station fare",
+            zh="我同意该合作方提供我所绑定交通卡的乘车记录:卡号、时间、线路、站点和票价。",
+            en="I agree that this partner sends the rides of my bound card: number, time, line, station,"
+            " fare.",
+        ),
+        "shared_bike": _text(
+            "account_number time distance",
+            zh="我同意该合作方提供我所绑定账户的骑行记录:账号、时间和里程,不含轨迹。",
+            en="I agree that this partner sends my bound account's bike rides: number, time, distance;"
+            " no track.",
+        ),
+        "electricity": _text(
+            "account_number meter period readings baseline",
+            zh="我同意该合作方提供我所绑定户号的用电账单:户号、电表、计费周期、起止读数和基准用量。",
+            en="I agree that this partner sends my bound account's electricity bills: account, meter, period,"
+            " readings, baseline.",
+        ),
+        "water": _text(
+            "account_number meter period readings baseline",
+            zh="我同意该合作方提供我所绑定户号的用水账单:户号、水表、计费周期、起止读数和基准用量。",
+            en="I agree that this partner sends my bound account's water bills: account, meter, period,"
+            " readings, baseline.",
+        ),
+        "gas": _text(
+            "account_number meter period readings baseline",
+            zh="我同意该合作方提供我所绑定户号的燃气账单:户号、气表、计费周期、起止读数和基准用量。",
+            en="I agree that this partner sends my bound account's gas bills: account, meter, period,"
+            " readings, baseline.",
+        ),
+        "recycling": _text(
+            "account_number time category mass_or_pieces",
+            zh="我同意该合作方提供我所绑定账户的回收记录:账号、时间、品类和重量或件数。",
+            en="I agree that this partner sends my bound account's recycling: number, time, category, mass"
+            " or pieces.",
+        ),
+        GENERAL: _text(
+            "account_number time scenario quantity",
+            zh="我同意该合作方提供我所绑定卡或账户的低碳行为记录:号码、时间、场景和数量。",
+            en="I agree that this partner sends the low-carbon actions of my bound card or account: number,"
+            " time, scenario, quantity.",
+        ),
+    }
+)
+"""By data source; the keys are what a partner may be registered as."""
