@@ -13,12 +13,12 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import insert, select
 
-from app.demo.people import TEXT_VERSION
 from app.factory import Product
 from app.identity.tables import Citizen
 from app.product_calls import run
 from carbon.activities.adapters.shenzhen_tong.taps import read_taps
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
+from carbon.partners.consent_texts import CONSENT_TEXTS
 from carbon.partners.registry import find_partner
 from carbon.partners.tables import Binding
 from kernel.call import Call
@@ -95,4 +95,4 @@ def _settle(call: Call, partner_id: UUID, hashes: Sequence[bytes]) -> int:
         for each in fresh
     ]
     call.db.execute(insert(Citizen), citizens)
-    return bind_many(call, partner, fresh, text_version=TEXT_VERSION)
+    return bind_many(call, partner, fresh, text_version=CONSENT_TEXTS[partner.data_source].version)

@@ -16,12 +16,12 @@ from app.demo.stage import Stage
 from app.identity.roles import ACTOR_KINDS, PERMISSIONS, Role
 from app.identity.sign_in import WechatUser, add_staff, known_citizen
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
-from carbon.partners.registry import find_partner, register_partner
+from carbon.partners.consent_texts import CONSENT_TEXTS
+from carbon.partners.registry import Registered, find_partner, register_partner
 from kernel.actor import Actor
 from kernel.call import Call
 
 CITIZENS = 200
-TEXT_VERSION = "v1"
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,12 @@ def bind(stage: Stage, partner: DataPartner, subjects: Sequence[tuple[UUID, str]
         CitizenCard(citizen, hash_subject(stage.card_secret, partner_id=partner.id, subject=subject))
         for citizen, subject in subjects
     ]
-    stage.play(
-        lambda call: bind_many(call, find_partner(call, partner.id), hashed, text_version=TEXT_VERSION), at=at
-    )
+
+    def work(call: Call) -> None:
+        sender = find_partner(call, partner.id)
+        bind_many(call, sender, hashed, text_version=CONSENT_TEXTS[sender.data_source].version)
+
+    stage.play(work, at=at)
 
 
 def stub_openid(appid: str, persona: str) -> str:

@@ -141,9 +141,9 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
         publisher=publisher,
         auditor=hire(stage, "auditor", Role.OPERATOR_AUDITOR, at=at),
         donor=donor,
-        transit=admit("示例通卡公司", "shenzhen_tong"),
-        electricity=admit("示例供电公司", "utility_bills"),
-        water=admit("示例供水公司", "utility_bills"),
+        transit=admit("示例通卡公司", data_source="transit", adapter="shenzhen_tong"),
+        electricity=admit("示例供电公司", data_source="electricity", adapter="utility_bills"),
+        water=admit("示例供水公司", data_source="water", adapter="utility_bills"),
         residents=residents,
         market=open_market(stage, at=at, editor=editor.actor),
         gift=give(

@@ -45,16 +45,18 @@ def comes(story: Story) -> Visitor:
     me = citizen.get("/v1/me")
     tell.say(f"signed in with WeChat as {me['id']}")
     subjects = {"transit": cast.card, "electricity": cast.account, "water": cast.account}
-    offered = {each["id"]: each for each in citizen.get("/v1/me/partners")["items"]}
+    offered = {each["partner_id"]: each for each in citizen.get("/v1/me/data-partners")["items"]}
     for name, subject in subjects.items():
         partner = offered[cast.demo["partners"][name]["id"]]
-        order = {"partner_id": partner["id"], "subject_number": subject}
+        order = {"partner_id": partner["partner_id"], "subject_number": subject}
         early = citizen.send("/v1/me/bindings", order)
         tell.holds(early.status_code == 409, f"{partner['name']}: no binding without consent.")
-        version = partner["consent"]["version"]
-        citizen.post("/v1/me/consents", {"partner_id": partner["id"], "text_version": version})
+        text = partner["consent_text"]
+        tell.say(f"reads: {text['zh']}")
+        consent = {"partner_id": partner["partner_id"], "text_version": text["version"]}
+        citizen.post("/v1/me/consents", consent)
         citizen.post("/v1/me/bindings", order)
-        tell.say(f"consented ({version}) and bound")
+        tell.say(f"consents to version {text['version']} and binds")
     return citizen
 
 
