@@ -83,9 +83,15 @@ def hire(
     return Employee(actor, username, password)
 
 
-def admit_partner(stage: Stage, name: str, adapter: str, *, at: datetime, by: Actor) -> DataPartner:
+def admit_partner(
+    stage: Stage, name: str, *, data_source: str, adapter: str, at: datetime, by: Actor
+) -> DataPartner:
     """Register a partner with a key."""
-    made = stage.play(lambda call: register_partner(call, name=name, region_id=stage.region), at=at, actor=by)
+
+    def work(call: Call) -> Registered:
+        return register_partner(call, name=name, region_id=stage.region, data_source=data_source)
+
+    made = stage.play(work, at=at, actor=by)
     return DataPartner(made.partner.id, made.api_key, adapter)
 
 
