@@ -84,7 +84,6 @@ def spend(
 
     Refuses `ContentDiffers`, `AccountFrozen`, `HoldEnded` (released, or spent for something else).
     """
-    allowed_move(code=code, unit=Unit.COIN, owner=Kind.CITIZEN, contra=contra.kind, amount=-1)
     rows = run_posting(
         call,
         _SPEND,
@@ -95,13 +94,19 @@ def spend(
             "contra": contra.id,
             "code": code.value,
             "reference": reference,
-            "hash": digest(canonical_bytes("spend/1", held.reference, contra.id, code.value)),
+            "hash": spend_hash(held, contra, code=code),
             "occurred": occurred_at,
             "today": call.today,
             "now": call.now,
         },
     )
     return Spent(tuple(row.transfer_id for row in rows), sum(row.amount for row in rows), rows[0].fresh)
+
+
+def spend_hash(held: HoldSet, contra: Account, *, code: Code) -> bytes:
+    """What makes two spends of one hold set the same thing; the chart must allow it."""
+    allowed_move(code=code, unit=Unit.COIN, owner=Kind.CITIZEN, contra=contra.kind, amount=-1)
+    return digest(canonical_bytes("spend/1", held.reference, contra.id, code.value))
 
 
 def release(call: Call, held: HoldSet, *, cause: str, grace_on: date | None) -> Released:

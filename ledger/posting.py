@@ -17,7 +17,7 @@ from kernel.canonical import canonical_bytes, digest
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id
 from ledger.accounts import Account, institution
-from ledger.chart import Code, Kind, Unit, allowed_move
+from ledger.chart import Code, Kind, Move, Unit, allowed_move
 from ledger.errors import refusal_behind
 
 
@@ -72,13 +72,7 @@ def post(call: Call, transfer: Transfer) -> Posted:
 
     Refuses, in this order: `ContentDiffers`, `AccountUnknown`, `AccountFrozen`, `NotEnough`.
     """
-    account, contra = transfer.account, transfer.contra
-    if account.unit is not contra.unit:
-        raise BrokenInvariant(f"{account.unit} cannot move against {contra.unit}")
-    move = allowed_move(
-        code=transfer.code, unit=account.unit, owner=account.kind, contra=contra.kind, amount=transfer.amount
-    )
-    _check_end(transfer)
+    account, contra, move = transfer.account, transfer.contra, check_move(transfer)
     row = run_posting(
         call,
         _POST,
@@ -105,6 +99,18 @@ def post(call: Call, transfer: Transfer) -> Posted:
         },
     )[0]
     return Posted(row.transfer_id, row.replayed, row.bucket)
+
+
+def check_move(transfer: Transfer) -> Move:
+    """The line of the chart that lets it move; raises BrokenInvariant where none does."""
+    account, contra = transfer.account, transfer.contra
+    if account.unit is not contra.unit:
+        raise BrokenInvariant(f"{account.unit} cannot move against {contra.unit}")
+    move = allowed_move(
+        code=transfer.code, unit=account.unit, owner=account.kind, contra=contra.kind, amount=transfer.amount
+    )
+    _check_end(transfer)
+    return move
 
 
 def _check_end(transfer: Transfer) -> None:

@@ -10,23 +10,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert
+from psycopg.types.json import Jsonb
+from sqlalchemy import text
 
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, require
 from kernel.identifiers import new_id, public_id
-from kernel.outgoing import announce
-from ledger.accounts import Account, find_account, holder_accounts
+from ledger.accounts import Account, holder_accounts
 from ledger.chart import Code, Kind, Unit
-from ledger.holds import spend
-from ledger.posting import Transfer, post
-from merchants.errors import SessionOver
+from ledger.errors import AccountUnknown
+from ledger.holds import spend_hash
+from ledger.posting import Transfer, check_move, run_posting
+from merchants.errors import SessionOver, TerminalNotPaired
 from merchants.scanning import refusals_noted, scan
-from merchants.tables import Redemption
-from merchants.terminals import KnownTerminal, calling_terminal
-from rewards.tables import Reward
-from rewards.voucher_states import State
-from rewards.vouchers import PURPOSE, Held, Key, advance, coins_of, lock, take_session
+from merchants.terminals import TERMINAL, KnownTerminal, terminal_at_door
+from rewards.presented_codes import Shown, reserved
+from rewards.voucher_states import TRANSITIONS, State
+from rewards.vouchers import PURPOSE, Key, coins_of
 
 REDEMPTION = "red"
 
@@ -60,15 +60,14 @@ class Redeemed:
 
 def prepare(call: Call, code: str) -> Prepared:
     """Reserve the voucher that `code` shows for the calling till; refuses as `redeem`."""
-    terminal = calling_terminal(call)
+    terminal = terminal_at_door(call)
     voucher = scan(call, terminal, code)
-    session, until = lock(call, voucher, by=terminal.id, reason="scanned")
-    reward = call.db.get_one(Reward, voucher.reward_id)
+    session, until = _reserve(call, terminal, voucher)
     return Prepared(
         session=session,
         voucher_id=voucher.key.voucher_id,
-        title_zh=reward.title_zh,
-        title_en=reward.title_en,
+        title_zh=voucher.title_zh,
+        title_en=voucher.title_en,
         coin_milli=voucher.price_coin_milli,
         confirm_before=until,
     )
@@ -80,9 +79,10 @@ def confirm(call: Call, session: UUID) -> Redeemed:
     Refuses, in this order: `TerminalNotPaired`, `SessionOver` (lapsed, used, or another till's),
     `AccountFrozen`.
     """
-    terminal = calling_terminal(call)
+    terminal = terminal_at_door(call)
     with refusals_noted(call, terminal) as seen:
-        voucher = take_session(call, session)
+        voucher = reserved(call, session, till=terminal.id)
+        require(voucher is None or voucher.till_stands, TerminalNotPaired())
         if voucher is None or voucher.lock_by != terminal.id:
             raise SessionOver
         seen.append(voucher.key.voucher_id)
@@ -93,10 +93,29 @@ def confirm(call: Call, session: UUID) -> Redeemed:
 def redeem(call: Call, code: str) -> Redeemed:
     """Use the voucher that `code` shows at the calling till, at once.
 
-    Refuses, in this order: `TerminalNotPaired`, what `scan` refuses, `AccountFrozen`.
+    Refuses, in this order: what `scan` refuses, `AccountFrozen`.
     """
-    terminal = calling_terminal(call)
+    terminal = terminal_at_door(call)
     return _honour(call, terminal, scan(call, terminal, code))
+
+
+def _reserve(call: Call, terminal: KnownTerminal, voucher: Shown) -> tuple[UUID, datetime]:
+    """Keep a taken voucher for one till; the session, and when the reservation lapses."""
+    if State.LOCKED not in TRANSITIONS[voucher.state]:
+        raise BrokenInvariant(f"a voucher never goes from {voucher.state} to locked")
+    session, until = new_id(), call.now + timedelta(seconds=voucher.lock_s)
+    moved = {
+        **_advanced(call, terminal, voucher),
+        "holder": voucher.key.holder_id,
+        "to": State.LOCKED.value,
+        "session": session,
+        "until": until,
+        "by": terminal.id,
+        "reason": "scanned",
+        "now": call.now,
+    }
+    call.db.execute(_RESERVE, moved)
+    return session, until
 
 
 def payable_reference(key: Key, *, cycle: int, funder_id: str) -> str:
@@ -112,75 +131,101 @@ def merchant_account(call: Call, merchant_id: UUID, unit: Unit) -> Account:
     raise BrokenInvariant("a merchant has its accounts from the first moment")
 
 
-def _honour(call: Call, terminal: KnownTerminal, voucher: Held) -> Redeemed:
-    with refusals_noted(call, terminal) as seen:
-        seen.append(voucher.key.voucher_id)
-        coins = coins_of(voucher.key, cycle=voucher.cycle)
-        till = merchant_account(call, terminal.merchant_id, Unit.COIN)
-        spent = spend(call, coins, till, code=Code.REDEEM, reference=coins.reference, occurred_at=call.now)
-    if spent.amount != voucher.price_coin_milli or not spent.fresh:
-        raise BrokenInvariant("a live voucher's hold is its price and was never spent")
-    payables = _owe(call, terminal, voucher)
-    advance(call, voucher, State.REDEEMED, reason=f"at {public_id('trm', terminal.id)}")
-    return _record(call, terminal, voucher, payables)
-
-
-def _owe(call: Call, terminal: KnownTerminal, voucher: Held) -> list[dict[str, Any]]:
-    """One payable row a funder, as frozen at exchange."""
-    account = merchant_account(call, terminal.merchant_id, Unit.CNY)
-    payables = []
-    for share in voucher.funding:
-        if share["cost_fen"] == 0:
-            continue
-        funder = find_account(call, UUID(share["funder_id"]), kind=Kind.FUNDER, unit=Unit.CNY)
-        posted = post(
-            call,
-            Transfer(
-                account=account,
-                contra=funder,
-                amount=share["cost_fen"],
-                code=Code.PAYABLE,
-                source=PURPOSE,
-                reference=payable_reference(voucher.key, cycle=voucher.cycle, funder_id=share["funder_id"]),
-                occurred_at=call.now,
-            ),
-        )
-        payables.append({**share, "transfer_id": posted.transfer_id})
-    return payables
-
-
-def _record(call: Call, terminal: KnownTerminal, voucher: Held, payables: list[dict[str, Any]]) -> Redeemed:
+def _honour(call: Call, terminal: KnownTerminal, voucher: Shown) -> Redeemed:
+    if State.REDEEMED not in TRANSITIONS[voucher.state]:
+        raise BrokenInvariant(f"a voucher never goes from {voucher.state} to redeemed")
     redemption = new_id()
     reversible_until = call.now + timedelta(seconds=voucher.reversal_window_s)
-    reward = call.db.get_one(Reward, voucher.reward_id)
-    call.db.execute(
-        insert(Redemption).values(
-            id=redemption,
-            region_id=terminal.region_id,
-            holder_id=voucher.key.holder_id,
-            voucher_id=voucher.key.voucher_id,
-            cycle=voucher.cycle,
-            reward_id=voucher.reward_id,
-            merchant_id=terminal.merchant_id,
-            store_id=terminal.store_id,
-            terminal_id=terminal.id,
-            coin_milli=voucher.price_coin_milli,
-            cost_fen=voucher.cost_fen,
-            payables=payables,
-            business_day=call.today,
-            redeemed_at=call.now,
-            reversible_until=reversible_until,
-        )
-    )
-    announce(call, "voucher.redeemed", region_id=voucher.region_id, subject=voucher.key.public)
+    with refusals_noted(call, terminal) as seen:
+        seen.append(voucher.key.voucher_id)
+        written = {
+            **_spent(call, terminal, voucher),
+            **_advanced(call, terminal, voucher),
+            **_recorded(terminal, voucher),
+            "payables": Jsonb(_payables(call, terminal, voucher)),
+            "redemption": redemption,
+            "reversible_until": reversible_until,
+        }
+        run_posting(call, _REDEEM, written)
     return Redeemed(
         id=redemption,
         voucher_id=voucher.key.voucher_id,
         cycle=voucher.cycle,
-        title_zh=reward.title_zh,
-        title_en=reward.title_en,
+        title_zh=voucher.title_zh,
+        title_en=voucher.title_en,
         coin_milli=voucher.price_coin_milli,
         payable_fen=voucher.cost_fen,
         redeemed_at=call.now,
         reversible_until=reversible_until,
     )
+
+
+def _spent(call: Call, terminal: KnownTerminal, voucher: Shown) -> dict[str, Any]:
+    coins = coins_of(voucher.key, cycle=voucher.cycle)
+    return {
+        "holder": coins.holder_id,
+        "price": voucher.price_coin_milli,
+        "till": terminal.coin_account.id,
+        "spend_hash": spend_hash(coins, terminal.coin_account, code=Code.REDEEM),
+        "owed": terminal.yuan_account.id,
+        "today": call.today,
+        "now": call.now,
+    }
+
+
+def _payables(call: Call, terminal: KnownTerminal, voucher: Shown) -> list[dict[str, Any]]:
+    """One payable a funder, as frozen at exchange."""
+    return [_payable(call, terminal, voucher, share) for share in voucher.funding if share["cost_fen"] != 0]
+
+
+def _payable(call: Call, terminal: KnownTerminal, voucher: Shown, share: dict[str, Any]) -> dict[str, Any]:
+    funder_id, contra_id = share["funder_id"], voucher.funder_accounts.get(share["funder_id"])
+    if contra_id is None:
+        raise AccountUnknown
+    transfer = Transfer(
+        account=terminal.yuan_account,
+        contra=Account(holder_id=UUID(funder_id), id=contra_id, kind=Kind.FUNDER, unit=Unit.CNY),
+        amount=share["cost_fen"],
+        code=Code.PAYABLE,
+        source=PURPOSE,
+        reference=payable_reference(voucher.key, cycle=voucher.cycle, funder_id=funder_id),
+        occurred_at=call.now,
+    )
+    check_move(transfer)
+    return {**share, "contra": contra_id, "hash": transfer.payload_hash.hex()}
+
+
+def _advanced(call: Call, terminal: KnownTerminal, voucher: Shown) -> dict[str, Any]:
+    return {
+        "voucher": voucher.key.voucher_id,
+        "from": voucher.state.value,
+        "cycle": voucher.cycle,
+        "step": new_id(),
+        "principal": call.actor.principal,
+        "reason": f"at {public_id(TERMINAL, terminal.id)}",
+    }
+
+
+def _recorded(terminal: KnownTerminal, voucher: Shown) -> dict[str, Any]:
+    return {
+        "region": terminal.region_id,
+        "reward": voucher.reward_id,
+        "merchant": terminal.merchant_id,
+        "store": terminal.store_id,
+        "terminal": terminal.id,
+        "cost": voucher.cost_fen,
+        "news": new_id(),
+        "subject": voucher.key.public,
+        "news_region": voucher.region_id,
+    }
+
+
+_REDEEM = text(
+    "SELECT voucher_redeem(:holder, :voucher, :from, :cycle, :price, :till, :spend_hash, :owed, :merchant,"
+    " :payables, :step, :principal, :reason, :redemption, :region, :reward, :store, :terminal, :cost,"
+    " :reversible_until, :news, :subject, :news_region, :today, :now)"
+)
+_RESERVE = text(
+    "SELECT voucher_advance(:holder, :voucher, :from, :cycle, :to, :session, :until, :by, :step, :principal,"
+    " :reason, :now)"
+)

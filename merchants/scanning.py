@@ -15,11 +15,11 @@ from sqlalchemy import text
 from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
-from merchants.errors import TooManyWrongNumbers
+from merchants.errors import TerminalNotPaired, TooManyWrongNumbers
 from merchants.tables import ScanRefusal
 from merchants.terminals import KnownTerminal
 from rewards.errors import AliasUnknown, VoucherForAnotherMerchant, VoucherRedeemed
-from rewards.presented_codes import is_alias, presented
+from rewards.presented_codes import Shown, is_alias, presented
 from rewards.voucher_states import State
 from rewards.vouchers import Held, require_usable
 
@@ -27,16 +27,17 @@ WRONG_NUMBERS = 5
 WRONG_NUMBERS_WITHIN = timedelta(seconds=60)
 
 
-def scan(call: Call, terminal: KnownTerminal, code: str) -> Held:
+def scan(call: Call, terminal: KnownTerminal, code: str) -> Shown:
     """The voucher that `code` shows, locked, fit to be used at this till now.
 
-    Refuses, in this order: `TooManyWrongNumbers`, what `presented` refuses,
+    Refuses, in this order: `TooManyWrongNumbers`, what `presented` refuses, `TerminalNotPaired`,
     `VoucherForAnotherMerchant`, `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`, `VoucherLocked`.
     """
     with refusals_noted(call, terminal) as seen:
         if is_alias(code):
             _limit_guesses(call, terminal)
-        voucher = presented(call, code, scope_no=terminal.scope_no)
+        voucher = presented(call, code, scope_no=terminal.scope_no, till=terminal.id)
+        require(voucher.till_stands, TerminalNotPaired())
         seen.append(voucher.key.voucher_id)
         ours = voucher.merchant_id in {None, terminal.merchant_id} and voucher.region_id == terminal.region_id
         require(ours, VoucherForAnotherMerchant())

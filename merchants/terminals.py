@@ -1,7 +1,9 @@
 """Tills: a one-time pairing code becomes a secret that only the till knows, until it is revoked.
 
 Pairing code and secret are random and stand here as digests. Both are long enough that a plain
-SHA-256 hides them; a lost till is revoked, never renamed.
+SHA-256 hides them; a lost till is revoked, never renamed. So where a till stands and who is paid there
+never changes, only whether it is still paired: the facts read at the door may be used again, and
+whoever uses them reads the standing again in the transaction that writes.
 """
 
 import re
@@ -12,7 +14,7 @@ from uuid import UUID
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import TextClause, text, update
 from sqlalchemy.orm import Session
 
 from kernel.audit import audit
@@ -20,6 +22,8 @@ from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id, public_id
+from ledger.accounts import Account
+from ledger.chart import Kind, Unit
 from merchants.errors import PairingCodeWrong, TerminalKeyWrong, TerminalNotPaired
 from merchants.tables import Store, Terminal
 
@@ -29,6 +33,7 @@ TOKEN_BYTES = 32
 PAIRING_LIFE = timedelta(minutes=15)
 PAIRING_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 PAIRING_LENGTH = 12
+MOST_REMEMBERED = 100_000
 _HEX_KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -51,13 +56,15 @@ class Paired:
 
 @dataclass(frozen=True, kw_only=True)
 class KnownTerminal:
-    """A paired till: where it stands and for whom."""
+    """A paired till: where it stands, for whom, and the accounts on which its merchant is paid."""
 
     id: UUID
     region_id: str
     merchant_id: UUID
     store_id: UUID
     scope_no: int
+    coin_account: Account
+    yuan_account: Account
 
 
 def new_terminal(call: Call, store_id: UUID, *, label: str) -> Pairing:
@@ -124,31 +131,46 @@ def terminal_by_token(session: Session, token: str) -> KnownTerminal | None:
     """The paired till that holds this secret, or None; what the door asks before it makes an actor."""
     if not token.startswith(TOKEN_PREFIX):
         return None
-    return _known(session, Terminal.token_digest == _token_digest(token))
+    found = _known(session, _BY_TOKEN, {"token": _token_digest(token)})
+    if found is not None:
+        if len(_seen_at_door) >= MOST_REMEMBERED:
+            _seen_at_door.clear()
+        _seen_at_door[found.id] = found
+    return found
 
 
 def calling_terminal(call: Call) -> KnownTerminal:
     """The till behind the call, still paired; refuses `TerminalNotPaired`."""
-    found = _known(call.db, Terminal.id == call.actor.known_id)
+    found = _known(call.db, _BY_ID, {"id": call.actor.known_id})
     if found is None:
         raise TerminalNotPaired
     return found
 
 
-def _known(session: Session, condition: ColumnElement[bool]) -> KnownTerminal | None:
-    row = session.execute(
-        select(Terminal.id, Terminal.region_id, Terminal.merchant_id, Terminal.store_id, Store.scope_no)
-        .join(Store, Store.id == Terminal.store_id)
-        .where(condition, Terminal.state == "paired")
-    ).one_or_none()
+def terminal_at_door(call: Call) -> KnownTerminal:
+    """The till behind the call as the door knows it; whether it is paired still is asked with the write.
+
+    Refuses `TerminalNotPaired` where the door has not seen it.
+    """
+    return _seen_at_door.get(call.actor.known_id) or calling_terminal(call)
+
+
+def _known(session: Session, statement: TextClause, values: dict[str, object]) -> KnownTerminal | None:
+    row = session.execute(statement, values).one_or_none()
     if row is None:
         return None
+    coins, yuan = (
+        Account(holder_id=row.merchant_id, id=account, kind=Kind.MERCHANT, unit=unit)
+        for account, unit in ((row.coin_account, Unit.COIN), (row.yuan_account, Unit.CNY))
+    )
     return KnownTerminal(
         id=row.id,
         region_id=row.region_id,
         merchant_id=row.merchant_id,
         store_id=row.store_id,
         scope_no=row.scope_no,
+        coin_account=coins,
+        yuan_account=yuan,
     )
 
 
@@ -168,3 +190,16 @@ def _token_digest(token: str) -> bytes:
 
 def _digest(domain: str, secret: str) -> bytes:
     return digest(canonical_bytes(domain, secret))
+
+
+_seen_at_door: dict[UUID, KnownTerminal] = {}
+_FACTS = (
+    "SELECT t.id, t.region_id, t.merchant_id, t.store_id, s.scope_no,"
+    " c.id AS coin_account, y.id AS yuan_account"
+    " FROM terminal t JOIN store s ON s.id = t.store_id"
+    " JOIN ledger_account c ON c.holder_id = t.merchant_id AND c.kind = 'merchant' AND c.unit = 'coin'"
+    " JOIN ledger_account y ON y.holder_id = t.merchant_id AND y.kind = 'merchant' AND y.unit = 'cny'"
+    " WHERE t.state = 'paired'"
+)
+_BY_TOKEN = text(f"{_FACTS} AND t.token_digest = :token")
+_BY_ID = text(f"{_FACTS} AND t.id = :id")

@@ -48,10 +48,15 @@ class Alias:
     ends_at: datetime
 
 
+def fresh_code_id() -> bytes:
+    """Sixteen random bytes: what a code says instead of the voucher's id."""
+    return os.urandom(CODE_ID_LENGTH)
+
+
 def new_code_id(call: Call, key: Key, *, region_id: str, cycle: int) -> None:
     """Give a use of the voucher its own random code id; older ones are known as old from now on."""
     values: dict[str, Any] = {
-        "code_id": os.urandom(CODE_ID_LENGTH),
+        "code_id": fresh_code_id(),
         "holder_id": key.holder_id,
         "voucher_id": key.voucher_id,
         "region_id": region_id,

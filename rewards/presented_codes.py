@@ -1,35 +1,76 @@
-"""From what a till read to the voucher behind it, its row locked.
+"""From what a till read to the voucher behind it, its row locked, in one round trip.
 
-The signature is checked before anything is looked up. A code id that is not the voucher's present one
-was used up by a redemption or a reversal, however fresh its signature.
+The signature is checked before anything is looked up, with keys this process has seen: a public key
+never changes, but it may be retired. So what they let through is confirmed by the row of the key, read
+with the voucher, and what they refuse is judged again with the keys of this moment. A code id that is
+not the voucher's present one was used up by a redemption or a reversal, however fresh its signature.
 """
 
 import re
+from dataclasses import dataclass, fields
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import text
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from sqlalchemy import Row, TextClause, text
 
 from kernel.call import Call
-from kernel.errors import NotFound, require
-from kernel.signing import Purpose, verification_keys
+from kernel.errors import NotFound, Refusal, require
+from kernel.signing import Purpose, VerificationKeys, verification_keys
 from rewards.errors import AliasMistyped, AliasUnknown, CodeForAnotherStore, CodeSeen
 from rewards.live_codes import ALIAS_LENGTH, ALIAS_PREFIX, alias_digest, check_digit
-from rewards.voucher_codes import Till, verify
-from rewards.vouchers import Held, Key, take
+from rewards.voucher_codes import CodeFrame, Till, verify
+from rewards.voucher_states import State
+from rewards.vouchers import Held, Key
 
 _DIGITS = re.compile(rf"{ALIAS_PREFIX}[0-9]{{{ALIAS_LENGTH - len(ALIAS_PREFIX)}}}", re.ASCII)
 
 
-def presented(call: Call, code: str, *, scope_no: int) -> Held:
+@dataclass(frozen=True, kw_only=True)
+class Shown(Held):
+    """A taken voucher with what a till says of it and where its funders are charged."""
+
+    title_zh: str
+    title_en: str
+    funder_accounts: dict[str, int]
+    """The yuan account of each funder, by the funder's id."""
+    till_stands: bool
+    """Whether the till that was named is paired now; true when none was named."""
+
+
+class _KeysSeen:
+    """The public keys that this process read last; never believed without the row behind them."""
+
+    def __init__(self) -> None:
+        self.last = VerificationKeys({})
+
+    def read(self, call: Call) -> VerificationKeys:
+        """The keys of this moment."""
+        self.last = verification_keys(call.db, Purpose.VOUCHER_CODE, now=call.now)
+        return self.last
+
+
+_SEEN = _KeysSeen()
+
+
+def presented(call: Call, code: str, *, scope_no: int, till: UUID | None = None) -> Shown:
     """The voucher that `code` shows at a store, locked and fresh; its state is not judged here.
 
-    Refuses, in this order, for a number to type: `AliasMistyped`, `AliasUnknown`; for a code: all that
-    `verify` refuses; for both `NotFound`, `CodeSeen`, `CodeForAnotherStore`.
+    `till` names the terminal whose standing is read with it. Refuses, in this order, for a number to
+    type: `AliasMistyped`, `AliasUnknown`; for a code: all that `verify` refuses; for both `NotFound`,
+    `CodeSeen`, `CodeForAnotherStore`.
     """
-    key, cycle = _by_alias(call, code) if is_alias(code) else _by_code(call, code, scope_no=scope_no)
-    voucher = take(call, key)
+    by = _by_alias if is_alias(code) else _by_code
+    voucher, cycle = by(call, code, scope_no=scope_no, till=till)
     require(voucher.cycle == cycle, CodeSeen())
     require(voucher.scope_no in {None, scope_no}, CodeForAnotherStore())
     return voucher
+
+
+def reserved(call: Call, session: UUID, *, till: UUID | None = None) -> Shown | None:
+    """The voucher that a scan reserved, locked; None when the reservation was replaced or used."""
+    row = _take(call, _TAKE_SESSION, {"session": session}, till)
+    return None if row is None else _shown(row)
 
 
 def is_alias(code: str) -> bool:
@@ -37,32 +78,88 @@ def is_alias(code: str) -> bool:
     return _DIGITS.fullmatch(code) is not None
 
 
-def _by_alias(call: Call, digits: str) -> tuple[Key, int]:
+def _by_alias(call: Call, digits: str, *, scope_no: int, till: UUID | None) -> tuple[Shown, int]:  # noqa: ARG001 - one signature for both ways in
     require(check_digit(digits[:-1]) == digits[-1], AliasMistyped())
-    row = call.db.execute(_USE_ALIAS, {"digest": alias_digest(digits), "now": call.now}).one_or_none()
-    if row is None:
+    used = call.db.execute(_USE_ALIAS, {"digest": alias_digest(digits), "now": call.now}).one_or_none()
+    if used is None:
         raise AliasUnknown
-    return Key(holder_id=row.holder_id, voucher_id=row.voucher_id), row.cycle
-
-
-def _by_code(call: Call, code: str, *, scope_no: int) -> tuple[Key, int]:
-    keys = verification_keys(call.db, Purpose.VOUCHER_CODE, now=call.now)
-    till = Till(scope_no=scope_no, seen=lambda code_id: _used_up(call, code_id))
-    frame = verify(code, keys=keys, till=till, now=call.now)
-    row = call.db.execute(_FIND, {"code": frame.code_id}).one_or_none()
+    key = Key(holder_id=used.holder_id, voucher_id=used.voucher_id)
+    row = _take(call, _TAKE, {"holder": key.holder_id, "voucher": key.voucher_id}, till)
     if row is None:
         raise NotFound("no such voucher")
-    return Key(holder_id=row.holder_id, voucher_id=row.voucher_id), row.cycle
+    return _shown(row), used.cycle
 
 
-def _used_up(call: Call, code_id: bytes) -> bool:
-    return call.db.execute(_USED_UP, {"code": code_id}).one_or_none() is not None
+def _by_code(call: Call, code: str, *, scope_no: int, till: UUID | None) -> tuple[Shown, int]:
+    # Whether a code id is used up is told by the voucher's cycle, once its row is locked.
+    store = Till(scope_no=scope_no, seen=lambda _code_id: False)
+    keys, fresh = _SEEN.last, False
+    try:
+        frame = verify(code, keys=keys, till=store, now=call.now)
+    except Refusal:
+        keys, fresh = _SEEN.read(call), True
+        frame = verify(code, keys=keys, till=store, now=call.now)
+    named = {"code": frame.code_id, "purpose": Purpose.VOUCHER_CODE.value, "kid": frame.kid}
+    row = _take(call, _TAKE_CODE, named, till)
+    if not fresh and not (row is not None and _confirms(call, row, keys.find(frame.kid))):
+        frame = _judged_anew(call, code, store)
+    if row is None:
+        raise NotFound("no such voucher")
+    return _shown(row), row.code_cycle
 
 
-_FIND = text("SELECT holder_id, voucher_id, cycle FROM voucher_code WHERE code_id = :code")
-_USED_UP = text(
-    "SELECT 1 FROM voucher_code c JOIN voucher v ON v.holder_id = c.holder_id AND v.id = c.voucher_id"
-    " WHERE c.code_id = :code AND c.cycle <> v.cycle"
+def _confirms(call: Call, row: Row[Any], used: Ed25519PublicKey | None) -> bool:
+    """Whether the key that let a code through is the ring's key of that number, and not retired."""
+    if used is None or row.public_key is None:
+        return False
+    stands = row.retired_at is None or row.retired_at > call.now
+    return stands and bytes(row.public_key) == used.public_bytes_raw()
+
+
+def _judged_anew(call: Call, code: str, store: Till) -> CodeFrame:
+    return verify(code, keys=_SEEN.read(call), till=store, now=call.now)
+
+
+def _take(call: Call, statement: TextClause, values: dict[str, Any], till: UUID | None) -> Row[Any] | None:
+    return call.db.execute(statement, {**values, "till": till}).one_or_none()
+
+
+def _shown(row: Row[Any]) -> Shown:
+    made: dict[str, Any] = {
+        "key": Key(holder_id=row.holder_id, voucher_id=row.id),
+        "state": State(row.state),
+        "funding": tuple(row.funding),
+        "funder_accounts": row.funder_accounts or {},
+        "till_stands": row.till_stands is not False,
+    }
+    plain = {name: getattr(row, name) for name in _COLUMNS if name not in made}
+    return Shown(**made, **plain)
+
+
+_COLUMNS = tuple(field.name for field in fields(Shown))
+# By name: terminals stand above this folder and are not imported from here.
+_WHAT = (
+    "v.*, r.title_zh, r.title_en,"
+    " (SELECT jsonb_object_agg(a.holder_id, a.id) FROM jsonb_array_elements(v.funding) f"
+    "  JOIN ledger_account a ON a.holder_id = CAST(f ->> 'funder_id' AS uuid)"
+    "  WHERE a.kind = 'funder' AND a.unit = 'cny') AS funder_accounts,"
+    " CASE WHEN CAST(:till AS uuid) IS NOT NULL THEN EXISTS (SELECT 1 FROM terminal t"
+    "  WHERE t.id = CAST(:till AS uuid) AND t.state = 'paired') END AS till_stands"
+)
+_TAKE_CODE = text(
+    f"SELECT {_WHAT}, c.cycle AS code_cycle, k.public_key, k.retired_at FROM voucher_code c"  # noqa: S608 - our own text
+    " JOIN voucher v ON v.holder_id = c.holder_id AND v.id = c.voucher_id"
+    " JOIN reward r ON r.id = v.reward_id"
+    " LEFT JOIN signing_key k ON k.purpose = :purpose AND k.kid = :kid"
+    " WHERE c.code_id = :code FOR UPDATE OF v"
+)
+_TAKE = text(
+    f"SELECT {_WHAT} FROM voucher v JOIN reward r ON r.id = v.reward_id"  # noqa: S608 - our own text
+    " WHERE v.holder_id = :holder AND v.id = :voucher FOR UPDATE OF v"
+)
+_TAKE_SESSION = text(
+    f"SELECT {_WHAT} FROM voucher v JOIN reward r ON r.id = v.reward_id"  # noqa: S608 - our own text
+    " WHERE v.lock_session = :session FOR UPDATE OF v"
 )
 _USE_ALIAS = text(
     "UPDATE voucher_alias SET used_at = :now"

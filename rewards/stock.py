@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from kernel.call import Call
-from kernel.errors import BrokenInvariant
+from kernel.errors import BrokenInvariant, require
 from rewards.errors import OutOfStock
 from rewards.tables import SLOTS
 
@@ -25,19 +25,15 @@ def fill(call: Call, reward_id: UUID, *, region_id: str, total: int) -> None:
     )
 
 
+def chance_of(voucher_id: UUID) -> int:
+    """The number of a voucher that spreads draws and returns over the slots."""
+    return voucher_id.int & 0xFFFF
+
+
 def draw(call: Call, reward_id: UUID, *, chance: int) -> None:
     """Take one; `chance` spreads the draws over the slots. Refuses `OutOfStock`."""
-    # Each failed try empties one slot for good as far as we are concerned, so SLOTS + 1 tries see the end.
-    for _ in range(2 * SLOTS):
-        slots = call.db.execute(_FILLED, {"reward": reward_id}).all()
-        if not slots:
-            raise OutOfStock
-        rich = [row.slot for row in slots if row.remaining >= PLENTY]
-        slot = rich[chance % len(rich)] if rich else slots[0].slot
-        done = call.db.execute(_DRAW, {"reward": reward_id, "slot": slot})
-        if done.rowcount == 1:  # type: ignore[attr-defined]  # cursor results have it
-            return
-    raise OutOfStock
+    drawn = call.db.execute(_DRAW, {"reward": reward_id, "chance": chance, "plenty": PLENTY}).scalar_one()
+    require(drawn, OutOfStock())
 
 
 def put_back(call: Call, reward_id: UUID, *, chance: int) -> None:
@@ -55,13 +51,7 @@ _FILL = text(
     "INSERT INTO reward_stock (reward_id, slot, region_id, remaining)"
     " VALUES (:reward, :slot, :region, :remaining)"
 )
-_FILLED = text(
-    "SELECT slot, remaining FROM reward_stock WHERE reward_id = :reward AND remaining > 0 ORDER BY slot"
-)
-_DRAW = text(
-    "UPDATE reward_stock SET remaining = remaining - 1"
-    " WHERE reward_id = :reward AND slot = :slot AND remaining > 0"
-)
+_DRAW = text("SELECT reward_draw(:reward, :chance, :plenty)")
 _PUT_BACK = text(
     "UPDATE reward_stock SET remaining = remaining + 1 WHERE reward_id = :reward AND slot = :slot"
 )
