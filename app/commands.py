@@ -55,7 +55,37 @@ def add_commands(product: Product) -> None:
                 break
         click.echo(f"{accounts} accounts, {coins} milli-coins")
 
-    @cli.group("keys")
+    @cli.command("worker")
+    def worker() -> None:
+        """Do what is scheduled until told to stop; several may run."""
+        from app.worker import work_until_stopped  # noqa: PLC0415 - only this command needs a job queue
+
+        work_until_stopped(product)
+
+    @cli.command("schedule")
+    def schedule() -> None:
+        """Show what runs when, how its last run ended, and when it runs next."""
+        from app.worker import show_schedule  # noqa: PLC0415 - as above
+
+        show_schedule(product)
+
+    _add_keys(product)
+
+
+def run_reconciliation(product: Product) -> list[Outcome]:
+    """Every invariant, in a transaction of its own."""
+    return run(product, recompute)
+
+
+def recompute(call: Call) -> list[Outcome]:
+    """Every invariant on one consistent picture; readers block no writer."""
+    call.db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+    call.db.execute(text(f"SET LOCAL statement_timeout = '{LONGEST_RECONCILIATION}'"))
+    return reconcile(call, ALL_CHECKS)
+
+
+def _add_keys(product: Product) -> None:
+    @product.flask.cli.group("keys")
     def keys() -> None:
         """Signing keys."""
 
@@ -68,17 +98,6 @@ def add_commands(product: Product) -> None:
             return call.keys.add_key(call.db, Purpose(purpose), now=call.now, signs_from=call.now)
 
         click.echo(f"{purpose} key {run(product, work)}")
-
-
-def run_reconciliation(product: Product) -> list[Outcome]:
-    """Every invariant on one consistent picture; readers block no writer."""
-
-    def work(call: Call) -> list[Outcome]:
-        call.db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        call.db.execute(text(f"SET LOCAL statement_timeout = '{LONGEST_RECONCILIATION}'"))
-        return reconcile(call, ALL_CHECKS)
-
-    return run(product, work)
 
 
 def openapi_text(product: Product) -> str:

@@ -1,0 +1,271 @@
+"""The one list of what runs when.
+
+Each piece of work goes in small transactions, ends within its time, and may run twice at once, late or
+never: what it finds undone it does, and what it leaves the next run finds.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import structlog
+from psycopg import Connection
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.commands import recompute
+from app.factory import Product
+from app.product_calls import command_call
+from kernel.audit import audit
+from kernel.call import Call
+from kernel.database import in_transaction
+from kernel.errors import BrokenInvariant
+from kernel.idempotency import forget_old
+from kernel.outgoing import forget_taken, take_news
+from ledger.accounts import Account
+from ledger.chart import Code, Kind, Unit
+from ledger.expiry import expire_due as expire_coins_due
+from ledger.folds import roll_checkpoints
+from ledger.posting import roll_pending_legs
+from rewards.vouchers import expire_due as expire_vouchers_due
+
+Result = TypeVar("Result")
+DEAD_AFTER_S = 20
+"""A worker that has not been heard of for so long is dead; what it was doing has failed."""
+FAILURES_KEPT = timedelta(days=30)
+CHECKPOINT_LIMIT = "120s"
+
+
+@dataclass
+class Stop:
+    """Whether the worker was asked to stop, and what must be interrupted when it cannot wait."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    _busy: set[Connection[Any]] = field(default_factory=set)
+
+    def interrupt(self) -> None:
+        """Cancel the statements that run now: their transactions roll back, the next run does them."""
+        for connection in tuple(self._busy):
+            connection.cancel_safe(timeout=2)
+
+    def watch(self, connection: Connection[Any]) -> None:
+        """Note a connection that works."""
+        self._busy.add(connection)
+
+    def release(self, connection: Connection[Any]) -> None:
+        """Forget a connection whose work is done."""
+        self._busy.discard(connection)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One run of one piece of work: its product, and until when it may begin another transaction."""
+
+    product: Product
+    stop: Stop
+    ends: float
+
+    def once(self, work: Callable[[Call], Result]) -> Result:
+        """One transaction; a stop may interrupt it."""
+
+        def watched(session: Session) -> Result:
+            connection = session.connection().connection.driver_connection
+            if not isinstance(connection, Connection):
+                raise BrokenInvariant("the product speaks to PostgreSQL through psycopg")
+            self.stop.watch(connection)
+            try:
+                return work(command_call(self.product, session))
+            finally:
+                self.stop.release(connection)
+
+        return in_transaction(self.product.door.sessions, watched)
+
+    def repeat(self, work: Callable[[Call], int]) -> int:
+        """Transaction after transaction while there is something to do and time; the sum of their counts."""
+        total = 0
+        while not self.stop.asked.is_set() and time.monotonic() < self.ends:
+            done = self.once(work)
+            total += done
+            if not done:
+                break
+        return total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """A piece of work: when (cron in UTC; a sixth field counts seconds), for how long, and what."""
+
+    name: str
+    says: str
+    cron: str
+    seconds: int
+    priority: int = 0
+    work: Callable[[Turn], int]
+    """Returns how many things it did, for the log."""
+
+    def run(self, product: Product, stop: Stop) -> int:
+        """Do it now, within its time."""
+        return self.work(Turn(product, stop, time.monotonic() + self.seconds))
+
+
+def hand_on_news(turn: Turn) -> int:
+    """Take what was announced and note how much of what; nothing outside listens yet."""
+    return turn.repeat(_hand_on_some)
+
+
+def _hand_on_some(call: Call) -> int:
+    news = take_news(call)
+    if news:
+        log.info("news", counts=dict(Counter(each.event for each in news)))
+    return len(news)
+
+
+def roll_legs(turn: Turn) -> int:
+    """Post the credit legs that wait in clearing, one account after the other, summed."""
+    total = 0
+    for row in turn.once(lambda call: call.db.execute(_WAITING_LEGS).all()):
+        kind, unit, code = Kind(row.kind), Unit(row.unit), Code(row.code)
+        account = Account(holder_id=row.holder_id, id=row.account_id, kind=kind, unit=unit)
+        total += turn.repeat(partial(roll_pending_legs, account=account, region_id=row.region_id, code=code))
+    return total
+
+
+def expire_coins(turn: Turn) -> int:
+    """Post what has ended, account by account."""
+    return turn.repeat(lambda call: expire_coins_due(call)[0])
+
+
+def expire_vouchers(turn: Turn) -> int:
+    """End vouchers whose last day is over."""
+    return turn.repeat(expire_vouchers_due)
+
+
+def add_checkpoints(turn: Turn) -> int:
+    """Sum what folded accounts moved since their last checkpoint."""
+
+    def work(call: Call) -> int:
+        # After a large import there is much to read once; requests keep their own five seconds.
+        call.db.execute(text(f"SET LOCAL statement_timeout = '{CHECKPOINT_LIMIT}'"))
+        return roll_checkpoints(call).accounts
+
+    return turn.once(work)
+
+
+def forget(turn: Turn) -> int:
+    """Delete remembered answers and taken news older than 30 days, and failed jobs of that age."""
+    answers = turn.repeat(lambda call: forget_old(call.db, now=call.now))
+    return answers + turn.repeat(forget_taken) + turn.repeat(_forget_jobs)
+
+
+def _forget_jobs(call: Call) -> int:
+    call.db.execute(_AMONG_JOBS)
+    done = call.db.execute(_OLD_JOBS, {"before": call.now - FAILURES_KEPT})
+    return int(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
+
+
+def mend_jobs(turn: Turn) -> int:
+    """Call failed what a dead worker was doing, so that the next run of it may begin."""
+
+    def work(call: Call) -> int:
+        call.db.execute(_AMONG_JOBS)
+        return len(call.db.execute(_STALLED, {"seconds": DEAD_AFTER_S}).all())
+
+    return turn.once(work)
+
+
+def reconcile(turn: Turn) -> int:
+    """Recompute every invariant; a broken one fails the job, is logged and stays in the audit trail."""
+    broken = [outcome.check.name for outcome in turn.once(recompute) if not outcome.holds]
+    if broken:
+        turn.once(lambda call: audit(call, "reconciliation.broken", subject=call.region, checks=broken))
+        raise BrokenInvariant(f"{', '.join(broken)} do not hold: see `flask reconcile`")
+    return 0
+
+
+log = structlog.get_logger("worker")
+_WAITING_LEGS = text(
+    "SELECT DISTINCT p.holder_id, p.account_id, p.code, a.kind, a.unit, a.region_id FROM ledger_pending_leg p"
+    " JOIN ledger_account a ON a.holder_id = p.holder_id AND a.id = p.account_id"
+    " WHERE p.rolled_into IS NULL ORDER BY p.account_id, p.code LIMIT 1000"
+)
+_AMONG_JOBS = text("SET LOCAL search_path TO jobs")
+# The queue's own function and tables, by the queue's own clock.
+_STALLED = text(
+    "SELECT procrastinate_finish_job_v1(j.id, 'failed', false) FROM procrastinate_jobs j"
+    " LEFT JOIN procrastinate_workers w ON w.id = j.worker_id"
+    " WHERE j.status = 'doing'"
+    " AND (w.id IS NULL OR w.last_heartbeat < now() - make_interval(secs => :seconds))"
+)
+_OLD_JOBS = text(
+    "DELETE FROM procrastinate_jobs WHERE id IN (SELECT job_id FROM procrastinate_events"
+    " GROUP BY job_id HAVING max(at) < :before LIMIT 5000) AND status NOT IN ('todo', 'doing')"
+)
+
+SCHEDULE = (
+    Scheduled(
+        name="hand_on_news",
+        says="take announced news on behind the commits",
+        cron="* * * * * *",
+        seconds=5,
+        priority=20,
+        work=hand_on_news,
+    ),
+    Scheduled(
+        name="mend_jobs",
+        says="call failed what a dead worker was doing",
+        cron="* * * * * */15",
+        seconds=5,
+        priority=30,
+        work=mend_jobs,
+    ),
+    Scheduled(
+        name="roll_legs",
+        says="post what waits in clearing to pools",
+        cron="* * * * * */5",
+        seconds=10,
+        priority=10,
+        work=roll_legs,
+    ),
+    Scheduled(
+        name="expire_vouchers",
+        says="end vouchers whose last day is over",
+        cron="*/5 * * * *",
+        seconds=60,
+        work=expire_vouchers,
+    ),
+    Scheduled(
+        name="expire_coins",
+        says="post coins that have ended",
+        cron="5 * * * *",
+        seconds=600,
+        work=expire_coins,
+    ),
+    Scheduled(
+        name="add_checkpoints",
+        says="sum folded accounts up to the watermark",
+        cron="*/10 * * * *",
+        seconds=120,
+        work=add_checkpoints,
+    ),
+    Scheduled(
+        name="forget",
+        says="delete answers, news and failed jobs older than 30 days",
+        cron="40 19 * * *",
+        seconds=600,
+        work=forget,
+    ),
+    Scheduled(
+        name="reconcile",
+        says="recompute every invariant",
+        cron="30 18 * * *",
+        seconds=1800,
+        priority=-10,
+        work=reconcile,
+    ),
+)
+"""What runs, most often first. 16:00 UTC is midnight in Shanghai."""

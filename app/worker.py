@@ -1,0 +1,239 @@
+"""The process behind the requests: it does what `schedule.py` lists, through a job queue in PostgreSQL.
+
+The queue (procrastinate) decides which of several workers runs what, and remembers; what a run does is
+safe without it. So the queue's own rows need not survive a crash of the machine, and are written
+without waiting for the disk. When PostgreSQL goes away the worker waits and begins again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import procrastinate
+import structlog
+from croniter import croniter  # type: ignore[import-untyped]  # it ships no types
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from app.factory import Product
+from app.schedule import DEAD_AFTER_S, SCHEDULE, Scheduled, Stop
+from kernel.clock import SHANGHAI, SystemClock
+from kernel.database import APP_ROLE
+
+AT_ONCE = 4
+"""Runs at the same time, in threads: the frequent ones must not wait for a long one."""
+HEARTBEAT_S = 5
+LATEST_S = 36 * 3600
+"""A run missed by less than this, such as the night's on a machine that slept, is made up at the start."""
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+PATIENCE_S = 3
+"""After so long a stop interrupts the statements that still run, and after as long again it gives up."""
+_QUEUE_OPTIONS = (
+    f"-c role={APP_ROLE}",
+    "-c search_path=jobs",
+    "-c timezone=UTC",
+    "-c synchronous_commit=off",
+    "-c lock_timeout=5000",
+    "-c statement_timeout=10000",
+)
+log = structlog.get_logger("worker")
+
+
+def work_until_stopped(product: Product) -> None:
+    """Work until SIGTERM or Ctrl-C; returns once what ran has ended or was interrupted."""
+    logging.basicConfig(level=logging.WARNING, handlers=[_JsonLines()], force=True)
+    asyncio.run(_work(product))
+
+
+async def _work(product: Product) -> None:
+    stop, asked = Stop(), asyncio.Event()
+
+    def ask() -> None:
+        stop.asked.set()
+        asked.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ask)
+    log.info("working", tasks=len(SCHEDULE), at_once=AT_ONCE)
+    pause = SHORTEST_PAUSE_S
+    while not asked.is_set():
+        began = time.monotonic()
+        shift = asyncio.create_task(_shift(queue_of(product, stop)))
+        await _either(shift, asked)
+        if asked.is_set():
+            await _wind_up(shift, stop)
+            break
+        error = shift.exception()
+        log.warning("queue_lost", error=type(error).__name__ if error else "ended", again_in_s=pause)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), pause)
+        worked = time.monotonic() - began > LONGEST_PAUSE_S
+        pause = SHORTEST_PAUSE_S if worked else min(2 * pause, LONGEST_PAUSE_S)
+    log.info("stopped")
+
+
+def queue_of(product: Product, stop: Stop) -> procrastinate.App:
+    """The queue with a task for each line of the schedule."""
+    url = make_url(product.settings.database_url).set(drivername="postgresql")
+    connector = procrastinate.PsycopgConnector(
+        conninfo=url.render_as_string(hide_password=False),
+        kwargs={"options": " ".join(_QUEUE_OPTIONS), "connect_timeout": 5},
+        min_size=1,
+        max_size=3,
+        timeout=3,
+    )
+    queue = procrastinate.App(connector=connector, periodic_defaults={"max_delay": LATEST_S})
+    for item in SCHEDULE:
+        task = queue.task(
+            name=item.name,
+            queue="schedule",
+            priority=item.priority,
+            lock=item.name,  # one at a time
+            queueing_lock=item.name,  # and at most one that waits
+        )(_logged(item, product, stop))
+        queue.periodic(cron=item.cron)(task)
+    return queue
+
+
+def _logged(item: Scheduled, product: Product, stop: Stop) -> Callable[[int], int]:
+    """One run of `item`: a line when it did something or failed, never an error's own words."""
+
+    def run(timestamp: int) -> int:
+        began = time.monotonic()
+        lateness_s = int(SystemClock().now().timestamp()) - timestamp
+        try:
+            done = item.run(product, stop)
+        except Exception as error:
+            level = log.warning if stop.asked.is_set() else log.error
+            level("run_failed", task=item.name, error=type(error).__name__, ms=_ms(began))
+            raise
+        if done:
+            log.info("ran", task=item.name, done=done, ms=_ms(began), late_s=lateness_s)
+        return done
+
+    return run
+
+
+def _ms(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)
+
+
+async def _shift(queue: procrastinate.App) -> None:
+    async with queue.open_async():
+        await queue.run_worker_async(
+            concurrency=AT_ONCE,
+            install_signal_handlers=False,
+            delete_jobs="successful",  # a job that failed stays to be seen
+            fetch_job_polling_interval=2,
+            update_heartbeat_interval=HEARTBEAT_S,
+            stalled_worker_timeout=DEAD_AFTER_S,
+        )
+
+
+async def _either(shift: asyncio.Task[None], asked: asyncio.Event) -> None:
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait({shift, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _wind_up(shift: asyncio.Task[None], stop: Stop) -> None:
+    """Let what runs end; interrupt it when it takes too long."""
+    shift.cancel()
+    _, running = await asyncio.wait({shift}, timeout=PATIENCE_S)
+    if running:
+        await asyncio.to_thread(stop.interrupt)
+        await asyncio.wait({shift}, timeout=PATIENCE_S)
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        shift.result()
+
+
+class _JsonLines(logging.Handler):
+    """Other people's warnings as our lines: what happened and in which class, not the words around it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0] if record.exc_info else None
+        log.warning(
+            "library",
+            logger=record.name,
+            action=getattr(record, "action", None) or record.funcName,
+            error=error.__name__ if error else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a line of the schedule stands: its last run, how that ended, its next run, failures kept."""
+
+    item: Scheduled
+    last: datetime | None
+    outcome: str
+    failures: int
+    next: datetime
+
+
+def standings(session: Session, now: datetime) -> Iterator[Standing]:
+    """What the queue remembers of each line of the schedule."""
+    known = {row.name: row for row in session.execute(_STANDING)}
+    for item in SCHEDULE:
+        row = known.get(item.name)
+        upcoming = croniter(item.cron, now.timestamp()).get_next(float)
+        yield Standing(
+            item=item,
+            last=datetime.fromtimestamp(row.last, UTC) if row and row.last is not None else None,
+            outcome=_outcome(row),
+            failures=row.failures if row else 0,
+            next=datetime.fromtimestamp(upcoming, UTC),
+        )
+
+
+def _outcome(row: Any) -> str:
+    if row is None or row.last is None:
+        return "never ran"
+    # A job that succeeded is deleted at once.
+    return {None: "done", "todo": "waits", "doing": "runs"}.get(row.status, str(row.status))
+
+
+def show_schedule(product: Product) -> None:
+    """Print the schedule as a table, in Shanghai time."""
+    now = product.door.clock.now()
+    with product.door.sessions() as session:
+        alive = session.execute(_ALIVE, {"seconds": DEAD_AFTER_S}).scalar_one()
+        rows = list(standings(session, now))
+    table = Table(title=f"{alive} worker{'' if alive == 1 else 's'} at work", box=None, title_justify="left")
+    for heading in ("task", "last run", "ended", "failed", "next run", "what it does"):
+        table.add_column(heading, no_wrap=heading != "what it does")
+    for row in rows:
+        last = _shown(row.last) if row.last else "-"
+        table.add_row(
+            row.item.name, last, row.outcome, str(row.failures or "-"), _shown(row.next), row.item.says
+        )
+    Console().print(table)
+
+
+def _shown(instant: datetime) -> str:
+    return instant.astimezone(SHANGHAI).strftime("%m-%d %H:%M:%S")
+
+
+_STANDING = text(
+    "SELECT n.name, d.defer_timestamp AS last, CAST(j.status AS text) AS status,"
+    " coalesce(f.failures, 0) AS failures"
+    " FROM (SELECT task_name AS name FROM jobs.procrastinate_periodic_defers UNION"
+    " SELECT task_name FROM jobs.procrastinate_jobs WHERE status = 'failed') n"
+    " LEFT JOIN jobs.procrastinate_periodic_defers d ON d.task_name = n.name"
+    " LEFT JOIN jobs.procrastinate_jobs j ON j.id = d.job_id"
+    " LEFT JOIN (SELECT task_name, count(*) AS failures FROM jobs.procrastinate_jobs"
+    " WHERE status = 'failed' GROUP BY task_name) f ON f.task_name = n.name"
+)
+_ALIVE = text(
+    "SELECT count(*) FROM jobs.procrastinate_workers"
+    " WHERE last_heartbeat >= now() - make_interval(secs => :seconds)"
+)
