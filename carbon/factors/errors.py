@@ -14,6 +14,7 @@ class NotAFactorTable(Refusal):
     """This publication is no factor table."""
 
     kind = Kind.CONFLICT
+    code = "not_a_factor_table"
     title_zh = "该发布件不是因子表"
 
 
@@ -36,3 +37,17 @@ class FirstDayUnknown(Refusal):
 
     kind = Kind.INVALID
     title_zh = "因子缺少生效起始日,须由运营人员先行确定"
+
+
+class NominalStartUndecided(Refusal):
+    """Rows of this table start on a nominal day; whoever publishes it says why that day is taken."""
+
+    kind = Kind.CONFLICT
+    title_zh = "因子表含名义起始日,发布人须说明采用理由"
+
+
+class RegionNotYours(Refusal):
+    """A table speaks for its operator's own region, its rows for that region and those below it."""
+
+    kind = Kind.FORBIDDEN
+    title_zh = "因子表只能用于本区域及其下级区域"

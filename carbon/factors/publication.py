@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from carbon.examples import compare
 from carbon.factors.errors import ExampleDiffers, FactorsOverlap, FirstDayUnknown, NotAFactorTable
@@ -22,6 +22,7 @@ from kernel.identifiers import new_id
 from kernel.publications.publishing import Draft, draft, publish
 from kernel.publications.shapes import FACTOR_TABLE
 from kernel.publications.tables import Publication
+from kernel.tenancy import Region
 
 
 def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None) -> Publication:
@@ -63,6 +64,9 @@ def publish_factor_table(call: Call, publication_id: UUID, *, reason: str) -> Pu
     rows = [read_row(stored) for stored in publication.content["rows"]]
     for row in rows:
         recompute_examples(row)
+    # One table a region at a time: the overlap below is a look at what others have published.
+    regions = select(Region.id).where(Region.id.in_({row.region for row in rows})).order_by(Region.id)
+    call.db.execute(regions.with_for_update(key_share=True))
     published = publish(call, publication_id, reason=reason)
     call.db.add_all(_laid_out(row, published) for row in rows)
     call.db.flush()  # the overlap is asked of the rows as they stand
