@@ -1,12 +1,13 @@
 """`@endpoint` is the only door from a URL to a service.
 
 It does, in this order: who asks (401), may they (403), load (422), BEGIN, wait for a twin and replay,
-SAVEPOINT, the service, dump, remember, COMMIT. A refusal rolls back to the savepoint, then what
-the service left to be recorded about it is committed. See `docs/decisions/0004`.
+the service, dump, remember, COMMIT. A refusal rolls all of it back, then what the service left to be
+recorded about it is committed. See `docs/decisions/0004`.
 """
 
 import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from flask import Flask, Response, current_app, request
 from flask_smorest import Api, Blueprint
 from sqlalchemy.orm import Session
 from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import LengthRequired
 
 from kernel.actor import Actor, ActorKind, NotPermitted, SignInNeeded
 from kernel.call import Call
@@ -57,6 +59,19 @@ def door() -> Door:
     if not isinstance(found, Door):
         raise BrokenInvariant("the application has no door")
     return found
+
+
+@dataclass(frozen=True)
+class RawBody:
+    """A body of bytes that is taken before the transaction begins: a slow sender holds no connection.
+
+    `receive(unit, **path)` opens a context around the transaction, after the caller was admitted; its value
+    is the face's body. `unit(work)` runs `work` in a short transaction of its own, for what must be judged
+    before the first byte. The body's length must be announced (411).
+    """
+
+    receive: Callable[..., AbstractContextManager[Any]]
+    media_types: tuple[str, ...] = ("application/octet-stream",)
 
 
 class StrictParser(FlaskParser):
@@ -128,27 +143,31 @@ def endpoint(
     status: int = 200,
     idempotent: bool = False,
     no_store: bool = False,
+    raw: RawBody | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Open `method rule` to callers that hold `needs` (or `PUBLIC`).
 
     The service's face gets `(call, [body], [query], **path)` and returns what `gives` dumps (plain JSON
     without it), or a finished Response. `idempotent` asks for an Idempotency-Key and answers a replay
-    with the first answer. `no_store` keeps the answer out of every cache.
+    with the first answer. `no_store` keeps the answer out of every cache. `raw` takes a body of bytes.
     """
-    if idempotent and needs is None:
-        raise BrokenInvariant(f"{rule}: an anonymous caller has no idempotency keys")
+    if idempotent and (needs is None or raw is not None):
+        raise BrokenInvariant(f"{rule}: an anonymous caller has no idempotency keys, a stream no stored hash")
+
+    dumper = None if gives is None else gives()  # a schema is built once, it costs more than its work
 
     def decorate(face: Callable[..., Any]) -> Callable[..., Any]:
-        def inside(*loaded: Any, **path: Any) -> Response:
+        def answered(*loaded: Any, **path: Any) -> Response:
             actor = request.environ["tanpuhui.actor"]
             attempt = _attempt(actor, f"{method} {rule}", path) if idempotent else None
-            unit = _Unit(face, actor, loaded, path, gives, status, attempt)
+            unit = _Unit(face, actor, loaded, path, dumper, status, attempt)
             outcome = in_transaction(door().sessions, unit.run)
             response = refused(outcome) if isinstance(outcome, Refusal) else _response(outcome, unit)
             if no_store or request.method != "GET":
                 response.headers["Cache-Control"] = "no-store"
             return response
 
+        inside = answered if raw is None else _with_bytes(raw, answered)
         inside.__name__, inside.__doc__, inside.__module__ = face.__name__, face.__doc__, face.__module__
         loaded: Callable[..., Any] = inside
         if query is not None:
@@ -156,7 +175,9 @@ def endpoint(
         if takes is not None:
             loaded = routes.arguments(takes)(loaded)
         loaded = routes.response(status, gives)(loaded)
-        loaded = routes.doc(summary=summary, **_described(needs=needs, idempotent=idempotent))(loaded)
+        loaded = routes.doc(summary=summary, **_described(needs=needs, idempotent=idempotent, raw=raw))(
+            loaded
+        )
 
         def outside(**path: Any) -> Any:
             actor = door().identify()
@@ -174,6 +195,23 @@ def endpoint(
     return decorate
 
 
+def _with_bytes(raw: RawBody, answered: Callable[..., Response]) -> Callable[..., Response]:
+    """The face's answer, given inside what receives the bytes; no transaction is open while they come."""
+
+    def inside(*loaded: Any, **path: Any) -> Response:
+        if request.content_length is None:
+            raise LengthRequired
+        actor = request.environ["tanpuhui.actor"]
+
+        def unit(work: Callable[[Call], Any]) -> Any:
+            return in_transaction(door().sessions, lambda session: work(door().call(session, actor)))
+
+        with raw.receive(unit, **path) as body:
+            return answered(body, *loaded, **path)
+
+    return inside
+
+
 @dataclass
 class _Unit:
     """One request's work inside one transaction."""
@@ -182,7 +220,7 @@ class _Unit:
     actor: Actor
     loaded: tuple[Any, ...]
     path: dict[str, Any]
-    gives: type[ma.Schema] | None
+    gives: ma.Schema | None
     status: int
     attempt: Attempt | None
     replayed: bool = False
@@ -190,7 +228,6 @@ class _Unit:
     def run(self, session: Session) -> Answer | Response | Refusal:
         call = door().call(session, self.actor)
         self.replayed = False
-        savepoint = session.begin_nested()
         try:
             if self.attempt is not None:
                 first = claim(session, self.attempt, now=call.now)
@@ -198,16 +235,16 @@ class _Unit:
                     self.replayed = True
                     return first
             result = self.face(call, *self.loaded, **self.path)
-            session.flush()  # what the database refuses must be refused inside the savepoint
+            session.flush()  # what the database refuses must be refused here, not at the commit
             if isinstance(result, Response):
-                savepoint.commit()
                 return result
             answer = Answer(self.status, self._dump(result))
             if self.attempt is not None:
                 remember(session, self.attempt, answer)
-            savepoint.commit()
         except Refusal as refusal:
-            savepoint.rollback()
+            # Nothing stands before the unit, so all of it goes; what is recorded about the refusal is a
+            # transaction of its own, committed before the answer.
+            session.rollback()
             for record in call.aftermath:
                 record(call)
             return refusal
@@ -216,7 +253,7 @@ class _Unit:
     def _dump(self, result: Any) -> bytes:
         if result is None:
             return b""
-        return orjson.dumps(result if self.gives is None else self.gives().dump(result))
+        return orjson.dumps(result if self.gives is None else self.gives.dump(result))
 
 
 def _response(outcome: Answer | Response, unit: _Unit) -> Response:
@@ -243,7 +280,7 @@ def _attempt(actor: Actor, route: str, path: dict[str, Any]) -> Attempt:
     )
 
 
-def _described(*, needs: Permission | None, idempotent: bool) -> dict[str, Any]:
+def _described(*, needs: Permission | None, idempotent: bool, raw: RawBody | None) -> dict[str, Any]:
     notes: dict[str, Any] = {"x-permission": needs.value if needs is not None else "public"}
     notes["security"] = [] if needs is None else [{"bearer": []}]
     if idempotent:
@@ -256,4 +293,7 @@ def _described(*, needs: Permission | None, idempotent: bool) -> dict[str, Any]:
                 "description": "Chosen by the caller; the same key again gives the first answer.",
             }
         ]
+    if raw is not None:
+        content = {media: {"schema": {"type": "string", "format": "binary"}} for media in raw.media_types}
+        notes["requestBody"] = {"required": True, "content": content}
     return notes
