@@ -18,6 +18,7 @@ from app.identity.routes import install_identity
 from app.identity.wechat import WechatClient
 from app.logs import configure_logs, log_requests
 from app.settings import Settings
+from carbon.activities.batch_routes import UPLOADS
 from carbon.activities.routes import CARD_SECRET
 from carbon.partners.registry import KEY_PREFIX, partner_of_key
 from kernel.actor import Actor, ActorKind
@@ -34,6 +35,9 @@ ROOMS = (
     "app.identity.routes",
     "app.wallet.routes",
     "carbon.activities.routes",
+    "carbon.activities.batch_routes",
+    "carbon.partners.routes",
+    "carbon.factors.routes",
     "rewards.routes",
     "merchants.routes",
 )
@@ -115,8 +119,9 @@ def create_product(settings: Settings, *, clock: Clock | None = None) -> Product
 
 
 def _let_people_in(app: Flask, settings: Settings, wechat: WechatClient) -> None:
-    """Sessions for people, keys for partners, secrets for terminals; how card numbers are hashed."""
+    """Sessions for people, keys for partners, secrets for terminals; what partners' records need."""
     app.config[CARD_SECRET] = settings.card_hash_secret
+    app.config[UPLOADS] = settings.tanpuhui_data / "uploads"
     install_identity(app, settings, wechat)
     register_keys(app, KEY_PREFIX, partner_of_key)
     register_keys(app, TOKEN_PREFIX, _terminal_of_token)

@@ -78,3 +78,101 @@ class AdapterUnknown(Refusal):
 
     kind = Kind.INVALID
     title_zh = "没有这个名称的适配器"
+
+
+class BatchTaken(Refusal):
+    """Another run works on this batch."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该批次正由另一进程处理"
+
+
+class BatchAbandoned(Refusal):
+    """The import of this batch was cut off too often and is given up."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该批次的导入多次中断,已停止"
+
+
+class StationsMissing(Refusal):
+    """Batches of this adapter need the station list before their content."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该适配器的批次须先上传车站表"
+
+
+class StationsNotTaken(Refusal):
+    """Only batches of shenzhen_tong take a station list."""
+
+    kind = Kind.CONFLICT
+    title_zh = "只有 shenzhen_tong 批次接受车站表"
+
+
+class UploadTooLarge(Refusal):
+    """The upload is larger than a batch may be; send it as several batches."""
+
+    kind = Kind.TOO_LARGE
+    title_zh = "上传内容超过单个批次的上限,请分批上传"
+
+
+class UploadIncomplete(Refusal):
+    """Less arrived than Content-Length announced; nothing of it is kept."""
+
+    kind = Kind.BAD_REQUEST
+    title_zh = "收到的内容少于 Content-Length 声明的长度,未作任何保留"
+
+
+class UploadTooSlow(Refusal):
+    """The upload took longer than one may take."""
+
+    kind = Kind.BAD_REQUEST
+    title_zh = "上传耗时过长"
+
+
+class UploadLost(Refusal):
+    """The uploaded file is no longer in the uploads folder."""
+
+    kind = Kind.GONE
+    title_zh = "已上传的文件不复存在"
+
+
+class UploadLineTooLong(Refusal):
+    """A line of the upload is longer than any record can be."""
+
+    kind = Kind.TOO_LARGE
+    title_zh = "上传内容中有一行过长"
+
+
+class ContentDigestMissing(Refusal):
+    """The header Content-Digest with a sha-256 of the body is needed (RFC 9530)."""
+
+    kind = Kind.BAD_REQUEST
+    title_zh = "缺少 Content-Digest 首部的 sha-256 摘要"
+
+
+class ContentDigestDiffers(Refusal):
+    """The body is not the one that Content-Digest was made of; nothing of it is kept."""
+
+    kind = Kind.BAD_REQUEST
+    title_zh = "内容与 Content-Digest 摘要不符,未作任何保留"
+
+
+class EncodingUnknown(Refusal):
+    """The body may be plain or gzip; no other Content-Encoding is taken."""
+
+    kind = Kind.UNSUPPORTED_MEDIA
+    title_zh = "只接受未压缩或 gzip 压缩的内容"
+
+
+class EncodingBroken(Refusal):
+    """The body is not whole gzip, as Content-Encoding says it is."""
+
+    kind = Kind.BAD_REQUEST
+    title_zh = "内容不是完整的 gzip 数据"
+
+
+class InflatesTooFar(Refusal):
+    """The body inflates to more than honest data does."""
+
+    kind = Kind.TOO_LARGE
+    title_zh = "压缩内容的膨胀倍数超过上限"

@@ -6,15 +6,15 @@ and commits. A batch that was cut off goes on after its last chunk; the same fil
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from io import BytesIO
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.adapters.frames import SCHEMA
@@ -22,18 +22,19 @@ from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.utility_bills import read_bills
-from carbon.activities.errors import AdapterUnknown, BatchDiffers
+from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
+from carbon.activities.batch_states import State
+from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
 from carbon.activities.intake import Intake, take_chunk
 from carbon.activities.tables import ActivityBatch
-from carbon.partners.registry import find_partner
 from kernel.call import Call
 from kernel.errors import require
-from kernel.identifiers import new_id
 
 Result = TypeVar("Result")
 CHUNK_LINES = 5_000
 """Small enough that people redeem undisturbed beside it (measured in the design)."""
-ADAPTERS = ("shenzhen_tong", "utility_bills", "csv", "ndjson")
+LEASE = timedelta(minutes=5)
+"""How long a worker's turn lasts after its last chunk: longer than the largest file takes to read."""
 
 _CHUNK_SETTINGS = (
     # Not the request path: a chunk is bounded by its lines.
@@ -88,17 +89,26 @@ def import_file(run: Run, data: bytes, order: ImportOrder, *, progress: Progress
 
 def read_frame(data: bytes, order: ImportOrder) -> pl.DataFrame:
     """The lines of a file in the common shape; refuses AdapterUnknown and what the adapter refuses."""
-    if order.adapter == "shenzhen_tong":
+    return pl.concat(read_frames(BytesIO(data), adapter=order.adapter, stations=order.stations))
+
+
+def read_frames(stream: BinaryIO, *, adapter: str, stations: bytes = b"") -> Iterator[pl.DataFrame]:
+    """The lines of a file in the common shape, piece by piece where its form allows it.
+
+    Refuses AdapterUnknown and what the adapter refuses, at the first piece.
+    """
+    if adapter == "shenzhen_tong":
         rules = shipped_rules()
-        frame = read_rides([data], stations=read_station_list(order.stations, rules.openings), rules=rules)
-        return frame.select(*SCHEMA, "reason")
-    if order.adapter == "utility_bills":
-        return read_bills([data])
-    if order.adapter == "csv":
-        return pl.concat(read_activity_lines(BytesIO(data), form="csv"))
-    if order.adapter == "ndjson":
-        return pl.concat(read_activity_lines(BytesIO(data), form="ndjson"))
-    raise AdapterUnknown(f"one of {', '.join(ADAPTERS)}")
+        rides = read_rides([stream.read()], stations=read_station_list(stations, rules.openings), rules=rules)
+        yield rides.select(*SCHEMA, "reason")
+    elif adapter == "utility_bills":
+        yield read_bills([stream.read()])
+    elif adapter == "csv":
+        yield from read_activity_lines(stream, form="csv")
+    elif adapter == "ndjson":
+        yield from read_activity_lines(stream, form="ndjson")
+    else:
+        raise AdapterUnknown(f"one of {', '.join(ADAPTERS)}")
 
 
 def import_lines(
@@ -110,79 +120,100 @@ def import_lines(
     progress: Progress | None = None,
 ) -> Imported:
     """Take the lines of a batch, chunk by chunk, after those that were done before. Refuses BatchDiffers."""
-    batch_id, done = run(lambda call: _open_batch(call, order, content))
-    for chunk_no, chunk in _chunks(frame, order.chunk_lines):
-        if chunk_no <= done:
-            continue
-        intake = Intake(
-            partner_id=order.partner_id, card_secret=order.card_secret, batch_id=batch_id, chunk_no=chunk_no
-        )
-        finished = run(_chunk_work(intake, chunk))
+    turn = run(lambda call: _begin(call, order, content))
+
+    def tell(done: int) -> None:
         if progress is not None:
-            progress(finished, frame.height)
-    return run(lambda call: _close_batch(call, batch_id, call.now))
+            progress(done, frame.height)
+
+    work_through(run, [frame], turn, after_chunk=tell)
+    return run(lambda call: _close(call, turn.batch_id))
 
 
-def _chunk_work(intake: Intake, chunk: pl.DataFrame) -> Callable[[Call], int]:
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One run's go at a batch: where the batch stands, and the lease of a worker (None: the command line)."""
+
+    batch_id: UUID
+    partner_id: UUID
+    card_secret: bytes
+    lines_done: int
+    chunks_done: int
+    chunk_lines: int
+    lease: UUID | None = None
+
+
+def work_through(
+    run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[int], None]
+) -> None:
+    """Take what is left of a batch's lines, a chunk a transaction; `after_chunk` hears the lines done.
+
+    A chunk's rows and the count of it are committed together, so a run that was cut off anywhere goes on
+    at the first line that was not taken. Refuses BatchTaken, and as a whole what `take_chunk` refuses.
+    """
+    chunks = _chunks(frames, size=turn.chunk_lines, skip=turn.lines_done)
+    for chunk_no, chunk in enumerate(chunks, start=turn.chunks_done + 1):
+        after_chunk(run(_chunk_work(turn, chunk_no, chunk)))
+
+
+def _chunk_work(turn: Turn, chunk_no: int, chunk: pl.DataFrame) -> Callable[[Call], int]:
+    intake = Intake(
+        partner_id=turn.partner_id, card_secret=turn.card_secret, batch_id=turn.batch_id, chunk_no=chunk_no
+    )
+
     def work(call: Call) -> int:
         for setting in _CHUNK_SETTINGS:
             call.db.execute(text(setting))
-        outcomes = take_chunk(call, intake, chunk)
-        return _advance(call, intake, outcomes)
+        # Held while the chunk is taken: a run whose turn is over stops here, before it does the work.
+        batch = locked_batch(call, turn.batch_id)
+        mine = batch.lease == turn.lease and batch.chunks_done == chunk_no - 1
+        require(mine and batch.state == State.RUNNING, BatchTaken())
+        return _count(call, batch, take_chunk(call, intake, chunk))
 
     return work
 
 
-def _chunks(frame: pl.DataFrame, size: int) -> Iterator[tuple[int, pl.DataFrame]]:
-    for number, start in enumerate(range(0, frame.height, size), start=1):
-        yield number, frame.slice(start, size)
+def _chunks(frames: Iterable[pl.DataFrame], *, size: int, skip: int) -> Iterator[pl.DataFrame]:
+    """Cut frames into chunks of `size` lines, leaving out the first `skip` lines of all."""
+    for frame in frames:
+        done = min(skip, frame.height)
+        skip -= done
+        for start in range(done, frame.height, size):
+            yield frame.slice(start, size)
 
 
-def _open_batch(call: Call, order: ImportOrder, content: bytes) -> tuple[UUID, int]:
-    standing = call.db.scalar(
-        select(ActivityBatch)
-        .where(ActivityBatch.partner_id == order.partner_id, ActivityBatch.reference == order.reference)
-        .with_for_update()
-    )
-    if standing is not None:
-        same = standing.content_digest == content and standing.adapter == order.adapter
-        require(same, BatchDiffers())
-        return standing.id, standing.chunks_done
-    partner = find_partner(call, order.partner_id)
-    batch = ActivityBatch(
-        id=new_id(),
-        region_id=partner.region_id,
-        partner_id=partner.id,
-        reference=order.reference,
-        adapter=order.adapter,
-        state="running",
-        content_digest=content,
-        lines_done=0,
-        chunks_done=0,
-        outcomes={},
-        created_at=call.now,
-    )
-    call.db.add(batch)
-    call.db.flush()  # a second opener of this reference must meet the unique key here
-    return batch.id, 0
-
-
-def _advance(call: Call, intake: Intake, outcomes: pl.DataFrame) -> int:
-    """Count a finished chunk; a chunk that another run has finished meanwhile ends this one."""
-    batch = call.db.get_one(ActivityBatch, intake.batch_id, with_for_update=True)
-    require(batch.chunks_done == intake.chunk_no - 1, BatchDiffers("another run works on this batch"))
+def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> int:
     named = outcomes.select(name=pl.concat_str("outcome", "code", separator="/", ignore_nulls=True))["name"]
     counted: Counter[str] = Counter(dict(batch.outcomes))
     counted.update(named.to_list())
     batch.outcomes = dict(counted)
     batch.lines_done += outcomes.height
-    batch.chunks_done = intake.chunk_no
+    batch.chunks_done += 1
+    batch.tries = 0
+    if batch.lease is not None:
+        batch.leased_until = call.now + LEASE
     return batch.lines_done
 
 
-def _close_batch(call: Call, batch_id: UUID, at: datetime) -> Imported:
-    batch = call.db.get_one(ActivityBatch, batch_id)
-    if batch.state == "running":
-        batch.state, batch.finished_at = "done", at
+def _begin(call: Call, order: ImportOrder, content: bytes) -> Turn:
+    opening = Opening(reference=order.reference, adapter=order.adapter)
+    batch = open_batch(call, order.partner_id, opening, begun=content)
+    require(batch.content_digest == content, BatchDiffers())
+    # An upload is its worker's, finished or not; only what the command line began goes on here.
+    require(batch.spool is None and batch.state in {State.RUNNING, State.DONE}, BatchTaken())
+    return Turn(
+        batch_id=batch.id,
+        partner_id=batch.partner_id,
+        card_secret=order.card_secret,
+        lines_done=batch.lines_done,
+        chunks_done=batch.chunks_done,
+        chunk_lines=order.chunk_lines,
+    )
+
+
+def _close(call: Call, batch_id: UUID) -> Imported:
+    batch = locked_batch(call, batch_id)
+    if batch.state == State.RUNNING:
+        move(call, batch, State.DONE, reason="every line was taken")
     counts: dict[str, Any] = batch.outcomes
     return Imported(batch.id, batch.lines_done, dict(sorted(counts.items(), key=lambda item: -item[1])))

@@ -8,13 +8,21 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from carbon.activities.batch_states import State, one_of
 from kernel.database import Base
 
-APPEND_ONLY = ("activity_reference", "activity", "activity_reversal", "activity_batch_line")
-BATCH_STATES = ("created", "running", "done", "failed")
+APPEND_ONLY = (
+    "activity_reference",
+    "activity",
+    "activity_reversal",
+    "activity_batch_line",
+    "activity_batch_step",
+)
+WAITING = (State.UPLOADED, State.RUNNING)
+"""A worker may have to take these."""
 
 
 class ActivityReference(Base):
@@ -100,7 +108,12 @@ class ActivityBatch(Base):
     __tablename__ = "activity_batch"
     __table_args__ = (
         UniqueConstraint("partner_id", "reference"),
-        CheckConstraint(f"state IN {BATCH_STATES}", name="state_is_known"),
+        CheckConstraint(one_of("state"), name="state_is_known"),
+        CheckConstraint("(state = 'created') = (content_digest IS NULL)", name="content_comes_once"),
+        CheckConstraint("(state = 'failed') = (failure IS NOT NULL)", name="a_failure_is_named"),
+        CheckConstraint("(lease IS NULL) = (leased_until IS NULL)", name="a_lease_ends"),
+        Index("ix_activity_batch_of_partner", "partner_id", "id"),
+        Index("ix_activity_batch_waiting", "id", postgresql_where=text(one_of("state", WAITING))),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -110,13 +123,43 @@ class ActivityBatch(Base):
     adapter: Mapped[str]
     state: Mapped[str]
     content_digest: Mapped[bytes | None]
+    """SHA-256 of the content as it is read, after a gzip coding was undone."""
+    content_bytes: Mapped[int | None]
+    spool: Mapped[str | None]
+    """The file below the uploads folder, until the batch is done; null for the command line's batches."""
+    stations_digest: Mapped[bytes | None]
+    stations_spool: Mapped[str | None]
     lines_done: Mapped[int]
     chunks_done: Mapped[int]
     outcomes: Mapped[dict[str, Any]]
     """Lines by outcome and code so far, such as {"credited": 3, "rejected/unbound_card": 1}."""
+    lease: Mapped[UUID | None]
+    """Which worker's turn it is; a chunk of another turn is not committed."""
+    leased_until: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(SmallInteger)
+    """Turns since a chunk was last finished."""
     failure: Mapped[str | None]
+    """The code of the refusal that ended it."""
+    failure_pointer: Mapped[str | None]
+    failure_detail: Mapped[str | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+
+
+class ActivityBatchStep(Base):
+    """What happened to a batch: from, to, who, why."""
+
+    __tablename__ = "activity_batch_step"
+    __table_args__ = (CheckConstraint(one_of("to_state"), name="state_is_known"),)
+
+    batch_id: Mapped[UUID] = mapped_column(ForeignKey("activity_batch.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    principal: Mapped[str]
+    reason: Mapped[str]
+    recorded_at: Mapped[datetime]
 
 
 class ActivityBatchLine(Base):

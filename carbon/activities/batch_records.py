@@ -1,0 +1,178 @@
+"""The rows of batches: opened once a reference, given their content once, moved on step by step.
+
+Whoever changes a batch holds its row. The lock leaves the key alone (FOR NO KEY UPDATE), because rows
+that name the batch by foreign key are written beside it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.dialects.postgresql import insert
+
+from carbon.activities.batch_states import TRANSITIONS, State
+from carbon.activities.errors import AdapterUnknown, BatchDiffers, StationsMissing, StationsNotTaken
+from carbon.activities.tables import ActivityBatch, ActivityBatchStep
+from carbon.activities.uploads import Upload
+from carbon.partners.registry import find_partner
+from kernel.actor import ActorKind
+from kernel.call import Call
+from kernel.errors import BrokenInvariant, NotFound, require
+from kernel.identifiers import new_id
+from kernel.paging import Page, PageRequest
+
+BATCH = "bat"
+WITH_STATIONS = "shenzhen_tong"
+ADAPTERS = (WITH_STATIONS, "utility_bills", "csv", "ndjson")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """A batch by its partner's own reference, and the adapter that reads it."""
+
+    reference: str
+    adapter: str
+
+
+def open_batch(
+    call: Call, partner_id: UUID, opening: Opening, *, begun: bytes | None = None
+) -> ActivityBatch:
+    """Open a batch, or find the one of this reference, its row locked.
+
+    `begun` is the SHA-256 of content that the caller holds itself: the batch is running at once. Refuses
+    AdapterUnknown, NotFound (partner), BatchDiffers (the reference belongs to another adapter).
+    """
+    require(
+        opening.adapter in ADAPTERS,
+        AdapterUnknown(f"one of {', '.join(ADAPTERS)}", pointer="/body/adapter"),
+    )
+    partner = find_partner(call, partner_id)
+    state = State.CREATED if begun is None else State.RUNNING
+    values = {
+        "id": new_id(),
+        "region_id": partner.region_id,
+        "partner_id": partner.id,
+        "reference": opening.reference,
+        "adapter": opening.adapter,
+        "state": state,
+        "content_digest": begun,
+        "lines_done": 0,
+        "chunks_done": 0,
+        "outcomes": {},
+        "tries": 0,
+        "created_at": call.now,
+    }
+    statement = insert(ActivityBatch).values(values).on_conflict_do_nothing().returning(ActivityBatch.id)
+    is_new = call.db.scalar(statement) is not None
+    batch = _locked(
+        call, ActivityBatch.partner_id == partner_id, ActivityBatch.reference == opening.reference
+    )
+    if is_new:
+        _keep_step(call, batch, None, reason="opened")
+    require(batch.adapter == opening.adapter, BatchDiffers("it has another adapter", pointer="/body/adapter"))
+    return batch
+
+
+def find_batch(call: Call, batch_id: UUID) -> ActivityBatch:
+    """A batch that the caller may see: a partner its own, an operator those of the region; or NotFound."""
+    batch = call.db.scalar(select(ActivityBatch).where(ActivityBatch.id == batch_id, _seen_by(call)))
+    if batch is None:
+        raise NotFound("no such batch")
+    return batch
+
+
+def list_batches(call: Call, page: PageRequest) -> Page[ActivityBatch]:
+    """The caller's batches, newest first; refuses WrongCursor."""
+    binding = f"batches|{call.actor.principal}"
+    after = page.position(binding)
+    query = select(ActivityBatch).where(_seen_by(call))
+    if after is not None:
+        query = query.where(ActivityBatch.id < UUID(str(after[0])))
+    rows = call.db.scalars(query.order_by(ActivityBatch.id.desc()).limit(page.limit + 1)).all()
+    return page.page(rows, binding, lambda batch: [str(batch.id)])
+
+
+def require_ready(call: Call, batch_id: UUID) -> None:
+    """Judge, before any byte is read, whether content may come. Refuses NotFound, StationsMissing."""
+    batch = find_batch(call, batch_id)
+    stations_stand = batch.adapter != WITH_STATIONS or batch.stations_digest is not None
+    require(stations_stand, StationsMissing(pointer="/path/batch"))
+
+
+def require_stations_wanted(call: Call, batch_id: UUID) -> None:
+    """Judge, before any byte is read, whether a station list may come. Refuses NotFound, StationsNotTaken."""
+    batch = find_batch(call, batch_id)
+    require(batch.adapter == WITH_STATIONS, StationsNotTaken(pointer="/path/batch"))
+
+
+def accept_content(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:
+    """Give a batch its content, once. Refuses NotFound, StationsMissing, BatchDiffers (other content).
+
+    The same content again changes nothing, and its file is not kept.
+    """
+    upload.kept = False
+    require_ready(call, batch_id)
+    batch = _locked(call, ActivityBatch.id == batch_id)
+    if batch.content_digest is None:
+        batch.content_digest, batch.content_bytes, batch.spool = upload.digest, upload.size, upload.name
+        move(call, batch, State.UPLOADED, reason="content came whole")
+    require(batch.content_digest == upload.digest, BatchDiffers("it has other content", pointer="/body"))
+    upload.kept = batch.spool == upload.name
+    return batch
+
+
+def accept_stations(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:
+    """Give a batch its station list, once. Refuses NotFound, StationsNotTaken, BatchDiffers."""
+    upload.kept = False
+    require_stations_wanted(call, batch_id)
+    batch = _locked(call, ActivityBatch.id == batch_id)
+    if batch.stations_digest is None:
+        batch.stations_digest, batch.stations_spool = upload.digest, upload.name
+    require(batch.stations_digest == upload.digest, BatchDiffers("it has other stations", pointer="/body"))
+    upload.kept = batch.stations_spool == upload.name
+    return batch
+
+
+def move(call: Call, batch: ActivityBatch, to: State, *, reason: str) -> None:
+    """Move a batch whose row the caller has locked, and keep the step."""
+    here = State(batch.state)
+    if to not in TRANSITIONS[here]:
+        raise BrokenInvariant(f"a batch does not go from {here} to {to}")
+    batch.state = to
+    if not TRANSITIONS[to]:
+        batch.finished_at = call.now
+    _keep_step(call, batch, here, reason=reason)
+
+
+def locked_batch(call: Call, batch_id: UUID) -> ActivityBatch:
+    """The batch of the product's own work, its row locked."""
+    return _locked(call, ActivityBatch.id == batch_id)
+
+
+def _locked(call: Call, *which: ColumnElement[bool]) -> ActivityBatch:
+    query = select(ActivityBatch).where(*which).with_for_update(key_share=True)
+    found = call.db.execute(query, execution_options={"populate_existing": True}).scalar_one_or_none()
+    if found is None:
+        raise NotFound("no such batch")
+    return found
+
+
+def _seen_by(call: Call) -> ColumnElement[bool]:
+    if call.actor.kind is ActorKind.PARTNER:
+        return ActivityBatch.partner_id == call.actor.known_id
+    return ActivityBatch.region_id == call.region
+
+
+def _keep_step(call: Call, batch: ActivityBatch, before: State | None, *, reason: str) -> None:
+    step: dict[str, Any] = {
+        "batch_id": batch.id,
+        "id": new_id(),
+        "region_id": batch.region_id,
+        "from_state": before,
+        "to_state": batch.state,
+        "principal": call.actor.principal,
+        "reason": reason,
+        "recorded_at": call.now,
+    }
+    call.db.add(ActivityBatchStep(**step))

@@ -1,0 +1,250 @@
+"""What became of every line of a batch, in the order of the file, with a sentence in two languages.
+
+Lines that were credited or assessed are activities; all others are kept as lines. Nothing here says whose
+they are. A download reads page by page, each in a transaction of its own: a slow reader holds none.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+
+from carbon.activities.adapters.line_codes import LINE_CODES, Sentence
+from carbon.activities.batch_records import find_batch
+from carbon.activities.tables import ActivityBatch
+from kernel.call import Call
+from kernel.errors import Refusal
+from kernel.paging import Page, PageRequest
+
+OUTCOMES = ("credited", "assessed", "duplicate", "rejected")
+COLUMNS = ("line", "outcome", "code", "pointer", "text_zh", "text_en", "detail")
+PAGE_LINES = 5_000
+_SENTENCES = {
+    "credited": Sentence("The line brought kilograms and coins.", "该行已计入减排量和碳币"),
+    "assessed": Sentence("The line was assessed and came to nothing.", "该行已核算,减排量为零"),
+    "duplicate": Sentence("The same record was taken before.", "同一记录此前已登记"),
+    "below_one_milligram": Sentence("The saving is below one milligram.", "减排量不足一毫克"),
+    "same_station": Sentence("The ride began and ended at one station.", "进出站为同一车站"),
+    "distance_unknown_short_fare": Sentence(
+        "Only a fare of the shortest band is known, so no distance is.", "仅知最低票价,无法推定里程"
+    ),
+    "fare_below_path": Sentence(
+        "The fare pays for less than the path found, so the lower end of its band counts.",
+        "票价低于推定路径,按票价区间下限计",
+    ),
+    "fare_outside_table": Sentence("The fare is not one of the fare table.", "票价不在票价表内"),
+    "internal": Sentence("The line was not taken.", "该行未被受理"),
+}
+_FORMULA = re.compile(r"[=+\-@\t\r\n|%]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineResult:
+    """One line: its number in the file, its outcome, why, and the field at fault."""
+
+    line: int
+    outcome: str
+    code: str | None
+    pointer: str | None
+    detail: str | None
+    file_no: int = 1
+
+    @property
+    def text_en(self) -> str:
+        """What a person reads beside the code."""
+        return sentence(self.outcome, self.code).en
+
+    @property
+    def text_zh(self) -> str:
+        """The same in Chinese."""
+        return sentence(self.outcome, self.code).zh
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutcomeCount:
+    """How many lines came out so."""
+
+    outcome: str
+    code: str | None
+    lines: int
+    text_en: str
+    text_zh: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchFailure:
+    """Why a whole batch was refused."""
+
+    code: str
+    pointer: str | None
+    detail: str | None
+    text_en: str
+    text_zh: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchShown:
+    """A batch as its partner reads it."""
+
+    id: UUID
+    reference: str
+    adapter: str
+    state: str
+    content_bytes: int | None
+    lines_done: int
+    outcomes: list[OutcomeCount]
+    failure: BatchFailure | None
+    created_at: datetime
+    finished_at: datetime | None
+
+
+def shown(batch: ActivityBatch) -> BatchShown:
+    """A batch with its lines counted by outcome and its failure in words."""
+    return BatchShown(
+        id=batch.id,
+        reference=batch.reference,
+        adapter=batch.adapter,
+        state=batch.state,
+        content_bytes=batch.content_bytes,
+        lines_done=batch.lines_done,
+        outcomes=_counted(batch),
+        failure=_failure(batch),
+        created_at=batch.created_at,
+        finished_at=batch.finished_at,
+    )
+
+
+def sentence(outcome: str, code: str | None) -> Sentence:
+    """The sentence of a line's code, or of its outcome where it has none."""
+    if code is None:
+        return _SENTENCES.get(outcome, _SENTENCES["internal"])
+    known = _SENTENCES.get(code) or LINE_CODES.get(code)
+    if known is not None:
+        return known
+    refusal = Refusal.catalogue.get(code)
+    return _SENTENCES["internal"] if refusal is None else Sentence(refusal.title(), refusal.title("zh"))
+
+
+def list_lines(call: Call, batch_id: UUID, *, outcome: str | None, page: PageRequest) -> Page[LineResult]:
+    """A page of a batch's lines in the order of the file. Refuses NotFound, WrongCursor."""
+    find_batch(call, batch_id)
+    binding = f"batch_lines|{batch_id}|{outcome}"
+    after = page.position(binding) or [0, 0]
+    place = (int(after[0]), int(after[1]))
+    rows = _lines_after(call, batch_id, place, outcome=outcome, most=page.limit + 1)
+    return page.page(rows, binding, lambda row: [row.file_no, row.line])
+
+
+def every_line(run: Callable[[Callable[[Call], Any]], Any], batch_id: UUID) -> Iterator[list[LineResult]]:
+    """All lines of a batch so far, page after page; `run` gives each page a unit of work of its own."""
+    place = (0, 0)
+    while rows := run(partial(_page_after, batch_id=batch_id, place=place)):
+        yield rows
+        place = (rows[-1].file_no, rows[-1].line)
+
+
+def _page_after(call: Call, *, batch_id: UUID, place: tuple[int, int]) -> list[LineResult]:
+    return _lines_after(call, batch_id, place, outcome=None, most=PAGE_LINES)
+
+
+def as_csv(pages: Iterator[list[LineResult]]) -> Iterator[bytes]:
+    """For people and their spreadsheets: a byte order mark, a header, and no cell that is a formula."""
+    yield b"\xef\xbb\xbf" + _written([list(COLUMNS)])
+    for page in pages:
+        yield _written([[_harmless(cell) for cell in _cells(row)] for row in page])
+
+
+def as_ndjson(pages: Iterator[list[LineResult]]) -> Iterator[bytes]:
+    """For programmes: one JSON object a line."""
+    for page in pages:
+        rows = (dict(zip(COLUMNS, _cells(row), strict=True)) for row in page)
+        yield b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
+
+
+def _counted(batch: ActivityBatch) -> list[OutcomeCount]:
+    """Most lines first."""
+    found = []
+    for name, lines in sorted(batch.outcomes.items(), key=lambda item: (-item[1], item[0])):
+        outcome, _, code = name.partition("/")
+        said = sentence(outcome, code or None)
+        found.append(
+            OutcomeCount(outcome=outcome, code=code or None, lines=lines, text_en=said.en, text_zh=said.zh)
+        )
+    return found
+
+
+def _failure(batch: ActivityBatch) -> BatchFailure | None:
+    if batch.failure is None:
+        return None
+    said = sentence("failed", batch.failure)
+    return BatchFailure(
+        code=batch.failure,
+        pointer=batch.failure_pointer,
+        detail=batch.failure_detail,
+        text_en=said.en,
+        text_zh=said.zh,
+    )
+
+
+def _cells(row: LineResult) -> list[str | int | None]:
+    return [row.line, row.outcome, row.code, row.pointer, row.text_zh, row.text_en, row.detail]
+
+
+def _written(rows: list[list[str | int | None]] | list[list[str]]) -> bytes:
+    sink = io.StringIO()
+    csv.writer(sink, lineterminator="\r\n").writerows(rows)
+    return sink.getvalue().encode()
+
+
+def _harmless(cell: str | int | None) -> str | int | None:
+    """A text that a spreadsheet would run as a formula gets an apostrophe before it (OWASP)."""
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
+
+
+def _lines_after(
+    call: Call, batch_id: UUID, place: tuple[int, int], *, outcome: str | None, most: int
+) -> list[LineResult]:
+    values = {"batch": batch_id, "file": place[0], "line": place[1], "outcome": outcome, "most": most}
+    statement = _STATEMENTS["all" if outcome is None else outcome]
+    return [
+        LineResult(
+            file_no=row.file_no,
+            line=row.line_no,
+            outcome=row.outcome,
+            code=row.code,
+            pointer=row.pointer,
+            detail=row.detail,
+        )
+        for row in call.db.execute(statement, values)
+    ]
+
+
+# Each half is asked alone, in the order of its index, and never for more than a page.
+_KEPT = (
+    "(SELECT file_no, line_no, outcome, code, pointer, detail FROM activity_batch_line"
+    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line){more}"
+    " ORDER BY file_no, line_no LIMIT :most)"
+)
+_TAKEN = (
+    "(SELECT file_no, line_no, CASE WHEN carbon_mg > 0 THEN 'credited' ELSE 'assessed' END AS outcome,"
+    " reason AS code, NULL AS pointer, NULL AS detail FROM activity"
+    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line){more}"
+    " ORDER BY file_no, line_no LIMIT :most)"
+)
+_STATEMENTS = {
+    "all": text(
+        f"{_KEPT.format(more='')} UNION ALL {_TAKEN.format(more='')} ORDER BY file_no, line_no LIMIT :most"
+    ),
+    "credited": text(_TAKEN.format(more=" AND carbon_mg > 0")),
+    "assessed": text(_TAKEN.format(more=" AND carbon_mg = 0")),
+    "duplicate": text(_KEPT.format(more=" AND outcome = 'duplicate'")),
+    "rejected": text(_KEPT.format(more=" AND outcome = 'rejected'")),
+}

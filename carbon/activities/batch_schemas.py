@@ -1,0 +1,82 @@
+"""What a partner sends to open a batch, and what it reads of its batches and their lines."""
+
+from marshmallow import fields
+
+from carbon.activities.batch_records import BATCH, Opening
+from carbon.activities.batch_results import OUTCOMES
+from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Takes, Text, Whole
+
+
+class TakesOpening(Takes):
+    """A batch to open."""
+
+    into = Opening
+    reference = Text(required=True, most=128)
+    adapter = Text(required=True, most=64)
+
+
+class LinesQuery(PageQuery):
+    """Which lines of a batch."""
+
+    outcome = Text(most=16, pattern="|".join(OUTCOMES), load_default=None)
+
+
+class GivesBatchOutcome(Gives):
+    """Lines that came out alike."""
+
+    outcome = fields.String()
+    code = fields.String(allow_none=True)
+    lines = Whole()
+    text_zh = fields.String()
+    text_en = fields.String()
+
+
+class GivesBatchFailure(Gives):
+    """Why a whole batch was refused."""
+
+    code = fields.String()
+    pointer = fields.String(allow_none=True)
+    detail = fields.String(allow_none=True)
+    text_zh = fields.String()
+    text_en = fields.String()
+
+
+class GivesBatch(Gives):
+    """A batch: where it is, how many lines are done, and how they came out."""
+
+    id = PublicId(BATCH)
+    reference = fields.String()
+    adapter = fields.String()
+    state = fields.String()
+    content_bytes = Whole(allow_none=True)
+    lines_done = Whole()
+    outcomes = fields.List(fields.Nested(GivesBatchOutcome))
+    failure = fields.Nested(GivesBatchFailure, allow_none=True)
+    created_at = Instant()
+    finished_at = Instant(allow_none=True)
+
+
+class GivesBatches(Gives):
+    """A page of batches."""
+
+    items = fields.List(fields.Nested(GivesBatch))
+    next = fields.String(allow_none=True)
+
+
+class GivesBatchLine(Gives):
+    """What became of one line."""
+
+    line = Whole()
+    outcome = fields.String()
+    code = fields.String(allow_none=True)
+    pointer = fields.String(allow_none=True)
+    text_zh = fields.String()
+    text_en = fields.String()
+    detail = fields.String(allow_none=True)
+
+
+class GivesBatchLines(Gives):
+    """A page of lines."""
+
+    items = fields.List(fields.Nested(GivesBatchLine))
+    next = fields.String(allow_none=True)

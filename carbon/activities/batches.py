@@ -1,0 +1,186 @@
+"""Workers take uploaded batches one after another, each batch by one worker at a time.
+
+A turn is a lease on the row: taken by a conditional look that skips rows in other hands, renewed by every
+chunk, over when it is not renewed. A worker that died is followed by the next, which goes on after the
+last committed chunk; a worker that was only slow finds the lease gone and commits nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import and_, or_, select
+
+from carbon.activities.batch_records import locked_batch, move
+from carbon.activities.batch_states import State
+from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
+from carbon.activities.imports import CHUNK_LINES, LEASE, Run, Turn, read_frames, work_through
+from carbon.activities.tables import WAITING, ActivityBatch
+from carbon.activities.uploads import discard, left_behind
+from kernel.call import Call
+from kernel.errors import Kind, Refusal, require
+from kernel.identifiers import new_id
+
+TRIES_MAX = 5
+"""Turns without a finished chunk; a file that kills its worker must not do so for ever."""
+MOST_BATCHES = 100
+ORPHAN_AGE = timedelta(days=1)
+"""No upload takes so long; what no batch names after it was left by a process that died."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    turn: Turn
+    adapter: str
+    tries: int
+    spool: str
+    stations_spool: str | None
+
+
+class _PutDown(Exception):  # noqa: N818 - nothing is wrong
+    """The worker was asked to stop between two chunks."""
+
+
+def take_waiting_batches(
+    run: Run,
+    *,
+    card_secret: bytes,
+    uploads: Path,
+    keep_on: Callable[[], bool] = lambda: True,
+    most: int = MOST_BATCHES,
+    chunk_lines: int = CHUNK_LINES,
+) -> int:
+    """Import what partners uploaded to the folder `uploads`; returns how many batches came to their end.
+
+    Any number of workers may call this at once. `keep_on` is asked before each batch and after each chunk:
+    once it says no, the batch in hand is put down for the next caller. A bug or a lost database raises; the
+    batch is taken up again when its lease is over.
+    """
+    finished = 0
+    for _ in range(most):
+        job = run(lambda call: _take_one(call, card_secret, chunk_lines)) if keep_on() else None
+        if job is None:
+            break
+        finished += _import(run, job, uploads, keep_on)
+    _sweep(run, uploads)
+    return finished
+
+
+def _take_one(call: Call, card_secret: bytes, chunk_lines: int) -> _Job | None:
+    """Lease the oldest batch that waits, or whose worker was cut off."""
+    is_free = or_(
+        ActivityBatch.state == State.UPLOADED,
+        and_(ActivityBatch.state == State.RUNNING, ActivityBatch.leased_until < call.now),
+    )
+    batch = call.db.scalar(
+        select(ActivityBatch)
+        .where(ActivityBatch.state.in_(WAITING), ActivityBatch.spool.is_not(None), is_free)
+        .order_by(ActivityBatch.id)
+        .limit(1)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    if batch is None or batch.spool is None:
+        return None
+    was_cut_off = batch.state == State.RUNNING
+    move(call, batch, State.RUNNING, reason="taken up again" if was_cut_off else "taken up")
+    batch.lease, batch.leased_until = new_id(), call.now + LEASE
+    batch.tries += 1
+    turn = Turn(
+        batch_id=batch.id,
+        partner_id=batch.partner_id,
+        card_secret=card_secret,
+        lines_done=batch.lines_done,
+        chunks_done=batch.chunks_done,
+        chunk_lines=chunk_lines,
+        lease=batch.lease,
+    )
+    return _Job(
+        turn=turn,
+        adapter=batch.adapter,
+        tries=batch.tries,
+        spool=batch.spool,
+        stations_spool=batch.stations_spool,
+    )
+
+
+def _import(run: Run, job: _Job, uploads: Path, keep_on: Callable[[], bool]) -> bool:
+    """Work on a leased batch; whether it came to its end."""
+
+    def go_on(_done: int) -> None:
+        if not keep_on():
+            raise _PutDown
+
+    try:
+        failure = _failure(run, job, uploads, go_on)
+        run(lambda call: _end(call, job, failure))
+    except _PutDown:
+        run(lambda call: _put_down(call, job))
+        return False
+    except Refusal:  # the turn is another's, or the database was busy: the lease runs out, somebody goes on
+        return False
+    # After the commit: until then the file is what a cut-off batch goes on with.
+    discard(uploads, job.spool)
+    discard(uploads, job.stations_spool)
+    return True
+
+
+def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[int], None]) -> Refusal | None:
+    """Take the lines; what refuses the batch as a whole, or None. Raises what says nothing about it."""
+    try:
+        _read_and_take(run, job, uploads, go_on)
+    except Refusal as refusal:
+        if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, BatchTaken):
+            raise
+        return refusal
+    return None
+
+
+def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: Callable[[int], None]) -> None:
+    require(job.tries <= TRIES_MAX, BatchAbandoned())
+    try:
+        stations = b"" if job.stations_spool is None else (uploads / job.stations_spool).read_bytes()
+        content = (uploads / job.spool).open("rb")
+    except FileNotFoundError as error:
+        raise UploadLost from error
+    with content:
+        frames = read_frames(content, adapter=job.adapter, stations=stations)
+        work_through(run, frames, job.turn, after_chunk=go_on)
+
+
+def _end(call: Call, job: _Job, failure: Refusal | None) -> None:
+    """Close a batch at the end of its turn; refuses BatchTaken."""
+    batch = locked_batch(call, job.turn.batch_id)
+    require(batch.lease == job.turn.lease and batch.state == State.RUNNING, BatchTaken())
+    batch.lease = batch.leased_until = batch.spool = batch.stations_spool = None
+    if failure is None:
+        move(call, batch, State.DONE, reason="every line was taken")
+        return
+    batch.failure, batch.failure_pointer = failure.code, failure.pointer
+    batch.failure_detail = failure.detail or None
+    move(call, batch, State.FAILED, reason=failure.code)
+
+
+def _put_down(call: Call, job: _Job) -> None:
+    """End the turn early, so that nobody has to wait for the lease."""
+    batch = locked_batch(call, job.turn.batch_id)
+    if batch.lease == job.turn.lease:
+        batch.leased_until = call.now - timedelta(microseconds=1)
+
+
+def _sweep(run: Run, uploads: Path) -> None:
+    """Delete files that no batch names and no upload is still writing."""
+    now: datetime = run(lambda call: call.now)
+    old = set(left_behind(uploads, older_than=int((now - ORPHAN_AGE).timestamp())))
+    if old:
+        for name in old - run(_named):
+            discard(uploads, name)
+
+
+def _named(call: Call) -> set[str]:
+    rows = call.db.execute(
+        select(ActivityBatch.spool, ActivityBatch.stations_spool).where(
+            or_(ActivityBatch.spool.is_not(None), ActivityBatch.stations_spool.is_not(None))
+        )
+    ).all()
+    return {name for row in rows for name in row if name is not None}
