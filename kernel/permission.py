@@ -19,7 +19,6 @@ class Permission(StrEnum):
     ACTIVITY_PUSH = "activity.push"
     BATCH_READ = "batch.read"
     # merchants and their terminals
-    TERMINAL_PAIR = "terminal.pair"
     TERMINAL_REDEEM = "terminal.redeem"
     REDEMPTION_REVERSE = "redemption.reverse"
     MERCHANT_READ = "merchant.read"
@@ -33,6 +32,8 @@ class Permission(StrEnum):
     VOUCHER_DEACTIVATE = "voucher.deactivate"
     DONATION_DECLARE = "donation.declare"
     DONATION_APPROVE = "donation.approve"
+    DONATION_GIVE = "donation.give"
+    DONATION_READ = "donation.read"
     POOL_ALLOCATE = "pool.allocate"
     AUDIT_READ = "audit.read"
 

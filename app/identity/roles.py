@@ -43,6 +43,8 @@ PERMISSIONS = MappingProxyType(
                 Permission.REWARD_MANAGE,
                 Permission.BATCH_READ,
                 Permission.DONATION_DECLARE,
+                Permission.DONATION_GIVE,
+                Permission.DONATION_READ,
             }
         ),
         Role.OPERATOR_PUBLISHER: frozenset(
@@ -52,13 +54,27 @@ PERMISSIONS = MappingProxyType(
                 Permission.PUBLICATION_READ,
                 Permission.VOUCHER_DEACTIVATE,
                 Permission.DONATION_APPROVE,
+                Permission.DONATION_READ,
                 Permission.POOL_ALLOCATE,
             }
         ),
         Role.OPERATOR_AUDITOR: frozenset(
-            {Permission.ME_READ, Permission.PUBLICATION_READ, Permission.BATCH_READ, Permission.AUDIT_READ}
+            {
+                Permission.ME_READ,
+                Permission.PUBLICATION_READ,
+                Permission.DONATION_READ,
+                Permission.BATCH_READ,
+                Permission.AUDIT_READ,
+            }
         ),
-        Role.DONOR: frozenset({Permission.ME_READ, Permission.DONATION_DECLARE}),
+        Role.DONOR: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.DONATION_DECLARE,
+                Permission.DONATION_GIVE,
+                Permission.DONATION_READ,
+            }
+        ),
     }
 )
 STAFF_ROLES = tuple(role for role in Role if role is not Role.CITIZEN)

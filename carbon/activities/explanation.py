@@ -4,6 +4,8 @@ The steps are derived again from the stored inputs and the factor row; that they
 milligrams and the stored digest is the replay. Any changed number makes it fail.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
@@ -11,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import or_, select, text
 
 from carbon.activities.tables import Activity, ActivityReversal
+from carbon.donations.allocation import explain_share, find_share
 from carbon.factors.lookup import in_use
 from carbon.factors.tables import Factor
 from carbon.methodologies.assessment import Assessment
@@ -19,27 +22,25 @@ from kernel.errors import NotFound
 from kernel.identifiers import public_id
 from kernel.publications.tables import Publication
 from kernel.units import floor_to_milli_coins, show_coins, show_grams
+from ledger.chart import Code
 
 MOST_ACTIVITIES = 200
 
 
 def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
-    """The tree behind a citizen's own credit; refuses NotFound, for another's too.
+    """The tree behind a citizen's own transfer; refuses NotFound, for another's too.
 
-    Of a posting with more than 200 activities the first 200 are given, with their number.
+    `kind` says what stands behind it: `activities` (of a posting with more than 200 the first 200 are
+    given), `pool_share`, `correction` (an activity its source corrected), `plain` (spending, expiry and
+    what gives it back, told in a sentence), or `unexplained`: a credit with nothing behind it, which is a
+    finding. `replays_equal` is null where nothing was computed.
     """
     found = {"citizen": citizen_id, "transfer": transfer_id}
     transfer = call.db.execute(_TRANSFER, found).one_or_none()
     if transfer is None:
         raise NotFound("no such transfer")
-    mine = (
-        Activity.citizen_id == citizen_id,
-        or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
-    )
-    activities = call.db.scalars(
-        select(Activity).where(*mine).order_by(Activity.occurred_at, Activity.id).limit(MOST_ACTIVITIES)
-    ).all()
-    return {
+    tree: dict[str, Any] = {
+        "kind": "plain",
         "transfer": {
             "id": str(transfer.id),
             "code": transfer.code,
@@ -48,10 +49,70 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
             "occurred_at": transfer.occurred_at.isoformat(),
             "recorded_at": transfer.recorded_at.isoformat(),
             "expires_on": None if transfer.expires_on is None else transfer.expires_on.isoformat(),
+            "reverses_id": None if transfer.reverses_id is None else str(transfer.reverses_id),
         },
-        "activities": [explain_activity(call, activity) for activity in activities],
-        "replays_equal": all(replays_equal(call, activity) for activity in activities),
+        "says": _SAYS[Code(transfer.code)],
+        "activities": [],
+        "share": None,
+        "replays_equal": None,
     }
+    behind = _behind(call, citizen_id, transfer_id)
+    if not behind and Code(transfer.code) in _COMPUTED:
+        behind = {"kind": "unexplained", "replays_equal": False}
+    return {**tree, **behind}
+
+
+def _behind(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
+    activities = _posted_by(call, citizen_id, transfer_id)
+    if activities:
+        return {
+            "kind": "activities",
+            "activities": [explain_activity(call, activity) for activity in activities],
+            "replays_equal": all(replays_equal(call, activity) for activity in activities),
+        }
+    if find_share(call, citizen_id, transfer_id=transfer_id) is not None:
+        share = explain_share(call, citizen_id, coin_transfer_id=transfer_id)
+        return {"kind": "pool_share", "share": share, "replays_equal": share["replays"]}
+    superseded = _taken_back_by(call, citizen_id, transfer_id)
+    if superseded:
+        return {
+            "kind": "correction",
+            "activities": [explain_activity(call, activity) for activity in superseded],
+            "replays_equal": all(replays_equal(call, activity) for activity in superseded),
+        }
+    return {}
+
+
+def _posted_by(call: Call, citizen_id: UUID, transfer_id: int) -> Sequence[Activity]:
+    return call.db.scalars(
+        select(Activity)
+        .where(
+            Activity.citizen_id == citizen_id,
+            or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
+        )
+        .order_by(Activity.occurred_at, Activity.id)
+        .limit(MOST_ACTIVITIES)
+    ).all()
+
+
+def _taken_back_by(call: Call, citizen_id: UUID, transfer_id: int) -> Sequence[Activity]:
+    """The activities that a transfer took back because their source corrected them."""
+    return call.db.scalars(
+        select(Activity)
+        .join(
+            ActivityReversal,
+            (ActivityReversal.citizen_id == Activity.citizen_id)
+            & (ActivityReversal.activity_id == Activity.id),
+        )
+        .where(
+            Activity.citizen_id == citizen_id,
+            or_(
+                ActivityReversal.coin_transfer_id == transfer_id,
+                ActivityReversal.carbon_transfer_id == transfer_id,
+            ),
+        )
+        .limit(MOST_ACTIVITIES)
+    ).all()
 
 
 def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
@@ -144,7 +205,54 @@ def _cited(publication: Publication) -> dict[str, Any]:
     }
 
 
+_COMPUTED = frozenset({Code.CREDIT, Code.CREDIT_CARBON, Code.ALLOCATE})
+_OTHER = {
+    "en": "A movement of the operation centre; its reason stands in the audit trail.",
+    "zh": "运营中心的账务处理,原因记录在审计日志中。",
+}
+_SAYS: Mapping[Code, dict[str, str]] = defaultdict(
+    lambda: _OTHER,
+    {
+        Code.CREDIT: {
+            "en": "Coins for kilograms, at the published rate.",
+            "zh": "按已发布的兑换率,由减排量换得的碳币。",
+        },
+        Code.CREDIT_CARBON: {
+            "en": "Kilograms that were saved, in full: a cap limits coins only.",
+            "zh": "全额记入的减排量:上限只限制碳币。",
+        },
+        Code.ALLOCATE: {
+            "en": "A share of kilograms that enterprises gave to the public pool.",
+            "zh": "企业捐入公益池的减排量中分得的份额。",
+        },
+        Code.REDEEM: {
+            "en": "Coins a voucher held were spent when a merchant scanned it.",
+            "zh": "兑换券被商户核销,其占用的碳币已使用。",
+        },
+        Code.REDEEM_REVERSAL: {
+            "en": "A merchant undid a redemption; the coins came back.",
+            "zh": "商户撤销了核销,碳币已退回。",
+        },
+        Code.EXPIRE: {
+            "en": "Coins reached the published end of their validity unspent.",
+            "zh": "碳币到达已公布的有效期末仍未使用。",
+        },
+        Code.EXPIRE_REVERSAL: {
+            "en": "Coins that had ended were given back, because what they came from was taken back.",
+            "zh": "相关入账被冲正,已到期的碳币予以恢复。",
+        },
+        Code.CORRECTION: {
+            "en": "The partner corrected its record; the earlier credit was taken back and counted anew.",
+            "zh": "合作方更正了记录,原入账已冲正并重新核算。",
+        },
+        Code.CLAW_BACK: {
+            "en": "A credit was taken back, because its record does not hold any more.",
+            "zh": "记录不再成立,相应入账被追回。",
+        },
+    },
+)
+"""What each code means, for the person who reads it."""
 _TRANSFER = text(
-    "SELECT id, code, unit, amount, occurred_at, recorded_at, expires_on FROM ledger_transfer"
+    "SELECT id, code, unit, amount, occurred_at, recorded_at, expires_on, reverses_id FROM ledger_transfer"
     " WHERE holder_id = :citizen AND id = :transfer"
 )

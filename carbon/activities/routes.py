@@ -68,7 +68,7 @@ def my_activities(call: Call, page: dict[str, Any]) -> Page[Lived]:
     no_store=True,
 )
 def explain_transfer(call: Call, transfer: int) -> dict[str, Any]:
-    """Open one of the caller's own credits; another's is not found."""
+    """Open one of the caller's own transfers; another's is not found."""
     if transfer > INT64_MAX:
         raise NotFound("no such transfer")
     return explain(call, call.actor.known_id, transfer)

@@ -36,3 +36,24 @@ class NothingForCoins(Refusal):
 
     kind = Kind.INVALID
     title_zh = "每人分得的减排量不足以兑换碳币"
+
+
+class PeriodNotOver(Refusal):
+    """The project's period is not over; only what happened can be verified."""
+
+    kind = Kind.INVALID
+    title_zh = "项目周期尚未结束,不能申报"
+
+
+class MoreThanVerified(Refusal):
+    """More would be given of this project than was verified of it."""
+
+    kind = Kind.CONFLICT
+    title_zh = "捐赠量超过该项目经核查的减排量"
+
+
+class CitizenUnknown(Refusal):
+    """There is no such citizen in this region."""
+
+    kind = Kind.INVALID
+    title_zh = "本区域没有该市民"

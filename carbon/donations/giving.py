@@ -5,26 +5,31 @@ pool through clearing. A kilogram that was given is not on the enterprise's acco
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from carbon.donations.errors import (
     DeclarerCannotApprove,
+    MoreThanVerified,
+    PeriodNotOver,
     ProjectNotApproved,
     ProjectNotWaiting,
     ProjectPeriodClaimed,
 )
 from carbon.donations.tables import Donation, DonationProject
+from carbon.listing import newest_first
+from kernel.actor import ActorKind, NotPermitted
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.canonical import canonical_json, digest
-from kernel.errors import NotFound
+from kernel.errors import InvalidField, NotFound
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import announce
+from kernel.paging import Page, PageRequest
 from kernel.signing import Purpose, verification_keys
 from kernel.units import show_grams
 from ledger.accounts import institution, open_account
@@ -52,7 +57,9 @@ class Declaration:
 
 
 def declare(call: Call, declaration: Declaration) -> DonationProject:
-    """Keep a declaration. Refuses `ProjectPeriodClaimed`, naming the first."""
+    """Keep a declaration. Refuses `PeriodNotOver`, then `ProjectPeriodClaimed`, naming the first."""
+    if declaration.period_end > call.today + timedelta(days=1):
+        raise PeriodNotOver(pointer="/body/period_end")
     project = DonationProject(
         id=new_id(),
         region_id=call.region,
@@ -103,9 +110,11 @@ def reject(call: Call, project_id: UUID, *, reason: str) -> DonationProject:
 def donate(call: Call, project_id: UUID, *, carbon_mg: int) -> Donation:
     """Give kilograms of an approved project to the region's pool and sign the certificate.
 
-    Refuses, in this order: `NotFound`, `ProjectNotApproved`, `NotEnough`.
+    The project's row is locked, so that two gifts at once are counted one after the other. Refuses, in
+    this order: `NotFound`, `ProjectNotApproved`, `NotEnough`, `MoreThanVerified`.
     """
     project = find_project(call, project_id)
+    call.db.refresh(project, with_for_update={"key_share": True})
     if project.state != "approved":
         raise ProjectNotApproved
     donation_id = new_id()
@@ -125,6 +134,7 @@ def donate(call: Call, project_id: UUID, *, carbon_mg: int) -> Donation:
         ),
         region_id=project.region_id,
     )
+    _refuse_beyond_verified(call, project, carbon_mg)
     donation = Donation(
         id=donation_id,
         region_id=project.region_id,
@@ -138,6 +148,7 @@ def donate(call: Call, project_id: UUID, *, carbon_mg: int) -> Donation:
     donation.kid = signer.kid
     donation.signature = signer.sign(donation.digest)
     call.db.add(donation)
+    audit(call, "donate", subject=public_id(DONATION, donation_id), carbon_mg=carbon_mg)
     announce(
         call,
         "donation.given",
@@ -179,7 +190,7 @@ def find_certificate(call: Call, donation_id: UUID) -> dict[str, Any]:
     donation = call.db.get(Donation, donation_id)
     if donation is None:
         raise NotFound("no such certificate")
-    said = certificate(donation, find_project(call, donation.project_id))
+    said = certificate(donation, call.db.get_one(DonationProject, donation.project_id))
     mark = digest(canonical_json(said))
     keys = verification_keys(call.db, Purpose.CERTIFICATE, now=call.now)
     holds = mark == bytes(donation.digest) and keys.verify(
@@ -190,11 +201,53 @@ def find_certificate(call: Call, donation_id: UUID) -> dict[str, Any]:
 
 
 def find_project(call: Call, project_id: UUID) -> DonationProject:
-    """A project of the caller's region, or of any for a caller without one; refuses `NotFound`."""
+    """A project of the caller's region, for a donor also of the own enterprise; refuses `NotFound`."""
     project = call.db.get(DonationProject, project_id)
-    if project is None or call.actor.region_id not in {None, project.region_id}:
+    if project is None or project.region_id != call.region:
+        raise NotFound("no such project")
+    if call.actor.kind is ActorKind.DONOR and project.enterprise_id != call.actor.organisation_id:
         raise NotFound("no such project")
     return project
+
+
+def declaring_enterprise(call: Call, stated: UUID | None) -> UUID:
+    """For whom the caller declares: a donor for the own enterprise, an operator for the stated one.
+
+    Refuses `NotPermitted` (another enterprise), `InvalidField` (none).
+    """
+    if call.actor.kind is ActorKind.DONOR:
+        own = call.actor.organisation_id
+        if own is None or stated not in {None, own}:
+            raise NotPermitted("a donor declares for the own enterprise")
+        return own
+    if stated is None:
+        raise InvalidField("for which enterprise?", pointer="/body/enterprise_id")
+    return stated
+
+
+def projects(call: Call, page: PageRequest, *, state: str | None = None) -> Page[DonationProject]:
+    """Projects of the caller's region, for a donor of the own enterprise, newest first."""
+    query = select(DonationProject).where(DonationProject.region_id == call.region)
+    mine = call.actor.organisation_id if call.actor.kind is ActorKind.DONOR else None
+    if call.actor.kind is ActorKind.DONOR:
+        query = query.where(DonationProject.enterprise_id == mine)
+    if state is not None:
+        query = query.where(DonationProject.state == state)
+    binding = f"projects/{call.region}/{mine}/{state}"
+    return newest_first(call, query, DonationProject.id, page, binding=binding)
+
+
+def given_of(call: Call, project_id: UUID) -> int:
+    """Milligrams given of a project so far."""
+    total = call.db.scalar(select(func.sum(Donation.carbon_mg)).where(Donation.project_id == project_id))
+    return int(total or 0)
+
+
+def _refuse_beyond_verified(call: Call, project: DonationProject, carbon_mg: int) -> None:
+    """An enterprise's account holds all its projects; a certificate speaks of one."""
+    left = project.carbon_mg - given_of(call, project.id)
+    if carbon_mg > left:
+        raise MoreThanVerified(pointer="/body/carbon_mg", left_mg=left)
 
 
 def _decide(call: Call, project_id: UUID, *, state: str, reason: str) -> DonationProject:

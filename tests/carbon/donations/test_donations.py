@@ -15,7 +15,9 @@ from sqlalchemy.exc import DBAPIError
 from carbon.donations.allocation import allocate, explain_share
 from carbon.donations.errors import (
     DeclarerCannotApprove,
+    MoreThanVerified,
     NothingForCoins,
+    PeriodNotOver,
     ProjectNotApproved,
     ProjectNotWaiting,
     ProjectPeriodClaimed,
@@ -97,9 +99,10 @@ def test_a_donated_kilogram_becomes_coins_that_explain_themselves(call: Call) ->
     told = explain_share(call, citizen, coin_transfer_id=share.coin_transfer_id)
     assert told["replays"]
     assert told["coin_rate"]["signature_holds"]
-    assert told["given_by"] == [
-        {"project": LED.title, "verifier": LED.verifier, "document": LED.verification_document}
-    ]
+    (giver,) = told["given_by"]
+    assert giver["project"] == LED.title
+    assert (giver["verifier"], giver["document"]) == (LED.verifier, LED.verification_document)
+    assert giver["signature_holds"]
     sound(call)
 
 
@@ -174,6 +177,23 @@ def test_no_more_is_given_than_was_verified(call: Call) -> None:
     with pytest.raises(NotEnough), call.db.begin_nested():
         donate(person(call), project.id, carbon_mg=41 * KILOGRAM)
     sound(call)
+
+
+def test_no_more_is_given_of_a_project_than_was_verified_of_it(call: Call) -> None:
+    first = approved(call)
+    later = replace(LED, period_start=date(2026, 1, 1), period_end=date(2026, 6, 1), carbon_mg=50 * KILOGRAM)
+    approved(call, later)
+    with pytest.raises(MoreThanVerified) as refused, call.db.begin_nested():
+        donate(person(call), first.id, carbon_mg=101 * KILOGRAM)
+    assert refused.value.facts == {"left_mg": 100 * KILOGRAM}
+    donate(person(call), first.id, carbon_mg=100 * KILOGRAM)
+    sound(call)
+
+
+def test_a_period_that_is_not_over_cannot_be_declared(call: Call) -> None:
+    with pytest.raises(PeriodNotOver):
+        declare(person(call), replace(LED, period_end=date(2026, 11, 22)))
+    declare(person(call), replace(LED, period_end=date(2026, 11, 21)))
 
 
 def test_a_share_too_small_for_a_coin_is_refused(call: Call) -> None:
