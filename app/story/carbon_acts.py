@@ -29,7 +29,11 @@ def is_published(story: Story) -> None:
     path = f"/v1/operator/factor-tables/{draft['id']}/publication"
     own = editor.send(path, {"reason": "自行发布 / by its own author"})
     tell.holds(own.status_code == 403, f"Its author cannot publish it: {own.json()['title']}")
-    table = publisher.post(path, {"reason": "来源已核对 / the source was checked"})
+    checked = {
+        "reason": "来源已核对 / the source was checked",
+        "nominal_start": "来源未写起始日,自采用日起生效 / in force once taken over",
+    }
+    table = publisher.post(path, checked)
     tell.say(f"published by another person; SHA-256 {table['digest']}")
     shown = story.cast.anybody().get(f"/v1/public/factor-tables/{draft['id']}")
     row = shown["rows"][0]
@@ -50,7 +54,8 @@ def comes(story: Story) -> Visitor:
         partner = offered[cast.demo["partners"][name]["id"]]
         order = {"partner_id": partner["partner_id"], "subject_number": subject}
         early = citizen.send("/v1/me/bindings", order)
-        tell.holds(early.status_code == 409, f"{partner['name']}: no binding without consent.")
+        refused = early.json().get("code")
+        tell.holds(refused == "consent_missing", f"{partner['name']}: no binding without consent.")
         text = partner["consent_text"]
         tell.say(f"reads: {text['zh']}")
         consent = {"partner_id": partner["partner_id"], "text_version": text["version"]}

@@ -30,11 +30,11 @@ class Visitor:
 
     def get(self, path: str, **query: Any) -> Any:
         """What a GET says."""
-        return self._told(self._http.get(path, params=query))
+        return self._told(self._ask("GET", path, params=query))
 
     def read(self, path: str) -> bytes:
         """The bytes behind a path."""
-        answer = self._http.get(path)
+        answer = self._ask("GET", path)
         if answer.is_error:
             raise Unexpected(_sentence(answer))
         return answer.content
@@ -48,13 +48,13 @@ class Visitor:
     ) -> httpx.Response:
         """The answer of a POST, refusals included."""
         headers = {"Idempotency-Key": key or str(uuid4())}
-        return self._http.post(path, json=body, headers=headers)
+        return self._ask("POST", path, json=body, headers=headers)
 
     def put(self, path: str, content: bytes) -> Any:
         """Upload `content` with its digest (RFC 9530)."""
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
         headers = {"Content-Digest": f"sha-256=:{digest}:", "Content-Type": "application/octet-stream"}
-        return self._told(self._http.put(path, content=content, headers=headers))
+        return self._told(self._ask("PUT", path, content=content, headers=headers))
 
     def wait_for_batch(self, batch: str) -> dict[str, Any]:
         """Poll a batch until it is done; raises Unexpected when it failed or takes too long."""
@@ -67,6 +67,12 @@ class Visitor:
                 raise Unexpected(f"the batch failed: {told['failure']}")
             time.sleep(0.2)
         raise Unexpected(f"the batch is not done after {PATIENCE_S} s")
+
+    def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            return self._http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise Unexpected(f"{self._http.base_url} does not answer: {error}") from error
 
     @staticmethod
     def _told(answer: httpx.Response) -> Any:
