@@ -14,7 +14,8 @@ from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.shenzhen_tong.summary import summarise
-from carbon.activities.imports import ADAPTERS, Imported, ImportOrder, import_file
+from carbon.activities.batch_records import ADAPTERS
+from carbon.activities.imports import Imported, ImportOrder, import_file
 from carbon.examples import check_examples, read_examples
 from carbon.factors.lookup import finder
 from carbon.partners.registry import PREFIX, find_partner

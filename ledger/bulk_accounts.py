@@ -1,4 +1,4 @@
-"""Opening the accounts of many citizens in three statements, whatever their number."""
+"""The accounts of many citizens: found in one statement, and what is missing opened in two more."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -6,6 +6,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import text
 
+from kernel.bulk_text import array_of, copy_out
 from kernel.call import Call
 from ledger.accounts import institution
 from ledger.chart import NO_CLASS, SPENDING_ORDER, Kind, Unit
@@ -21,10 +22,19 @@ def open_citizen_accounts(
     `floor` (milli-coins, 0 or less) bounds what take-backs may leave owing on a new coin account.
     Returns a row a citizen: `holder_id` (text), an account id for each validity class, and `carbon`.
     """
+    holders = pl.Series(sorted(str(citizen) for citizen in set(citizens)), dtype=pl.String)
+    found = _found(call, holders)
+    missing = holders.filter(~holders.is_in(found["holder_id"].implode()))
+    if not missing.is_empty():
+        _open(call, missing, region_id=region_id, floor=floor)
+        found = pl.concat([found, _found(call, missing)])
+    return found.sort("holder_id")
+
+
+def _open(call: Call, holders: pl.Series, *, region_id: str, floor: int) -> None:
     expired = institution(call, region_id, kind=Kind.EXPIRED, unit=Unit.COIN)
-    holders = sorted(str(citizen) for citizen in set(citizens))
     values = {
-        "holders": holders,
+        "holders": array_of(holders),
         "units": [Unit.COIN.value for _ in SPENDING_ORDER] + [Unit.CARBON.value],
         "classes": [*SPENDING_ORDER, NO_CLASS],
         "kind": Kind.CITIZEN.value,
@@ -35,17 +45,22 @@ def open_citizen_accounts(
     }
     call.db.execute(_OPEN, values)
     call.db.execute(_OPEN_BALANCES, values)
+
+
+def _found(call: Call, holders: pl.Series) -> pl.DataFrame:
+    """A row for each holder whose accounts are all open."""
     names = {**{name: name for name in SPENDING_ORDER}, NO_CLASS: CARBON}
-    columns: dict[str, dict[str, int]] = {name: {} for name in names.values()}
-    for row in call.db.execute(_FOUND, values):
-        columns[names[row.validity_class]][row.holder] = row.id
-    return pl.DataFrame(
-        {
-            "holder_id": holders,
-            **{name: [ids[holder] for holder in holders] for name, ids in columns.items()},
-        },
-        schema={"holder_id": pl.String, **dict.fromkeys(columns, pl.Int64)},
-    )
+    schema = {"holder_id": pl.String, "validity_class": pl.String, "id": pl.Int64}
+    call.db.flush()  # accounts that the unit of work holds back
+    rows = copy_out(
+        call, _FOUND, {"holders": array_of(holders), "kind": Kind.CITIZEN.value}, schema=schema
+    ).with_columns(pl.col("validity_class").replace_strict(names))
+    if rows.is_empty():
+        return pl.DataFrame(schema={"holder_id": pl.String, **dict.fromkeys(names.values(), pl.Int64)})
+    wide = rows.pivot("validity_class", index="holder_id", values="id")
+    missing = [name for name in names.values() if name not in wide.columns]
+    wide = wide.with_columns(pl.lit(None, pl.Int64).alias(name) for name in missing)
+    return wide.select("holder_id", *names.values()).drop_nulls()
 
 
 _OPEN = text(
@@ -65,7 +80,7 @@ _OPEN_BALANCES = text(
     " FROM ledger_account a JOIN unnest(CAST(:holders AS uuid[])) AS h (id) ON h.id = a.holder_id"
     " WHERE a.kind = :kind ORDER BY a.holder_id, a.id ON CONFLICT DO NOTHING"
 )
-_FOUND = text(
-    "SELECT CAST(a.holder_id AS text) AS holder, a.id, a.validity_class FROM ledger_account a"
-    " JOIN unnest(CAST(:holders AS uuid[])) AS h (id) ON h.id = a.holder_id WHERE a.kind = :kind"
+_FOUND = (
+    "SELECT a.holder_id, a.validity_class, a.id FROM ledger_account a"
+    " JOIN unnest(CAST(%(holders)s AS uuid[])) AS h (id) ON h.id = a.holder_id WHERE a.kind = %(kind)s"
 )

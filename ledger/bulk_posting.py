@@ -6,8 +6,6 @@ savepoint is rolled back, what stands already is found by a join and left out, a
 again. The caller's chunk is one transaction; lanes by holder and workers come above this file.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -15,11 +13,11 @@ from uuid import UUID
 
 import polars as pl
 import psycopg
-from psycopg import sql
 from sqlalchemy import text
 
+from kernel.bulk_text import array_of, copy_in, copy_out, savepoint
 from kernel.call import Call
-from kernel.errors import BrokenInvariant
+from kernel.errors import BrokenInvariant, Busy
 from kernel.units import INT64_MAX
 from ledger.accounts import Account
 from ledger.chart import Code, Kind, Unit, allowed_move
@@ -27,6 +25,9 @@ from ledger.tables import ID_BLOCK
 
 LONGEST_VALIDITY = timedelta(days=10 * 366 + 31)
 """Ten years to the end of the month, as the posting function has it."""
+
+LOOKS = 4
+"""How often a chunk looks for references that others posted meanwhile."""
 
 COLUMNS = {
     "holder_id": pl.String,
@@ -75,24 +76,32 @@ def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchPoste
     _check(call, run, rows)
     rows = rows.sort("holder_id", "reference")
     rows = rows.with_columns(_transfer_ids(call, rows.height))
-    cursor = _cursor(call)
-    standing = rows.clear().with_columns(pl.lit(None, pl.Int64).alias("standing_id"))
-    if not _copied_references(call, cursor, run, rows):
-        found = _standing(call, run, rows)
-        standing = rows.join(found, on=["holder_id", "reference"], how="inner")
-        rows = rows.join(found, on=["holder_id", "reference"], how="anti", maintain_order="left")
-        # Between the look and the second COPY nothing may slip in: the chunk's own lane is the only
-        # writer of these references; if one does, the unique key ends the chunk and it is run again.
-        if not _copied_references(call, cursor, run, rows):
-            raise BrokenInvariant("another writer posts this chunk's references")
+    rows, standing = _claim(call, run, rows)
     if not rows.is_empty():
-        rows = _post_rows(call, cursor, run, rows)
+        rows = _post_rows(call, run, rows)
     same = pl.col("payload_hash") == pl.col("standing_hash")
     if standing.is_empty():
         blank = rows.clear()
         return BatchPosted(rows, blank, blank)
     standing = standing.with_columns(pl.col("standing_id").alias("transfer_id"))
     return BatchPosted(rows, standing.filter(same), standing.filter(~same))
+
+
+def _claim(call: Call, run: CreditRun, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Claim the rows' references: those that are ours now, and those that stood already.
+
+    A violated key means that its writer has committed, so the next look sees it. Others may commit
+    between a look and the COPY after it: then it is looked again, and after LOOKS the chunk is too busy.
+    """
+    parts: list[pl.DataFrame] = []
+    for _ in range(LOOKS):
+        if _copied_references(call, run, rows):
+            standing = pl.concat(parts) if parts else rows.clear()
+            return rows, standing
+        found = _standing(call, run, rows)
+        parts.append(rows.join(found, on=["holder_id", "reference"], how="inner"))
+        rows = rows.join(found, on=["holder_id", "reference"], how="anti", maintain_order="left")
+    raise Busy("others post this chunk's references", retry_after_s=1)
 
 
 def _check(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
@@ -107,7 +116,7 @@ def _check(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
         raise BrokenInvariant(f"coins credited on {call.today} cannot end on {run.expires_on}")
 
 
-def _post_rows(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
+def _post_rows(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
     sums = (
         rows.group_by("holder_id", "account_id")
         .agg(pl.col("amount").sum().alias("total"))
@@ -129,7 +138,7 @@ def _post_rows(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl
         _instants("occurred_at"),
         pl.lit(_instant(call.now)).alias("recorded_at"),
     )
-    _copy(cursor, "ledger_transfer", ordered)
+    copy_in(call, "ledger_transfer", ordered)
     return rows
 
 
@@ -138,19 +147,20 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     values: dict[str, Any] = {
         "kind": Kind.CITIZEN.value,
         "unit": run.unit.value,
-        "holders": sums["holder_id"].to_list(),
-        "accounts": sums["account_id"].to_list(),
-        "totals": sums["total"].to_list(),
+        "holders": array_of(sums["holder_id"]),
+        "accounts": array_of(sums["account_id"]),
+        "totals": array_of(sums["total"]),
         "policy": run.expires_on,
     }
     row = call.db.execute(_CREDIT, values).one()
     if row.found != sums.height:
         raise BrokenInvariant(f"{sums.height - row.found} of these accounts are no citizen's of {run.unit}")
-    days = pl.Series("expires_on", row.days or [None] * sums.height, dtype=pl.Date)
-    return sums.select("holder_id", "account_id", days)
+    days = [None] * sums.height if row.days is None else row.days.split(",")
+    ends = pl.Series("expires_on", days, dtype=pl.String).str.to_date()
+    return sums.select("holder_id", "account_id", ends)
 
 
-def _copied_references(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, rows: pl.DataFrame) -> bool:
+def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
     """Copy the references; False (and nothing copied) when one of them stands already."""
     frame = rows.select(
         "holder_id",
@@ -160,36 +170,31 @@ def _copied_references(call: Call, cursor: psycopg.Cursor[Any], run: CreditRun, 
         (pl.lit("\\x") + pl.col("payload_hash").bin.encode("hex")).alias("payload_hash"),
     ).sort("holder_id", "reference")
     try:
-        with _savepoint(call):
-            _copy(cursor, "ledger_reference", frame)
+        with savepoint(call):
+            copy_in(call, "ledger_reference", frame)
     except psycopg.errors.UniqueViolation:
         return False
     return True
 
 
 def _standing(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
-    found = call.db.execute(
+    values = {
+        "source": run.source,
+        "holders": array_of(rows["holder_id"]),
+        "references": array_of(rows["reference"]),
+    }
+    found = copy_out(
+        call,
         _STANDING,
-        {
-            "source": run.source,
-            "holders": rows["holder_id"].to_list(),
-            "references": rows["reference"].to_list(),
-        },
-    ).all()
-    return pl.DataFrame(
-        {
-            "holder_id": [str(row.holder_id) for row in found],
-            "reference": [row.reference for row in found],
-            "standing_id": [row.transfer_id for row in found],
-            "standing_hash": [bytes(row.payload_hash) for row in found],
-        },
+        values,
         schema={
             "holder_id": pl.String,
             "reference": pl.String,
             "standing_id": pl.Int64,
-            "standing_hash": pl.Binary,
+            "standing_hash": pl.String,
         },
     )
+    return found.with_columns(pl.col("standing_hash").str.decode("hex"))
 
 
 def _transfer_ids(call: Call, count: int) -> pl.Series:
@@ -202,28 +207,6 @@ def _transfer_ids(call: Call, count: int) -> pl.Series:
     return pl.Series("transfer_id", ids[:count], dtype=pl.Int64)
 
 
-def _cursor(call: Call) -> psycopg.Cursor[Any]:
-    connection = call.db.connection().connection.driver_connection
-    if not isinstance(connection, psycopg.Connection):
-        raise BrokenInvariant("COPY needs psycopg")
-    return connection.cursor()
-
-
-def _copy(cursor: psycopg.Cursor[Any], table: str, frame: pl.DataFrame) -> None:
-    columns = sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), columns)
-    with cursor.copy(statement) as sink:
-        sink.write(frame.write_csv(include_header=False).encode())
-
-
-@contextmanager
-def _savepoint(call: Call) -> Iterator[None]:
-    call.db.flush()  # what the unit of work holds back must stand before the savepoint
-    with call.db.begin_nested():
-        call.db.connection()  # the session sends SAVEPOINT only when its own connection is asked for
-        yield
-
-
 def _instants(name: str) -> pl.Expr:
     return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
 
@@ -233,11 +216,12 @@ def _instant(at: datetime) -> str:
 
 
 _CREDIT = text(
-    "SELECT found, days FROM ledger_credit_many(:kind, :unit, CAST(:holders AS uuid[]),"
-    " CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]), CAST(:policy AS date))"
+    "SELECT found, array_to_string(days, ',') AS days FROM ledger_credit_many("
+    ":kind, :unit, CAST(:holders AS uuid[]), CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]),"
+    " CAST(:policy AS date))"
 )
-_STANDING = text(
-    "SELECT r.holder_id, r.reference, r.transfer_id, r.payload_hash FROM ledger_reference r"
-    " JOIN unnest(CAST(:holders AS uuid[]), CAST(:references AS text[])) AS k (holder_id, reference)"
-    " USING (holder_id, reference) WHERE r.source = :source"
+_STANDING = (
+    "SELECT r.holder_id, r.reference, r.transfer_id, encode(r.payload_hash, 'hex') FROM ledger_reference r"
+    " JOIN unnest(CAST(%(holders)s AS uuid[]), CAST(%(references)s AS text[])) AS k (holder_id, reference)"
+    " USING (holder_id, reference) WHERE r.source = %(source)s"
 )

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import text
 
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.errors import (
@@ -19,6 +18,7 @@ from carbon.activities.errors import (
     UnboundCard,
 )
 from carbon.partners.bindings import hash_subject
+from kernel.bulk_text import array_of, copy_out
 from kernel.call import Call
 from kernel.clock import SHANGHAI
 
@@ -57,17 +57,16 @@ def refuse(frame: pl.DataFrame, where: pl.Expr, code: str, pointer: str | None =
 
 
 def _bound(call: Call, partner_id: UUID, hashes: list[bytes]) -> pl.DataFrame:
-    rows = call.db.execute(_BOUND, {"partner": partner_id, "hashes": hashes}).all()
-    return pl.DataFrame(
-        [(bytes(row.subject_hash), str(row.citizen_id), row.consent) for row in rows],
-        schema={"subject_hash": pl.Binary, "citizen_id": pl.String, "consent": pl.String},
-        orient="row",
-    )
+    values = {"partner": partner_id, "hashes": array_of(pl.Series(hashes, dtype=pl.Binary))}
+    schema = {"subject_hash": pl.String, "citizen_id": pl.String, "consent": pl.String}
+    call.db.flush()  # bindings that the unit of work holds back
+    found = copy_out(call, _BOUND, values, schema=schema)
+    return found.with_columns(pl.col("subject_hash").str.decode("hex"))
 
 
-_BOUND = text(
-    "SELECT b.subject_hash, b.citizen_id, (SELECT min(CASE WHEN c.withdrawn_at IS NULL THEN 'open'"
-    " ELSE 'withdrawn' END) FROM consent c WHERE c.citizen_id = b.citizen_id AND c.partner_id = b.partner_id)"
-    " AS consent FROM binding b WHERE b.partner_id = :partner AND b.ended_at IS NULL"
-    " AND b.subject_hash = ANY (CAST(:hashes AS bytea[]))"
+_BOUND = (
+    "SELECT encode(b.subject_hash, 'hex'), b.citizen_id, (SELECT min(CASE WHEN c.withdrawn_at IS NULL"
+    " THEN 'open' ELSE 'withdrawn' END) FROM consent c WHERE c.citizen_id = b.citizen_id"
+    " AND c.partner_id = b.partner_id) AS consent FROM binding b WHERE b.partner_id = %(partner)s"
+    " AND b.ended_at IS NULL AND b.subject_hash = ANY (CAST(%(hashes)s AS bytea[]))"
 )
