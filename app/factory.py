@@ -34,10 +34,12 @@ ROOMS = (
     "app.public.routes",
     "app.identity.routes",
     "app.wallet.routes",
+    "app.publications.routes",
     "carbon.activities.routes",
     "carbon.activities.batch_routes",
     "carbon.partners.routes",
     "carbon.factors.routes",
+    "carbon.donations.routes",
     "rewards.routes",
     "merchants.routes",
 )

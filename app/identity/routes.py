@@ -37,14 +37,14 @@ from kernel.identifiers import public_id
 from kernel.permission import PUBLIC, Permission
 
 routes = Routes("identity", __name__, description="Signing in and out.")
-_WECHAT, _REGION = "tanpuhui.wechat", "tanpuhui.citizens_region"
+_WECHAT, CITIZENS_REGION = "tanpuhui.wechat", "tanpuhui.citizens_region"
 
 
 def install_identity(app: Any, settings: Settings, wechat: WechatClient) -> None:
     """Give `app` its tokens and its WeChat client; new citizens belong to the settings' region."""
     install_tokens(app, secret=settings.jwt_secret)
     app.extensions[_WECHAT] = wechat
-    app.extensions[_REGION] = settings.region
+    app.extensions[CITIZENS_REGION] = settings.region
 
 
 @endpoint(
@@ -61,7 +61,7 @@ def install_identity(app: Any, settings: Settings, wechat: WechatClient) -> None
 def open_wechat_session(call: Call, given: WechatCode) -> TokenPair:
     """Exchange the code, then open the session."""
     user = current_app.extensions[_WECHAT].exchange(given.js_code)
-    return _tokens(call, sign_in_citizen(call, user, region_id=current_app.extensions[_REGION]))
+    return _tokens(call, sign_in_citizen(call, user, region_id=current_app.extensions[CITIZENS_REGION]))
 
 
 @endpoint(

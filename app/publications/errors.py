@@ -1,0 +1,25 @@
+"""What putting a rule in force says no to."""
+
+from kernel.errors import Kind, Refusal
+
+
+class RuleStartsInPast(Refusal):
+    """A rule starts today or later; what was credited under its predecessor is history."""
+
+    kind = Kind.CONFLICT
+    title_zh = "规则的生效日不能早于今天"
+
+
+class ScenarioCapped(Refusal):
+    """Another cap already limits one of these scenarios at that time."""
+
+    kind = Kind.CONFLICT
+    title_zh = "其中某一场景在该时段已有其他上限"
+
+
+class NotARule(Refusal):
+    """This publication is no rule; a factor table has its own address."""
+
+    kind = Kind.CONFLICT
+    code = "not_a_rule"
+    title_zh = "该发布件不是规则,因子表请使用其专用地址"

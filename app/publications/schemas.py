@@ -1,0 +1,101 @@
+"""What operators send of rules, and what everybody reads of them."""
+
+import marshmallow as ma
+from marshmallow import fields
+
+from app.publications.rule_desk import KINDS, Proposal
+from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, QuerySchema, Takes, Text
+from kernel.publications.publishing import PREFIX
+from kernel.publications.rules import STANDARD
+from kernel.publications.tables import STATES
+
+REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
+
+
+class TakesRule(Takes):
+    """A rule. `content` says what its kind says; amounts are milli-coins and milligrams."""
+
+    into = Proposal
+    kind = fields.String(required=True, validate=ma.validate.OneOf(KINDS))
+    subject = Text(load_default=STANDARD, most=64, pattern=r"[a-z][a-z0-9_]*")
+    title = Text(required=True, most=200)
+    content = fields.Dict(keys=Text(most=64), required=True)
+    source = Text(required=True, most=500)
+    effective_from = Day(required=True)
+    assumption = Text(most=500, load_default=None)
+    corrects_id = PublicId(PREFIX, load_default=None, data_key="corrects")
+
+
+class TakesRulePublication(Takes):
+    """Why a rule is put in force."""
+
+    reason = Text(required=True, least=2, most=300)
+
+
+class RulesQuery(PageQuery):
+    """A page of rules, of one kind or state."""
+
+    kind = fields.String(load_default=None, validate=ma.validate.OneOf(KINDS))
+    state = fields.String(load_default=None, validate=ma.validate.OneOf(STATES))
+
+
+class PublicRulesQuery(QuerySchema):
+    """The rules of a region; of the operator's own by default."""
+
+    region = Text(most=32, pattern=REGION_CODE, load_default=None)
+
+
+class GivesRule(Gives):
+    """A rule: what it says, since when, from which source. `standing` says where it stands."""
+
+    id = PublicId(PREFIX)
+    region_id = fields.String(data_key="region")
+    kind = fields.String()
+    subject = fields.String()
+    title = fields.String()
+    content = fields.Dict(keys=fields.String())
+    source = fields.String()
+    assumption = fields.String(allow_none=True)
+    standing = fields.String()
+    effective_from = Day()
+    ends_on = Day(allow_none=True)
+    published_at = Instant(allow_none=True)
+    corrects_id = PublicId(PREFIX, allow_none=True, data_key="corrects")
+    digest = fields.Function(
+        lambda rule: None if rule["digest"] is None else bytes(rule["digest"]).hex(),
+        metadata={"type": ["string", "null"]},
+    )
+    kid = fields.Integer(allow_none=True)
+    signature = fields.Function(
+        lambda rule: None if rule["signature"] is None else bytes(rule["signature"]).hex(),
+        metadata={"type": ["string", "null"]},
+    )
+
+
+class GivesRuleStep(Gives):
+    """What happened to a rule, when and why."""
+
+    state = fields.String()
+    reason = fields.String()
+    recorded_at = Instant()
+
+
+class GivesWholeRule(GivesRule):
+    """A rule with its steps."""
+
+    steps = fields.List(fields.Nested(GivesRuleStep))
+
+
+class GivesRules(Gives):
+    """A page of rules, newest first."""
+
+    items = fields.List(fields.Nested(GivesRule))
+    next = fields.String(allow_none=True)
+
+
+class GivesRulesInForce(Gives):
+    """All rules of a region that rule on a day, by kind and subject."""
+
+    region = fields.String()
+    day = Day()
+    items = fields.List(fields.Nested(GivesRule))
