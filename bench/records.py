@@ -1,0 +1,76 @@
+"""Records as a city's transit partner delivers them: a month of rides of many cards, always the same.
+
+Cards ride unevenly (some daily, most now and then), by metro with a distance and by bus without one,
+most at the two rush hours; no record repeats another.
+"""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+EARLIEST = datetime(2026, 10, 1, tzinfo=UTC)
+DAYS = 30
+METRO_TENTHS = 6
+"""Six rides of ten are by metro."""
+_HOURS = (7, 8, 8, 9, 12, 13, 17, 18, 18, 19, 20, 22)
+
+
+def card(number: int) -> str:
+    """The number of a card."""
+    return f"bench-{number:07d}"
+
+
+def cards(count: int) -> list[str]:
+    """The numbers of so many cards."""
+    return [card(number) for number in range(count)]
+
+
+def rides(count: int, *, citizens: int, series: str) -> pl.DataFrame:
+    """`count` records of `citizens` cards; `series` keeps the identities of two calls apart."""
+    number = pl.int_range(count, dtype=pl.UInt64, eager=True)
+    # Multiplying by an odd constant and taking the high bits mixes well, and is the same everywhere.
+    mixed = (number * 0x9E3779B97F4A7C15) // 2**20
+    frame = pl.DataFrame({"number": number, "mixed": mixed})
+    skewed = (pl.col("mixed") % 1_000_003) * (pl.col("mixed") // 1_000_003 % 1_009) // 1_009
+    metro = pl.col("mixed") % 10 < METRO_TENTHS
+    hours = pl.Series("hour", _HOURS, dtype=pl.Int64)
+    hour = (pl.col("mixed") // 7 % len(_HOURS)).replace_strict(dict(enumerate(hours)), return_dtype=pl.Int64)
+    seconds = (
+        (pl.col("number") % DAYS).cast(pl.Int64) * 86_400
+        + (hour - 8) * 3_600
+        + (pl.col("mixed") // 11 % 3_600).cast(pl.Int64)
+    )
+    instant = pl.lit(EARLIEST) + pl.duration(seconds=seconds)
+    return frame.select(
+        pl.format("{}-{}", pl.lit(series), "number").alias("source_event_id"),
+        pl.format("bench-{}", (skewed % citizens).cast(pl.String).str.zfill(7)).alias("subject"),
+        pl.when(metro).then(pl.lit("metro_ride")).otherwise(pl.lit("bus_ride")).alias("scenario"),
+        instant.dt.convert_time_zone("Asia/Shanghai")
+        .dt.strftime("%Y-%m-%dT%H:%M:%S+08:00")
+        .alias("occurred_at"),
+        pl.when(metro).then((pl.col("mixed") // 13 % 29_000 + 1_000).cast(pl.Int64)).alias("distance_m"),
+        pl.when(~metro).then(pl.lit(1, pl.Int64)).alias("trips"),
+    )
+
+
+def as_csv(records: pl.DataFrame) -> bytes:
+    """The records as a CSV file of the platform's own format."""
+    return records.write_csv().encode()
+
+
+def as_ndjson(records: pl.DataFrame) -> bytes:
+    """The records as an NDJSON file of the platform's own format."""
+    head = (
+        pl.lit('{"source_event_id":"'),
+        "source_event_id",
+        pl.lit('","subject":"'),
+        "subject",
+        pl.lit('","scenario":"'),
+        "scenario",
+        pl.lit('","occurred_at":"'),
+        "occurred_at",
+    )
+    metro = pl.concat_str(pl.lit('","inputs":{"distance_m":'), "distance_m", pl.lit("}}"))
+    bus = pl.concat_str(pl.lit('","inputs":{"trips":'), "trips", pl.lit("}}"))
+    line = pl.concat_str(pl.concat_str(head), pl.coalesce(metro, bus))
+    return ("\n".join(records.select(line=line)["line"]) + "\n").encode()
