@@ -75,6 +75,7 @@ def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchPoste
         return BatchPosted(empty, empty, empty)
     _check(call, run, rows)
     rows = rows.sort("holder_id", "reference")
+    _check_references(rows)
     rows = rows.with_columns(_transfer_ids(call, rows.height))
     rows, standing = _claim(call, run, rows)
     if not rows.is_empty():
@@ -114,6 +115,14 @@ def _check(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
         raise BrokenInvariant("coins end on a day, nothing else does")
     if run.expires_on is not None and not call.today < run.expires_on <= call.today + LONGEST_VALIDITY:
         raise BrokenInvariant(f"coins credited on {call.today} cannot end on {run.expires_on}")
+
+
+def _check_references(ordered: pl.DataFrame) -> None:
+    """Twins of one chunk would never be found standing: they are told from others' before the COPY."""
+    holder, reference = pl.col("holder_id"), pl.col("reference")
+    twins = (holder == holder.shift()) & (reference == reference.shift())
+    if ordered.select(twins.any()).item():
+        raise BrokenInvariant("a reference occurs twice in the chunk")
 
 
 def _post_rows(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:

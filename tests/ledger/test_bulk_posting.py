@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from kernel.call import Call
+from kernel.database import create_engine
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id
 from ledger.accounts import institution
@@ -130,20 +131,19 @@ def test_a_chunk_that_only_repeats_posts_nothing(call: Call) -> None:
 
 
 def test_an_account_without_a_balance_ends_the_chunk(database: Database) -> None:
-    def broken(call: Call) -> None:
-        me = citizen(call)
-        wanted = transfers(call, [(me, 100, "a")], date(2028, 1, 1))
-        call.db.execute(text("DELETE FROM ledger_balance WHERE holder_id = :me"), {"me": me.id})
-        in_bulk(call, wanted)
-
-    with pytest.raises(BrokenInvariant):
-        database.run(broken)
+    me = database.run(citizen)
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text("DELETE FROM ledger_balance WHERE holder_id = :me"), {"me": me.id})
+    owner.dispose()
+    with pytest.raises(BrokenInvariant, match="no citizen's of coin"):
+        database.run(lambda call: in_bulk(call, transfers(call, [(me, 100, "a")], date(2028, 1, 1))))
     assert database.rows("SELECT count(*) AS n FROM ledger_transfer")[0].n == 0
 
 
 def test_a_reference_twice_in_one_chunk_is_a_bug(call: Call) -> None:
     me = citizen(call)
-    with pytest.raises(BrokenInvariant):
+    with pytest.raises(BrokenInvariant, match="twice"):
         in_bulk(call, transfers(call, [(me, 100, "a"), (me, 100, "a")], date(2028, 1, 1)))
 
 
