@@ -21,6 +21,8 @@ from sqlalchemy.orm import Session
 from app.commands import recompute
 from app.factory import Product
 from app.product_calls import command_call
+from carbon.activities.batch_routes import UPLOADS
+from carbon.activities.batches import take_waiting_batches
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.database import in_transaction
@@ -85,10 +87,14 @@ class Turn:
 
         return in_transaction(self.product.door.sessions, watched)
 
+    def may_go_on(self) -> bool:
+        """Whether there is time for another transaction and nobody asked to stop."""
+        return not self.stop.asked.is_set() and time.monotonic() < self.ends
+
     def repeat(self, work: Callable[[Call], int]) -> int:
         """Transaction after transaction while there is something to do and time; the sum of their counts."""
         total = 0
-        while not self.stop.asked.is_set() and time.monotonic() < self.ends:
+        while self.may_go_on():
             done = self.once(work)
             total += done
             if not done:
@@ -123,6 +129,17 @@ def _hand_on_some(call: Call) -> int:
     if news:
         log.info("news", counts=dict(Counter(each.event for each in news)))
     return len(news)
+
+
+def take_batches(turn: Turn) -> int:
+    """Import the files that partners uploaded; a batch that takes longer is put down and taken up again."""
+    product = turn.product
+    return take_waiting_batches(
+        turn.once,
+        card_secret=product.settings.card_hash_secret.encode(),
+        uploads=product.flask.config[UPLOADS],
+        keep_on=turn.may_go_on,
+    )
 
 
 def roll_legs(turn: Turn) -> int:
@@ -207,6 +224,14 @@ _OLD_JOBS = text(
 )
 
 SCHEDULE = (
+    Scheduled(
+        name="take_batches",
+        says="import the files that partners uploaded",
+        cron="* * * * * *",
+        seconds=600,
+        priority=5,
+        work=take_batches,
+    ),
     Scheduled(
         name="hand_on_news",
         says="take announced news on behind the commits",

@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from app.embedded import PostgresServer, start_postgres, start_valkey
 from app.factory import Product, create_product
 from app.settings import Settings
+from carbon.activities.batch_routes import UPLOADS
 from kernel.actor import Actor, system_actor
 from kernel.call import Call
 from kernel.clock import FixedClock
@@ -219,9 +220,10 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def product(database: Database, cache_url: str, clock: FixedClock) -> Iterator[Product]:
+def product(database: Database, cache_url: str, clock: FixedClock, tmp_path: Path) -> Iterator[Product]:
     """The whole application on a database of its own; a bug behind a 500 fails the test."""
     made = create_product(settings_for(database.url, cache_url), clock=clock)
+    made.flask.config[UPLOADS] = tmp_path / "uploads"
     yield made
     made.close()
     assert not made.flask.extensions.get("bugs")

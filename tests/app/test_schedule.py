@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from ledger.accounts import institution, open_account
 from ledger.chart import Code, Kind, Unit
 from ledger.posting import Movement, Transfer, move, post
 from ledger.statements import balances
+from tests.carbon.partner_client import make_partner, rides
 from tests.conftest import NOW, REGION, Database
 from tests.ledger.world import citizen
 from tests.merchants.world import bought, customer, market, sound
@@ -100,6 +102,22 @@ def test_every_line_has_a_name_a_sentence_a_time_and_an_end() -> None:
 @pytest.mark.parametrize("name", [item.name for item in SCHEDULE])
 def test_on_an_idle_product_a_run_finds_nothing_to_do(name: str, product: Product) -> None:
     assert [run(product, name), run(product, name)] == [0, 0]
+
+
+def test_an_uploaded_file_is_imported_once_even_by_two_workers(
+    product: Product, database: Database, tmp_path: Path
+) -> None:
+    partner = make_partner(product, database, tmp_path / "uploads")
+    batch = partner.open().json["id"]
+    partner.upload(batch, rides(3))
+    stopped = Stop()
+    stopped.asked.set()
+    assert line("take_batches").run(product, stopped) == 0
+    with ThreadPoolExecutor(2) as workers:
+        assert sum(workers.map(partial(run, product), ["take_batches"] * 2)) == 1
+    assert partner.get(f"/{batch}").json["state"] == "done"
+    assert partner.count("activity") == 3
+    assert partner.broken() == []
 
 
 def test_vouchers_end_with_their_last_day_and_only_once_even_with_two_workers(
