@@ -35,7 +35,6 @@ class Permission(StrEnum):
     DONATION_GIVE = "donation.give"
     DONATION_READ = "donation.read"
     POOL_ALLOCATE = "pool.allocate"
-    AUDIT_READ = "audit.read"
 
 
 PUBLIC = None

@@ -64,7 +64,6 @@ PERMISSIONS = MappingProxyType(
                 Permission.PUBLICATION_READ,
                 Permission.DONATION_READ,
                 Permission.BATCH_READ,
-                Permission.AUDIT_READ,
             }
         ),
         Role.DONOR: frozenset(

@@ -1,0 +1,16 @@
+"""Reference pages that are written from the code, so that they cannot say otherwise.
+
+`python -m app.reference_pages` writes them all; a test beside each compares. `PAGES` is the one list:
+a path below the checkout and the function that renders it.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from app.reference_pages.permissions import permissions_page
+
+PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
+    {
+        "docs/reference/permissions.md": permissions_page,
+    }
+)
