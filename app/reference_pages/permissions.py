@@ -5,7 +5,7 @@ Read off the door itself, so an address that is not here does not exist.
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.factory import TERMINAL_PERMISSIONS
 from app.identity.roles import PERMISSIONS as OF_ROLES
@@ -47,10 +47,10 @@ def permissions_page() -> str:
 def _addresses() -> Iterator[Address]:
     app = current_product().flask
     for rule in app.url_map.iter_rules():
-        view = app.view_functions[rule.endpoint]
+        view: Any = app.view_functions[rule.endpoint]
         if not hasattr(view, "needs"):
             continue
-        summary = view._apidoc["manual_doc"]["summary"]  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest keeps its notes there
+        summary = view._apidoc["manual_doc"]["summary"]  # noqa: SLF001 - flask-smorest keeps its notes there
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield Address(rule.endpoint.split(".")[0], str(rule), method, view.needs, summary)
 
@@ -58,8 +58,8 @@ def _addresses() -> Iterator[Address]:
 def _opening() -> Iterator[str]:
     yield "# Permissions 权限"
     yield ""
-    yield "Written from the code by `python -m app.reference_pages`; a test compares. Roles and what they hold"
-    yield "stand in `app/identity/roles.py`; partners and terminals get theirs with their keys."
+    yield "Written from the code by `python -m app.reference_pages`; a test compares. Roles and what they"
+    yield "hold stand in `app/identity/roles.py`; partners and terminals get theirs with their keys."
     yield "Without credentials the answer is 401 `sign_in_needed`, without the permission 403 `not_permitted`,"
     yield "and a thing of another region or person is 404."
     yield ""
