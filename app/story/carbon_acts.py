@@ -78,7 +78,7 @@ def are_pushed(story: Story) -> None:
     for name, data in files.items():
         partner, reference = cast.partner(name), f"story-{cast.run}"
         outcomes = _push(story, partner, name, reference, data)
-        tell.table("outcome", "lines", rows=([each["outcome"], each["lines"]] for each in outcomes))
+        tell.table("outcome", "lines", rows=([_named(each), each["lines"]] for each in outcomes))
         again = _push(story, partner, name, f"{reference}-again", data)
         credited = sum(each["lines"] for each in again if each["outcome"] == "credited")
         tell.holds(credited == 0, f"{name}: the same records under another reference credit nothing.")
@@ -105,12 +105,12 @@ def is_given(story: Story, citizen: Visitor) -> None:
     tell.holds(shown["holds"], f"The certificate's signature holds: {cast.demo['urls']['certificate']}")
     publisher = cast.staff(cast.demo["operators"]["publisher"])
     order = {
-        "citizens": [citizen.get("/v1/me")["id"]],
+        "citizen_ids": [citizen.get("/v1/me")["id"]],
         "carbon_mg_each": 1000 * SHARED_G,
         "reason": "新居民欢迎活动 / welcome to the city",
     }
     allocation = publisher.post("/v1/operator/pool/allocations", order)
-    tell.say(f"allocation {allocation['id']}: a kilogram of it goes to our citizen")
+    tell.say(f"allocation {allocation['id']}: {allocation['carbon_shown']} of it go to our citizen")
 
 
 def says_why(story: Story, citizen: Visitor) -> None:
@@ -124,12 +124,9 @@ def says_why(story: Story, citizen: Visitor) -> None:
         rows=([f"{each['unit']} {each['validity_class']}", each["available_shown"]] for each in accounts),
     )
     transfers = citizen.get("/v1/me/transfers")["items"]
-    trees = [
-        citizen.get(f"/v1/me/transfers/{each['transfer_id']}/explanation")
-        for each in transfers
-        if each["unit"] == "coin"
-    ]
-    activities = [activity for tree in trees for activity in tree.get("activities", [])]
+    trees = [citizen.get(f"/v1/me/transfers/{each['transfer_id']}/explanation") for each in transfers]
+    # Kilograms and coins of one action are two transfers with one explanation.
+    activities = list({each["id"]: each for tree in trees for each in tree["activities"]}.values())
     for activity in activities:
         for line in _reasons(activity):
             tell.say(line)
@@ -140,10 +137,10 @@ def says_why(story: Story, citizen: Visitor) -> None:
         activities and all(each["replays_equal"] for each in activities),
         "Every one of them replays to the same number and digest.",
     )
-    shares = [tree["pool_share"] for tree in trees if tree.get("pool_share")]
+    shares = [tree["share"] for tree in trees if tree["kind"] == "pool_share"][:1]
     for share in shares:
         giver = share["given_by"][0]["project"]
-        tell.say(f"from the pool: {share['carbon_shown']} → {share['coin_shown']}, given by {giver}")
+        tell.say(f"from the pool: {share['carbon_shown']} → {share['coin_shown']} coins, given by {giver}")
     tell.holds(
         shares and all(each["replays"] for each in shares), "The donated kilogram is explained and replays."
     )
@@ -183,13 +180,18 @@ def _push(story: Story, partner: Visitor, name: str, reference: str, data: bytes
     return outcomes
 
 
+def _named(outcome: dict[str, Any]) -> str:
+    return ": ".join(filter(None, (outcome["outcome"], outcome.get("code"))))
+
+
 def _reasons(activity: dict[str, Any]) -> Iterator[str]:
     facts, factor, coins = activity["facts"] or {}, activity["factor"], activity["coins"]
-    yield f"{activity['scenario']} on {activity['business_day']}: {activity['carbon']} → {coins['credited']}"
+    came_to = f"{activity['carbon']} → {coins['credited']} coins"
+    yield f"{activity['scenario']} on {activity['business_day']}: {came_to}"
     for name, value in facts.items():
         yield f"     {name}: {value}"
     for step in activity["steps"]:
-        yield f"     {step}"
+        yield f"     {step['title_en']}: {step['expression']} = {step['value_after']} {step['unit']}"
     yield f"     factor {factor['value']} {factor['unit']} ({factor['code']}), {factor['source']['title']}"
     if factor["assumption"]:
         yield f"     assumption: {factor['assumption']}"
