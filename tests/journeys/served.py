@@ -48,6 +48,7 @@ class Served:
     log: Path
     environment: str = "test"
     port: int = 0
+    workers: int = 2
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -65,7 +66,7 @@ class Served:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-                    *("--port", str(self.port), "--workers", "2", "--blocking-threads", "4"),
+                    *("--port", str(self.port), "--workers", str(self.workers), "--blocking-threads", "4"),
                     *("--backpressure", "64", "--no-ws", "--log-level", "warning", "wsgi:app"),
                 ],
                 cwd=ROOT,
