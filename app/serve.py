@@ -49,10 +49,9 @@ class StopAsked(Exception):  # noqa: N818 - nothing is wrong
 
 @dataclass(frozen=True)
 class Part:
-    """A process of the product. `source` is the file it runs: a part not built yet is not started."""
+    """A process of the product."""
 
     name: str
-    source: str
     command: Callable[[Settings, int, int], list[str]]
     """From the settings, the product's port and the port of the WeChat stub."""
 
@@ -60,13 +59,11 @@ class Part:
 PARTS = (
     Part(
         "wechat-stub",
-        "app/identity/wechat_stub.py",
         lambda _settings, _port, stub: ["app.identity.wechat_stub", "--port", str(stub)],
     ),
-    Part("worker", "app/schedule.py", lambda _settings, _port, _stub: ["flask", "--app", "wsgi", "worker"]),
+    Part("worker", lambda _settings, _port, _stub: ["flask", "--app", "wsgi", "worker"]),
     Part(
         "web",
-        "wsgi.py",
         lambda settings, port, _stub: [
             *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
             *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
@@ -149,7 +146,7 @@ def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data
     stack.enter_context(_only_one(data))
     _end_leftovers(data)
     _refuse_taken_port(port)
-    stub_port = _free_port(20000 + port % 10000)
+    stub_port = _free_port(20000 + (port + 5000) % 10000)  # never the product's own
     environment = _environment(stack, port=port, stub_port=stub_port, data=data)
     stop.check()
     say("Bringing the database up to date …")
@@ -165,12 +162,10 @@ def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data
     stack.callback((data / CHILDREN_FILE).unlink, missing_ok=True)
     children: list[Child] = []
     for part in PARTS:
-        if (ROOT / part.source).exists():
-            command = part.command(settings, port, stub_port)
-            children.append(_start(stack, part.name, command, environment, data))
-            _remember(children, data)
-    beside = [stub_port for child in children if child.name == "wechat-stub"]
-    _wait_until_ready(port, beside, children, stop)
+        command = part.command(settings, port, stub_port)
+        children.append(_start(stack, part.name, command, environment, data))
+        _remember(children, data)
+    _wait_until_ready(port, [stub_port], children, stop)
     say(_welcome(settings.public_url, data))
     stack.callback(say, "Stopping …")
     return children
@@ -195,8 +190,7 @@ def _environment(stack: contextlib.ExitStack, *, port: int, stub_port: int, data
     given = {name: text for name, text in os.environ.items() if text}
     made = {name.upper(): value for name, value in make_secrets(data).items()}
     made["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
-    if (ROOT / PARTS[0].source).exists():
-        made["WECHAT_BASE_URL"] = f"http://127.0.0.1:{stub_port}"
+    made["WECHAT_BASE_URL"] = f"http://127.0.0.1:{stub_port}"
     ours = {"TANPUHUI_DATA": str(data), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     environment = {**made, **given, **ours}
     if "DATABASE_URL" not in environment:
