@@ -17,6 +17,7 @@ from app.identity.bearer import actor_from_request, register_keys
 from app.identity.routes import install_identity
 from app.identity.wechat import WechatClient
 from app.logs import configure_logs, log_requests
+from app.public.pages import install_pages
 from app.settings import Settings
 from carbon.activities.batch_routes import UPLOADS
 from carbon.activities.routes import CARD_SECRET
@@ -112,6 +113,7 @@ def create_product(settings: Settings, *, clock: Clock | None = None) -> Product
     log_requests(app)
     add_health(app, sessions, cache, testing=app.testing)
     add_api_docs(app)
+    install_pages(app, settings)
     api = ProblemApi(app)
     for name in ROOMS:
         api.register_blueprint(import_module(name).routes)

@@ -1,42 +1,113 @@
-"""What anybody may read: the list of problems, and the keys that signatures are checked with."""
+"""What anybody may read: pages for people, and the keys that signatures are checked with; no logic."""
 
+from functools import partial
 from typing import Any
 
 from flask import Response
-from markupsafe import escape
+from qrcode import make
+from qrcode.constants import ERROR_CORRECT_M
+from qrcode.image.svg import SvgPathImage
 
+from app.public.page_facts import (
+    certificate_shown,
+    certificates_shown,
+    home_figures,
+    rules_shown,
+    table_shown,
+    tables_shown,
+)
+from app.public.pages import STYLESHEET, page, page_while_sent, readable, site
+from app.public.schemas import ListingQuery, RegionQuery
+from carbon.donations.giving import DONATION
 from kernel.call import Call
 from kernel.errors import Refusal
 from kernel.http.endpoint import Routes, endpoint
+from kernel.identifiers import parse_public_id
 from kernel.permission import PUBLIC
+from kernel.publications.publishing import PREFIX
 from kernel.signing import Purpose, verification_keys
 
 routes = Routes("public", __name__, description="What anybody may read.")
 
-_STYLE = (
-    "body{font:16px/1.6 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2b22}"
-    "table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #dde6e0;padding:.5rem;"
-    "text-align:left;vertical-align:top}code{color:#08783e}:target{background:#eaf6ee}"
+
+@endpoint(routes, "GET", "/", needs=PUBLIC, summary="The home page")
+@readable
+def home(call: Call) -> Response:
+    """Say what this is, and lead on."""
+    return page("home.html", figures=home_figures(call, site().region), demo=site().shows_demo())
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/rules",
+    needs=PUBLIC,
+    query=RegionQuery,
+    summary="The rules in force, in words, as a page",
 )
+@readable
+def rules(call: Call, asked: dict[str, Any]) -> Response:
+    """Say what rules today."""
+    return page("rules.html", **rules_shown(call, asked["region"] or site().region))
+
+
+@endpoint(
+    routes, "GET", "/factors", needs=PUBLIC, query=ListingQuery, summary="Published factor tables, as a page"
+)
+@readable
+def factors(call: Call, asked: dict[str, Any]) -> Response:
+    """List factor tables by region."""
+    return page("factors.html", **tables_shown(call, after=asked["after"], region_id=asked["region"]))
+
+
+@endpoint(routes, "GET", "/factors/<table>", needs=PUBLIC, summary="One factor table with sources, as a page")
+@readable
+def factor_table(call: Call, *, table: str) -> Response:
+    """Show a factor table."""
+    return page("factor_table.html", **table_shown(call, parse_public_id(PREFIX, table)))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/certificates",
+    needs=PUBLIC,
+    query=ListingQuery,
+    summary="Donation certificates, as a page",
+)
+@readable
+def donation_certificates(call: Call, asked: dict[str, Any]) -> Response:
+    """List a region's certificates."""
+    region = asked["region"] or site().region
+    return page("certificates.html", **certificates_shown(call, after=asked["after"], region_id=region))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/certificates/<certificate>",
+    needs=PUBLIC,
+    summary="One donation certificate to read, print and check, as a page",
+)
+@readable
+def donation_certificate(call: Call, *, certificate: str) -> Response:
+    """Show a certificate; its picture is drawn after the transaction."""
+    shown = certificate_shown(call, parse_public_id(DONATION, certificate))
+    address = f"{site().address}/certificates/{certificate}"
+    return page_while_sent("certificate.html", **shown, address=address, qr_svg=partial(_qr_svg, address))
 
 
 @endpoint(routes, "GET", "/problems", needs=PUBLIC, summary="Every problem this API answers, as a page")
 def problems(_call: Call) -> Response:
     """Give the catalogue of refusals as a page, one anchor a code."""
-    rows = "".join(
-        f'<tr id="{escape(code)}"><td><code>{escape(code)}</code></td><td>{refusal.kind.value}</td>'
-        f"<td>{escape(refusal.title())}</td><td lang='zh'>{escape(refusal.title('zh'))}</td></tr>"
-        for code, refusal in sorted(Refusal.catalogue.items())
-    )
-    page = (
-        "<!doctype html><html lang='en'><meta charset='utf-8'>"
-        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
-        f"<title>Problems 问题代码</title><style>{_STYLE}</style><h1>Problems 问题代码</h1>"
-        "<p>Every 4xx and 5xx answer is <code>application/problem+json</code>;"
-        " its <code>code</code> is one of these.</p>"
-        f"<table><tr><th>code<th>status<th>English<th>中文</tr>{rows}</table></html>"
-    )
-    return Response(page, content_type="text/html; charset=utf-8")
+    return page("problems.html", refusals=sorted(Refusal.catalogue.items()))
+
+
+@endpoint(routes, "GET", "/pages.css", needs=PUBLIC, summary="The stylesheet of the pages")
+def stylesheet(_call: Call) -> Response:
+    """Give the stylesheet; pages name it with its digest."""
+    kept = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(STYLESHEET, content_type="text/css; charset=utf-8", headers=kept)
 
 
 @endpoint(routes, "GET", "/v1/public/keys", needs=PUBLIC, summary="Public keys by purpose")
@@ -55,3 +126,9 @@ def keys(call: Call) -> dict[str, Any]:
             for kid, key in sorted(ring.by_kid.items())
         ]
     return found
+
+
+def _qr_svg(address: str) -> str:
+    """An address as a picture. Voucher codes have a drawing of their own, which takes no small letters."""
+    drawn = make(address, image_factory=SvgPathImage, error_correction=ERROR_CORRECT_M)
+    return str(drawn.to_string(encoding="unicode"))

@@ -1,0 +1,186 @@
+"""What the pages show, gathered from the rooms as plain values; nothing here knows HTML."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.public.rule_words import CLASSES, grams_in_words, rule_in_words
+from app.public.scenario_words import MEASURES, STANDINGS, Words, scenario_words
+from app.publications.rule_desk import KINDS, rules_of_day
+from carbon.donations.giving import DONATION, find_certificate
+from carbon.donations.pool import certificates, pool_state
+from carbon.donations.tables import DonationProject
+from carbon.factors.catalogue import public_table, public_tables, whole_table
+from carbon.methodologies.registry import find_method
+from kernel.call import Call
+from kernel.canonical import canonical_json
+from kernel.clock import business_day
+from kernel.identifiers import public_id
+from kernel.paging import PageRequest
+from kernel.publications.publishing import PREFIX
+from kernel.publications.tables import Publication
+from kernel.tenancy import Region, known_region
+
+TABLES_A_PAGE, CERTIFICATES_A_PAGE = 100, 50
+_TABLES_COUNTED = 200
+KIND_NAMES = {
+    "coin_rate": Words("兑换率", "Coin rate"),
+    "cap": Words("上限", "Cap"),
+    "validity": Words("有效期", "Validity"),
+    "spending_order": Words("使用顺序", "Spending order"),
+    "prepare_lock": Words("扫码保留", "Prepare lock"),
+    "reversal_window": Words("冲正时限", "Reversal window"),
+    "grace": Words("宽限", "Grace"),
+    "factor_fallback": Words("因子回退", "Factor fallback"),
+}
+"""In the order in which a reader meets them."""
+
+
+def two_languages(text: str) -> Words:
+    """`中文 / English` taken apart; a text in one language stands for both."""
+    zh, _, en = text.partition(" / ")
+    return Words(zh, en or zh)
+
+
+def home_figures(call: Call, region_id: str) -> dict[str, Any] | None:
+    """The region's figures in one glance; None where no such region was founded yet."""
+    region = call.db.get(Region, region_id)
+    if region is None:
+        return None
+    pool = pool_state(call, region_id)
+    tables = public_tables(call, PageRequest(_TABLES_COUNTED)).items
+    return {
+        "region": _named(region),
+        "rules": len(rules_of_day(call, region_id)),
+        "tables": sum(table["standing"] == "in_force" for table in tables),
+        "donations": pool.donations,
+        "citizens": pool.citizens,
+        "donated": grams_in_words(pool.donated_mg),
+        "available": grams_in_words(pool.available_mg),
+        "allocated": grams_in_words(pool.allocated_mg),
+    }
+
+
+def rules_shown(call: Call, region_id: str) -> dict[str, Any]:
+    """Every rule of today as a sentence, by kind; refuses NotFound (region)."""
+    region, regions = known_region(call.db, region_id), _regions(call.db)
+    ruling = rules_of_day(call, region_id)
+    order = {kind: place for place, kind in enumerate(KIND_NAMES)}
+    ruling.sort(key=lambda rule: (order.get(rule.kind, len(order)), rule.subject))
+    return {
+        "region": _named(region),
+        "region_id": region_id,
+        "day": call.today,
+        "rules": [_rule_shown(rule, regions) for rule in ruling],
+    }
+
+
+def tables_shown(call: Call, *, after: str | None, region_id: str | None) -> dict[str, Any]:
+    """Published tables by region, each region's newest first; refuses NotFound, WrongCursor."""
+    if region_id is not None:
+        known_region(call.db, region_id)
+    regions = _regions(call.db)
+    found = public_tables(call, PageRequest(TABLES_A_PAGE, after), region_id=region_id)
+    by_region: dict[str, list[dict[str, Any]]] = {}
+    for table in found.items:
+        shown = {**table, "title": two_languages(table["title"]), "standing": STANDINGS[table["standing"]]}
+        by_region.setdefault(table["region"], []).append(shown)
+    return {
+        "groups": [
+            {"id": code, "name": regions[code], "tables": by_region[code]} for code in sorted(by_region)
+        ],
+        "next": found.next,
+        "chosen": region_id,
+    }
+
+
+def table_shown(call: Call, publication_id: UUID) -> dict[str, Any]:
+    """One published table with its rows; refuses NotFound."""
+    table = whole_table(call, public_table(call, publication_id))
+    shown = {
+        **table,
+        "title": two_languages(table["title"]),
+        "standing": STANDINGS[table["standing"]],
+        "published_on": business_day(table["published_at"]),
+        "rows": [_row_shown(row) for row in table["rows"]],
+    }
+    return {"table": shown, "region": _named(known_region(call.db, table["region"]))}
+
+
+def certificates_shown(call: Call, *, after: str | None, region_id: str) -> dict[str, Any]:
+    """A region's donations, newest first; refuses NotFound, WrongCursor."""
+    region = known_region(call.db, region_id)
+    found = certificates(call, PageRequest(CERTIFICATES_A_PAGE, after), region_id=region_id)
+    ids = {gift.project_id for gift in found.items}
+    projects = {
+        project.id: project
+        for project in call.db.scalars(select(DonationProject).where(DonationProject.id.in_(ids)))
+    }
+    return {
+        "region": _named(region),
+        "region_id": region_id,
+        "gifts": [
+            {
+                "id": public_id(DONATION, gift.id),
+                "enterprise": projects[gift.project_id].enterprise_name,
+                "project": two_languages(projects[gift.project_id].title),
+                "carbon": grams_in_words(gift.carbon_mg),
+                "given_on": business_day(gift.given_at),
+            }
+            for gift in found.items
+        ],
+        "next": found.next,
+    }
+
+
+def certificate_shown(call: Call, donation_id: UUID) -> dict[str, Any]:
+    """One certificate, its proof, and the very bytes that were signed; refuses NotFound."""
+    found = find_certificate(call, donation_id)
+    said = found["certificate"]
+    return {
+        **found,
+        "project": two_languages(said["project"]),
+        "region": _named(known_region(call.db, said["region"])),
+        "carbon": grams_in_words(said["carbon_mg"]),
+        "given_on": business_day(datetime.fromisoformat(said["given_at"])),
+        # The record keeps a half-open period; people read its last day.
+        "last_day": date.fromisoformat(said["period_end"]) - timedelta(days=1),
+        "signed_text": canonical_json(said).decode("utf-8"),
+    }
+
+
+def _rule_shown(rule: Publication, regions: dict[str, Words]) -> dict[str, Any]:
+    return {
+        "id": public_id(PREFIX, rule.id),
+        "kind": KIND_NAMES[rule.kind] if rule.kind in KINDS else Words(rule.kind, rule.kind),
+        "subject": CLASSES.get(rule.subject) if rule.kind == "validity" else None,
+        "words": rule_in_words(rule, regions),
+        "title": two_languages(rule.title),
+        "source": two_languages(rule.source),
+        "assumption": rule.assumption,
+        "effective_from": rule.effective_from,
+        "ends_on": rule.ends_on,
+    }
+
+
+def _row_shown(row: dict[str, Any]) -> dict[str, Any]:
+    measure = find_method(row["method"], row["method_version"]).measure
+    url = row["source"]["url"]
+    return {
+        **row,
+        "scenario_words": scenario_words(row["scenario"]),
+        "measure": MEASURES[measure],
+        # Only what a browser opens as a page is made a link.
+        "link": url if url is not None and url.startswith(("https://", "http://")) else None,
+    }
+
+
+def _regions(session: Session) -> dict[str, Words]:
+    return {region.id: _named(region) for region in session.scalars(select(Region))}
+
+
+def _named(region: Region) -> Words:
+    return Words(region.name_zh, region.name_en)

@@ -1,0 +1,111 @@
+"""What a rule says, in a sentence of each language; the figures come from the rule itself."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from app.public.scenario_words import Words, listed, scenario_words
+from kernel.publications.tables import Publication
+from kernel.units import show_grams
+
+CLASSES: Mapping[str, Words] = MappingProxyType(
+    {"standard": Words("普通碳币", "standard coins"), "promotional": Words("活动碳币", "promotional coins")}
+)
+_PERIODS = MappingProxyType({"day": Words("每日", "day"), "month": Words("每月", "calendar month")})
+_MASSES = (("kg", "千克"), ("g", "克"))
+
+
+def rule_in_words(rule: Publication, regions: Mapping[str, Words]) -> Words:
+    """A rule as a sentence; `regions` names the regions that rules speak of."""
+    said = _SAYERS.get(rule.kind)
+    return Words(rule.title, rule.title) if said is None else said(rule.subject, rule.content, regions)
+
+
+def coins_in_words(coins_milli: int) -> Words:
+    """Milli-coins, exact and no longer than needed (`1500` is 1.5)."""
+    whole, rest = divmod(coins_milli, 1000)
+    figure = f"{whole:,}" + (f".{rest:03d}".rstrip("0") if rest else "")
+    return Words(f"{figure} 枚碳币", f"{figure} {'coin' if coins_milli == 1000 else 'coins'}")
+
+
+def grams_in_words(carbon_mg: int) -> Words:
+    """Milligrams as grams or kilograms, exact."""
+    figure, unit = show_grams(carbon_mg).split(" ")
+    return Words(f"{figure} {dict(_MASSES)[unit]}", f"{figure} {unit}")
+
+
+def _class(name: str) -> Words:
+    return CLASSES.get(name, Words(name, name))
+
+
+def _coin_rate(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    grams, coins = grams_in_words(content["per_mg"]), coins_in_words(content["coins_milli"])
+    return Words(
+        f"{grams.zh} = {coins.zh};不足部分舍去,不多发", f"{grams.en} = {coins.en}; the remainder is dropped"
+    )
+
+
+def _cap(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    what = listed([scenario_words(scenario) for scenario in content["scenarios"]])
+    coins, period = coins_in_words(content["coins_milli"]), _PERIODS[content["period"]]
+    return Words(
+        f"每人{period.zh}合计最多 {coins.zh}:{what.zh}",
+        f"at most {coins.en} a citizen and {period.en} together: {what.en}",
+    )
+
+
+def _validity(subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    months, coins = content["months"], _class(subject)
+    return Words(
+        f"{coins.zh}有效期至入账后第 {months} 个月的月末",
+        f"{coins.en} are valid to the end of month {months} after crediting",
+    )
+
+
+def _prepare_lock(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    seconds = content["seconds"]
+    return Words(f"扫码后为顾客保留 {seconds} 秒待确认", f"a scan reserves the voucher for {seconds} s")
+
+
+def _reversal_window(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    hours = content["hours"]
+    return Words(f"核销后 {hours} 小时内可以冲正", f"a redemption may be reversed within {hours} h")
+
+
+def _grace(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    days = content["days"]
+    return Words(
+        f"非本人原因而迟退的碳币宽限 {days} 天",
+        f"coins that come back too late by no fault of the citizen live {days} more days",
+    )
+
+
+def _fallback(subject: str, content: Mapping[str, Any], regions: Mapping[str, Words]) -> Words:
+    code = content["region_id"]
+    what, where = scenario_words(subject), regions.get(code, Words(code, code))
+    return Words(
+        f"{what.zh}在本地没有因子时采用{where.zh}因子",
+        f"without a local factor, {what.en} takes the factor of {where.en}",
+    )
+
+
+def _spending_order(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    order = [_class(name) for name in content["classes"]]
+    return Words(
+        "先用" + ",再用".join(each.zh for each in order),
+        "first " + ", then ".join(each.en for each in order) + " are spent",
+    )
+
+
+_SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Words]] = MappingProxyType(
+    {
+        "coin_rate": _coin_rate,
+        "cap": _cap,
+        "validity": _validity,
+        "prepare_lock": _prepare_lock,
+        "reversal_window": _reversal_window,
+        "grace": _grace,
+        "factor_fallback": _fallback,
+        "spending_order": _spending_order,
+    }
+)

@@ -1,0 +1,17 @@
+"""What the addresses of pages take."""
+
+from kernel.http.fields import QuerySchema, Text
+
+REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
+
+
+class RegionQuery(QuerySchema):
+    """The region a page speaks of; the operator's own by default."""
+
+    region = Text(most=32, pattern=REGION_CODE, load_default=None)
+
+
+class ListingQuery(RegionQuery):
+    """One more page of a list."""
+
+    after = Text(most=512, load_default=None)
