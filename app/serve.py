@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.demo.guide import guide
 from app.embedded import EmbeddedServerFailed, start_postgres, start_valkey
 from app.settings import RUN_FILE, Settings, SettingsWrong, make_secrets, read_settings, write_private
 
@@ -246,7 +247,9 @@ def _note_addresses(settings: Settings) -> None:
     addresses = {
         "product": url,
         "api_docs": f"{url}/docs",
+        "problems": f"{url}/problems",
         "factors": f"{url}/factors",
+        "rules": f"{url}/rules",
         "certificate": f"{url}/certificates/{noted['certificate']}",
         "wechat_stub": settings.wechat_base_url,
     }
@@ -386,23 +389,16 @@ def _wait_until_ready(port: int, beside: list[int], children: list[Child], stop:
 
 def _welcome(url: str, data: Path) -> str:
     """What a newcomer needs: where it is, and the demo's addresses, logins and keys."""
-    lines = [f"Tanpuhui serves on {url}", f"  API to read and try: {url}/docs", f"  data and logs: {data}"]
+    lines = [f"Tanpuhui serves on {url} 碳普惠已启动"]
     demo = data / DEMO_FILE
     if demo.exists():
-        told = json.loads(demo.read_text(encoding="utf-8"))
-        lines += [f"  demo addresses, logins and keys: {demo}", *_outline(told, depth=1)]
-    return "\n".join([*lines, "Ctrl-C stops it."])
-
-
-def _outline(value: Any, *, depth: int) -> Iterator[str]:
-    """JSON for eyes: a line for each leaf, indented by its depth."""
-    pairs = value.items() if isinstance(value, dict) else [("-", each) for each in value]
-    for name, inner in pairs:
-        if isinstance(inner, dict | list):
-            yield f"{'  ' * depth}{name}"
-            yield from _outline(inner, depth=depth + 1)
-        else:
-            yield f"{'  ' * depth}{name}: {inner}"
+        lines += [*guide(json.loads(demo.read_text(encoding="utf-8"))), "", f"  All of it, and ids: {demo}"]
+    lines += [
+        f"  Data and logs: {data}",
+        "  In a second shell: make story, make reconcile",
+        "Ctrl-C stops it.",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

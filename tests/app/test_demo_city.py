@@ -1,6 +1,7 @@
 """The demo city, made small: it keeps every invariant, and each thing a visitor looks for is there."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.commands import run_reconciliation
+from app.demo.guide import guide
 from app.demo.seed import Town, outline, play
 from app.demo.stage import Stage
 from app.demo.transit import Transit
@@ -90,6 +92,13 @@ def test_the_demo_file_names_logins_keys_and_tills(empty_product: Product, town:
     token = told["merchants"]["bakery"]["tills"]["一店 / First store"]["token"]
     denied = empty_product.flask.test_client().get("/v1/me", headers={"Authorization": f"Bearer {token}"})
     assert denied.status_code == 403
+
+
+def test_the_guide_shows_a_newcomer_every_login_and_key(empty_product: Product, town: Town) -> None:
+    told = {**outline(town, empty_product.settings), "urls": {"product": "http://127.0.0.1:8080"}}
+    shown = "\n".join(guide(told))
+    assert set(re.findall(r'"(?:password|key|token)": "([^"]+)"', json.dumps(told))) <= set(shown.split())
+    assert "\n    product   http://127.0.0.1:8080\n" in shown
 
 
 def test_fares_of_the_demo_network_follow_the_tariff() -> None:

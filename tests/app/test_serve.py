@@ -125,8 +125,3 @@ def test_a_half_made_demo_city_is_thrown_away(data: Path) -> None:
             assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
     assert not (data / serve.SEEDING_FILE).exists()
     assert embedded._postmaster(data / "postgres") is None
-
-
-def test_the_demo_file_is_shown_leaf_by_leaf() -> None:
-    told = serve._outline({"logins": [{"name": "operator-1", "password": "x"}], "key": "k"}, depth=0)
-    assert list(told) == ["logins", "  -", "    name: operator-1", "    password: x", "key: k"]
