@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from psycopg import sql
+from sqlalchemy import make_url, text
 
 from app.embedded import start_postgres, start_valkey
 from app.factory import Product, create_product
@@ -49,7 +50,7 @@ def main() -> int:
 
 def measure(database_url: str, cache_url: str) -> tuple[list[Figure], dict[str, str]]:
     """All figures on a fresh schema, and the settings that they depend on."""
-    _fresh_schema(database_url)
+    fresh_schema(database_url)
     product = create_product(
         Settings(
             environment="development",
@@ -82,11 +83,14 @@ def _door_figures(product: Product) -> list[Figure]:
     return run.figures("door_public_keys_in_process")
 
 
-def _fresh_schema(url: str) -> None:
-    plain = url.replace("postgresql+psycopg", "postgresql")
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
+def fresh_schema(url: str) -> None:
+    """Throw the database of `url` away and build it anew by the migrations."""
+    made = make_url(url)
+    name = sql.Identifier(made.database or "")
+    server = made.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
     engine = create_engine(url, as_owner=True)
     config = Config(ROOT / "alembic.ini")
     with engine.connect() as opened:
