@@ -56,12 +56,22 @@ class Served:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def surroundings(self) -> dict[str, str]:
+        """The environment of each of its processes."""
+        given = settings_for(self.database_url, self.cache_url)
+        names = ("database_url", "redis_url", "jwt_secret", "key_ring_secret", "card_hash_secret")
+        return {
+            **os.environ,
+            **{name.upper(): str(getattr(given, name)) for name in names},
+            "ENVIRONMENT": self.environment,
+            "LOG_LEVEL": "error",
+            "TANPUHUI_DATA": str(self.log.parent / "data"),
+        }
+
     def start(self) -> None:
         """Start it, where it was before, and wait until it is ready."""
         self.port = self.port or free_port()
-        given = settings_for(self.database_url, self.cache_url)
-        names = ("database_url", "redis_url", "jwt_secret", "key_ring_secret", "card_hash_secret")
-        settings = {name.upper(): str(getattr(given, name)) for name in names}
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
                 [
@@ -70,13 +80,7 @@ class Served:
                     *("--backpressure", "64", "--no-ws", "--log-level", "warning", "wsgi:app"),
                 ],
                 cwd=ROOT,
-                env={
-                    **os.environ,
-                    **settings,
-                    "ENVIRONMENT": self.environment,
-                    "LOG_LEVEL": "error",
-                    "TANPUHUI_DATA": str(self.log.parent / "data"),
-                },
+                env=self.surroundings,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

@@ -2,13 +2,17 @@
 
 Clients credit, exchange and redeem without pause while the web server and PostgreSQL are killed in turn.
 Afterwards every 201 is in the ledger, every request that got no answer has exactly one effect when it is
-sent again, and every invariant holds.
+sent again, and every invariant holds. A file whose worker and whose database are killed in mid-import is
+taken once, line by line.
 """
 
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -22,6 +26,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from app import embedded
 from app.commands import ALL_CHECKS
@@ -31,7 +36,8 @@ from kernel.clock import SystemClock
 from kernel.database import create_engine, sessions_on
 from kernel.identifiers import parse_public_id
 from ledger.reconciliation import reconcile
-from tests.conftest import Database, migrate, plant_region
+from tests.carbon.partner_client import content_digest
+from tests.conftest import ROOT, Database, migrate, plant_region
 from tests.journeys.served import Resident, Served, Town, bearer, plant_town
 
 CLIENTS = 6
@@ -43,6 +49,8 @@ DEEDS_BETWEEN = 24
 QUIET_SECONDS = 20
 LAST_WORD_SECONDS = 30
 SEED = 20_261_121
+LINES = 60_000
+IMPORT_SECONDS = 60
 
 
 @dataclass
@@ -261,8 +269,105 @@ def check(stage: Stage, deeds: list[Deed]) -> None:
             done = sorted(_effect(deed) for deed in deeds if deed.path == path and deed.done)
             there = sorted(str(row.effect) for row in store.rows(statement))
             assert there == done, path
-        broken = {each.check.name: each.findings for each in store.run(_reconcile) if not each.holds}
-        assert broken == {}
+        assert broken(store) == {}
+
+
+def broken(store: Database) -> dict[str, Any]:
+    """The invariants that do not hold."""
+    return {each.check.name: each.findings for each in store.run(_reconcile) if not each.holds}
+
+
+def test_a_file_whose_worker_and_whose_database_are_killed_in_mid_import_is_taken_once(stage: Stage) -> None:
+    batch = upload(stage, LINES)
+    with working(stage), opened(stage.postgres) as store:
+        taken = wait_for_lines(store, more_than=0)
+    assert taken < LINES, "the kill came too late: the test shows nothing"
+    with working(stage):
+        with opened(stage.postgres) as store:
+            let_time_pass(store)
+            taken = wait_for_lines(store, more_than=taken)
+        stage.kill("postgres")
+        assert taken < LINES, "the kill came too late: the test shows nothing"
+        with opened(stage.postgres) as store:
+            let_time_pass(store)
+            wait_for_lines(store, more_than=LINES - 1)
+            wait_for_state(store, "done")
+    url = f"{stage.served.url}/v1/partner/batches/{batch}"
+    shown = httpx.get(url, headers=bearer(stage.town.city.api_key)).json()
+    assert [(row["outcome"], row["lines"]) for row in shown["outcomes"]] == [("credited", LINES)]
+    with opened(stage.postgres) as store:
+        once = store.rows(
+            "SELECT count(*) AS n, count(DISTINCT source_event_id) AS events FROM activity_reference"
+        )
+        assert (once[0].n, once[0].events) == (LINES, LINES)
+        assert store.rows("SELECT count(*) AS n FROM activity")[0].n == LINES
+        tries = store.rows("SELECT count(*) AS n FROM activity_batch_step WHERE to_state = 'running'")
+        assert tries[0].n == 3
+        assert broken(store) == {}
+
+
+def upload(stage: Stage, lines: int) -> str:
+    """A partner's file of rides, as one request; the batch's id."""
+    now = SystemClock().now()
+    riders = stage.town.residents
+    body = b"".join(
+        json.dumps(stage.town.ride(riders[line % len(riders)], f"line-{line}", now)["record"]).encode()
+        + b"\n"
+        for line in range(lines)
+    )
+    key = bearer(stage.town.city.api_key)
+    with httpx.Client(base_url=stage.served.url, timeout=60, headers=key) as client:
+        opening = {"reference": "kills", "adapter": "ndjson"}
+        batch = str(client.post("/v1/partner/batches", json=opening).json()["id"])
+        digest = {"Content-Digest": content_digest(body), "Content-Type": "application/octet-stream"}
+        taken = client.put(f"/v1/partner/batches/{batch}/content", content=body, headers=digest)
+        assert taken.status_code == 200, taken.text
+    return batch
+
+
+@contextmanager
+def working(stage: Stage) -> Iterator[None]:
+    """A worker process, killed at the end in the middle of whatever it does."""
+    with stage.served.log.open("ab") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
+            cwd=ROOT,
+            env=stage.served.surroundings,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        worker.kill()
+        worker.wait()
+
+
+def wait_for_lines(store: Database, *, more_than: int) -> int:
+    """Until so many lines of the one batch are taken; how many they are."""
+    deadline = time.monotonic() + IMPORT_SECONDS
+    while (done := int(store.rows("SELECT lines_done FROM activity_batch")[0].lines_done)) <= more_than:
+        assert time.monotonic() < deadline, "nobody takes the file"
+        time.sleep(0.01)
+    return done
+
+
+def wait_for_state(store: Database, state: str) -> None:
+    deadline = time.monotonic() + IMPORT_SECONDS
+    while store.rows("SELECT state FROM activity_batch")[0].state != state:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def let_time_pass(store: Database) -> None:
+    """The five minutes after which a turn is over, and the seconds after which a worker counts as dead."""
+    for statement in (
+        "UPDATE activity_batch SET leased_until = leased_until - interval '1 hour'",
+        "UPDATE jobs.procrastinate_workers SET last_heartbeat = last_heartbeat - interval '1 hour'",
+    ):
+        with store.engine.begin() as connection:
+            connection.execute(text(statement))
 
 
 def _effect(deed: Deed) -> str:
