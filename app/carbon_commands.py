@@ -4,17 +4,18 @@ import sys
 from pathlib import Path
 
 import click
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from app.factory import Product
 from app.product_calls import run
-from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.shenzhen_tong.summary import summarise
 from carbon.activities.batch_records import ADAPTERS
+from carbon.activities.batch_results import sentence
 from carbon.activities.imports import Imported, ImportOrder, import_file
 from carbon.examples import check_examples, read_examples
 from carbon.factors.lookup import finder
@@ -90,23 +91,28 @@ def _fare_agreement(data: bytes, order: ImportOrder) -> str:
 
 
 def _with_bar(product: Product, data: bytes, order: ImportOrder) -> Imported:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
-    with Progress(*columns, TimeRemainingColumn()) as bar:
-        task = bar.add_task("lines", total=None)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    ) as bar:
+        task = bar.add_task("reading", total=None)
         return import_file(
             lambda work: run(product, work),
             data,
             order,
-            progress=lambda done, lines: bar.update(task, completed=done, total=lines),
+            progress=lambda done, lines: bar.update(
+                task, description="crediting", completed=done, total=lines
+            ),
         )
 
 
 def _print_outcomes(imported: Imported) -> None:
-    from rich.console import Console  # noqa: PLC0415 - the table is drawn here alone
-
-    table = Table("outcome", "lines", "meaning")
+    table = Table(title="outcomes, most lines first", title_justify="left")
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("lines", justify="right", no_wrap=True)
+    table.add_column("meaning")
     for outcome, count in sorted(imported.outcomes.items(), key=lambda row: -row[1]):
-        sentence = LINE_CODES.get(outcome.partition("/")[2])
-        table.add_row(outcome, str(count), sentence.en if sentence else "")
-    table.add_row("all", str(imported.lines), "")
+        name, _, code = outcome.partition("/")
+        table.add_row(outcome, f"{count:,}", sentence(name, code or None).en)
+    table.add_section()
+    table.add_row("all", f"{imported.lines:,}", "")
     Console().print(table)
