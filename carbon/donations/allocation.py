@@ -18,7 +18,7 @@ from carbon.listing import newest_first
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
-from kernel.errors import NotFound
+from kernel.errors import BrokenInvariant, NotFound
 from kernel.identifiers import new_id, public_id
 from kernel.paging import Page, PageRequest
 from kernel.publications.publishing import signature_holds
@@ -28,7 +28,7 @@ from kernel.units import floor_to_milli_coins, show_coins, show_grams
 from ledger.accounts import citizen_accounts, institution
 from ledger.chart import PROMOTIONAL, Code, Kind, Unit
 from ledger.posting import Movement, Transfer, move, post
-from ledger.tables import LedgerAccount
+from ledger.tables import LedgerAccount, LedgerReference
 
 ALLOCATION = "alc"
 MOST_CERTIFICATES = 20
@@ -176,7 +176,7 @@ def _given_by(call: Call, allocation: PoolAllocation) -> list[dict[str, Any]]:
 def _share(call: Call, allocation: PoolAllocation, citizen_id: UUID, coins: int) -> PoolShare:
     accounts = citizen_accounts(call, citizen_id, region_id=allocation.region_id)
     reference = f"{allocation.id}/{citizen_id}"
-    moved = move(
+    move(
         call,
         Movement(
             giver=institution(call, allocation.region_id, kind=Kind.POOL, unit=Unit.CARBON),
@@ -209,12 +209,26 @@ def _share(call: Call, allocation: PoolAllocation, citizen_id: UUID, coins: int)
         allocation_id=allocation.id,
         carbon_mg=allocation.carbon_mg_each,
         coin_milli=coins,
-        carbon_transfer_id=moved.transfer_id,
+        carbon_transfer_id=_received(call, citizen_id, reference),
         coin_transfer_id=credited.transfer_id,
         digest=_digest(allocation, citizen_id, coins),
     )
     call.db.add(share)
     return share
+
+
+def _received(call: Call, citizen_id: UUID, reference: str) -> int:
+    """The citizen's own leg, which the citizen's statement shows; `move` tells the pool's."""
+    found = call.db.scalars(
+        select(LedgerReference.transfer_id).where(
+            LedgerReference.holder_id == citizen_id,
+            LedgerReference.source == "allocation",
+            LedgerReference.reference == f"{reference}/in",
+        )
+    ).one()
+    if found is None:
+        raise BrokenInvariant("a share moved kilograms to nobody")
+    return found
 
 
 def _digest(allocation: PoolAllocation, citizen_id: UUID, coins: int) -> bytes:
