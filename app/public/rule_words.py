@@ -31,6 +31,8 @@ def coins_in_words(coins_milli: int) -> Words:
 def grams_in_words(carbon_mg: int) -> Words:
     """Milligrams as grams or kilograms, exact."""
     figure, unit = show_grams(carbon_mg).split(" ")
+    whole, point, rest = figure.partition(".")
+    figure = f"{int(whole):,}{point}{rest}"
     return Words(f"{figure} {dict(_MASSES)[unit]}", f"{figure} {unit}")
 
 
@@ -41,7 +43,7 @@ def _class(name: str) -> Words:
 def _coin_rate(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
     grams, coins = grams_in_words(content["per_mg"]), coins_in_words(content["coins_milli"])
     return Words(
-        f"{grams.zh} = {coins.zh};不足部分舍去,不多发", f"{grams.en} = {coins.en}; the remainder is dropped"
+        f"{grams.zh} = {coins.zh}；不足部分舍去，不多发", f"{grams.en} = {coins.en}; the remainder is dropped"
     )
 
 
@@ -49,7 +51,7 @@ def _cap(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words
     what = listed([scenario_words(scenario) for scenario in content["scenarios"]])
     coins, period = coins_in_words(content["coins_milli"]), _PERIODS[content["period"]]
     return Words(
-        f"每人{period.zh}合计最多 {coins.zh}:{what.zh}",
+        f"每人{period.zh}合计最多 {coins.zh}：{what.zh}",
         f"at most {coins.en} a citizen and {period.en} together: {what.en}",
     )
 
@@ -84,7 +86,7 @@ def _fallback(subject: str, content: Mapping[str, Any], regions: Mapping[str, Wo
     code = content["region_id"]
     what, where = scenario_words(subject), regions.get(code, Words(code, code))
     return Words(
-        f"{what.zh}在本地没有因子时采用{where.zh}因子",
+        f"{what.zh}在本地没有因子时采用{where.zh}的因子",
         f"without a local factor, {what.en} takes the factor of {where.en}",
     )
 
@@ -92,7 +94,7 @@ def _fallback(subject: str, content: Mapping[str, Any], regions: Mapping[str, Wo
 def _spending_order(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
     order = [_class(name) for name in content["classes"]]
     return Words(
-        "先用" + ",再用".join(each.zh for each in order),
+        "先用" + "，再用".join(each.zh for each in order),
         "first " + ", then ".join(each.en for each in order) + " are spent",
     )
 
