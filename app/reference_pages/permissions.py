@@ -60,7 +60,7 @@ def _opening() -> Iterator[str]:
     yield ""
     yield "Written from the code by `python -m app.reference_pages`; a test compares. Roles and what they"
     yield "hold stand in `app/identity/roles.py`; partners and terminals get theirs with their keys."
-    yield "Without credentials the answer is 401 `sign_in_needed`, without the permission 403 `not_permitted`,"
+    yield "Without credentials it is 401 `sign_in_needed`, without the permission 403 `not_permitted`,"
     yield "and a thing of another region or person is 404."
     yield ""
     yield "本页由代码生成。未登录答 401,权限不足答 403,他区或他人之物一律答 404。"
