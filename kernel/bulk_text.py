@@ -1,7 +1,7 @@
-"""Frames to and from PostgreSQL as text: CSV by COPY both ways, array literals as one parameter.
+"""Frames to and from PostgreSQL as text: COPY in, one value out, array literals as one parameter.
 
-Written and read by Polars, so no row becomes a Python object. A list parameter of the driver is written
-value by value, which costs more than the query behind it.
+Written and read by Polars, so no row becomes a Python object. The driver hands on a result (of COPY too)
+row by row, and writes a list parameter value by value: both cost more than the query behind them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,14 +27,28 @@ def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
         sink.write(text.getbuffer())
 
 
-def copy_out(call: Call, query: str, values: Mapping[str, Any], *, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """The rows of `query` (with `%(name)s` for values), its columns in the order and types of `schema`."""
-    statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(sql.SQL(query))
-    with driver_cursor(call).copy(statement, values) as source:
-        text = b"".join(bytes(block) for block in source)
-    if not text:
+def select_frame(
+    call: Call, query: str, values: Mapping[str, Any], *, schema: Mapping[str, Any]
+) -> pl.DataFrame:
+    """The rows of `query` (with `%(name)s` for values), its columns in the order and types of `schema`.
+
+    They come as one text of CSV, at most a gigabyte. The query may be an INSERT … RETURNING.
+    """
+    cells = [f"c{place}" for place in range(len(schema))]
+    line = " || ',' || ".join(
+        f"coalesce({_cell(name, kind)}, '')" for name, kind in zip(cells, schema.values(), strict=True)
+    )
+    statement = f"WITH q ({', '.join(cells)}) AS ({query}) SELECT string_agg({line}, E'\\n') FROM q"  # noqa: S608 - our own text
+    # A query text of our own modules, wrapped in text of this one.
+    row = driver_cursor(call).execute(statement.encode(), values).fetchone()
+    if row is None or row[0] is None:
         return pl.DataFrame(schema=dict(schema))
-    return pl.read_csv(text, has_header=False, schema=dict(schema))
+    return pl.read_csv(row[0].encode(), has_header=False, schema=dict(schema))
+
+
+def _cell(name: str, kind: Any) -> str:
+    """What a column writes into a line: text in quotation marks, all else as it is."""
+    return f"""'"' || replace({name}::text, '"', '""') || '"'""" if kind == pl.String else f"{name}::text"
 
 
 def array_of(values: pl.Series) -> str:
@@ -46,7 +60,7 @@ def array_of(values: pl.Series) -> str:
     else:
         escaped = values.cast(pl.String).str.replace_all("\\", "\\\\", literal=True)
         written = '"' + escaped.str.replace_all('"', '\\"', literal=True) + '"'
-    return "{" + ",".join(written.fill_null("NULL")) + "}"
+    return "{" + (written.fill_null("NULL").str.join(",").item() or "") + "}"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import text
 
-from kernel.bulk_text import array_of, copy_out
+from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
 from ledger.accounts import institution
 from ledger.chart import NO_CLASS, SPENDING_ORDER, Kind, Unit
@@ -52,7 +52,7 @@ def _found(call: Call, holders: pl.Series) -> pl.DataFrame:
     names = {**{name: name for name in SPENDING_ORDER}, NO_CLASS: CARBON}
     schema = {"holder_id": pl.String, "validity_class": pl.String, "id": pl.Int64}
     call.db.flush()  # accounts that the unit of work holds back
-    rows = copy_out(
+    rows = select_frame(
         call, _FOUND, {"holders": array_of(holders), "kind": Kind.CITIZEN.value}, schema=schema
     ).with_columns(pl.col("validity_class").replace_strict(names))
     if rows.is_empty():

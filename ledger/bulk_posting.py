@@ -15,7 +15,7 @@ import polars as pl
 import psycopg
 from sqlalchemy import text
 
-from kernel.bulk_text import array_of, copy_in, copy_out, savepoint
+from kernel.bulk_text import array_of, copy_in, savepoint, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, Busy
 from kernel.units import INT64_MAX
@@ -192,7 +192,7 @@ def _standing(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
         "holders": array_of(rows["holder_id"]),
         "references": array_of(rows["reference"]),
     }
-    found = copy_out(
+    found = select_frame(
         call,
         _STANDING,
         values,

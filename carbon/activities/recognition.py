@@ -18,7 +18,7 @@ from carbon.activities.errors import (
     UnboundCard,
 )
 from carbon.partners.bindings import hash_subject
-from kernel.bulk_text import array_of, copy_out
+from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
 from kernel.clock import SHANGHAI
 
@@ -60,7 +60,7 @@ def _bound(call: Call, partner_id: UUID, hashes: list[bytes]) -> pl.DataFrame:
     values = {"partner": partner_id, "hashes": array_of(pl.Series(hashes, dtype=pl.Binary))}
     schema = {"subject_hash": pl.String, "citizen_id": pl.String, "consent": pl.String}
     call.db.flush()  # bindings that the unit of work holds back
-    found = copy_out(call, _BOUND, values, schema=schema)
+    found = select_frame(call, _BOUND, values, schema=schema)
     return found.with_columns(pl.col("subject_hash").str.decode("hex"))
 
 
