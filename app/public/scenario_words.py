@@ -27,6 +27,8 @@ SCENARIOS: Mapping[str, Words] = MappingProxyType(
         "household_electricity_saving": Words("家庭节电", "household electricity saving"),
         "household_water_saving": Words("家庭节水", "household water saving"),
         "own_shopping_bag": Words("自带购物袋", "own shopping bag"),
+        "garment_not_bought": Words("少买一件衣服", "garment not bought"),
+        "grain_not_wasted": Words("节约粮食", "grain not wasted"),
         "parcel_box_returned": Words("快递箱回收", "parcel box returned"),
     }
 )
