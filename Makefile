@@ -23,7 +23,7 @@ story: .venv/.stamp-run ## Play the story over HTTP against the running server (
 	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m app.story
 
 test: .venv/.stamp-dev ## Run the tests on a PostgreSQL of their own
-	@exec $(BIN)/python -m pytest -n 2
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: lint types test ## Everything that must hold before a change lands; the tests come last
 

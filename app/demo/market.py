@@ -26,7 +26,12 @@ from rewards.live_codes import live_codes
 from rewards.vouchers import Key, cancel, deactivate, key_of
 
 MERCHANTS = (
-    ("bakery", "示例面包坊", "Example bakery", ("一店 / First store", "二店 / Second store")),
+    (
+        "bakery",
+        "示例面包坊",
+        "Example bakery",
+        ("一店 / First store", "二店 / Second store", "三店 / Third store"),
+    ),
     ("coffee", "示例咖啡", "Example coffee", ("钟楼店 / Bell Tower store",)),
     ("books", "示例书店", "Example books", ("书院店 / Shuyuan store",)),
 )
