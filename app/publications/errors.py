@@ -10,6 +10,12 @@ class RuleStartsInPast(Refusal):
     title_zh = "规则的生效日不能早于今天"
 
 
+class RuleStartsTooFar(Refusal):
+    """A rule starts within two years; one further off would only bar the way for others."""
+
+    title_zh = "规则的生效日须在两年之内"
+
+
 class ScenarioCapped(Refusal):
     """Another cap already limits one of these scenarios at that time."""
 

@@ -5,13 +5,13 @@ scenario ever has two caps at once.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 
-from app.publications.errors import NotARule, RuleStartsInPast, ScenarioCapped
+from app.publications.errors import NotARule, RuleStartsInPast, RuleStartsTooFar, ScenarioCapped
 from carbon.listing import newest_first
 from kernel.audit import audit
 from kernel.call import Call
@@ -21,7 +21,7 @@ from kernel.paging import Page, PageRequest
 from kernel.publications.errors import RuleContentWrong
 from kernel.publications.publishing import PREFIX, Draft, draft, publish
 from kernel.publications.rules import STANDARD
-from kernel.publications.shapes import FACTOR_TABLE, SHAPES
+from kernel.publications.shapes import FACTOR_TABLE, SHAPES, check_content
 from kernel.publications.tables import Publication, PublicationStep
 from kernel.tenancy import Region, known_region
 from ledger.chart import SPENDING_ORDER
@@ -29,6 +29,8 @@ from ledger.chart import SPENDING_ORDER
 KINDS = tuple(SHAPES)
 ONE_OF_A_REGION = frozenset({"coin_rate", "prepare_lock", "reversal_window", "grace", "spending_order"})
 """Kinds of which a region has one rule at a time, under the subject `standard`."""
+
+FURTHEST_START = timedelta(days=731)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +50,16 @@ class Proposal:
 def propose(call: Call, proposal: Proposal) -> Publication:
     """Keep a rule as a draft of the caller's.
 
-    Refuses, in this order: `RuleContentWrong` (subject), `RuleStartsInPast`, `NotFound` (what it corrects,
-    the region it falls back to), what `draft` refuses.
+    Refuses, in this order: `RuleContentWrong` (subject), `RuleStartsInPast`, `RuleStartsTooFar`,
+    `RuleKindUnknown`, `RuleContentWrong` (content), what `draft` refuses; `NotFound` and `NotARule` for what
+    it corrects.
     """
     _check_subject(proposal)
-    require(
-        proposal.effective_from >= call.today,
-        RuleStartsInPast(pointer="/body/effective_from", today=call.today.isoformat()),
-    )
-    if proposal.corrects_id is not None:
-        own_rule(call, proposal.corrects_id)
-    drafted = draft(call, Draft(region_id=call.region, **vars(proposal)))
+    _check_start(call, proposal.effective_from)
     _check_content(call, proposal)
+    if proposal.corrects_id is not None:
+        _check_correction(own_rule(call, proposal.corrects_id), proposal)
+    drafted = draft(call, Draft(region_id=call.region, **vars(proposal)))
     audit(call, "draft", subject=public_id(PREFIX, drafted.id), kind=proposal.kind)
     return drafted
 
@@ -131,11 +131,36 @@ def _check_subject(proposal: Proposal) -> None:
         raise RuleContentWrong(f"the subject is one of {', '.join(sorted(known))}", pointer="/body/subject")
 
 
+def _check_start(call: Call, day: date) -> None:
+    pointer = "/body/effective_from"
+    require(day >= call.today, RuleStartsInPast(pointer=pointer, today=call.today.isoformat()))
+    require(day <= call.today + FURTHEST_START, RuleStartsTooFar(pointer=pointer))
+
+
 def _check_content(call: Call, proposal: Proposal) -> None:
+    """A rule of its kind's shape, about things that are there; the pointers are the request's."""
+    content = proposal.content
+    try:
+        check_content(proposal.kind, content)
+    except RuleContentWrong as wrong:
+        raise RuleContentWrong(wrong.detail, pointer=f"/body{wrong.pointer}") from wrong
     if proposal.kind == "factor_fallback":
-        known_region(call.db, proposal.content["region_id"])
-    if proposal.kind == "spending_order" and sorted(proposal.content["classes"]) != sorted(SPENDING_ORDER):
-        raise RuleContentWrong(f"each of {', '.join(SPENDING_ORDER)} once", pointer="/content/classes")
+        pointer = "/body/content/region_id"
+        known = call.db.get(Region, content["region_id"]) is not None
+        require(known, RuleContentWrong("no such region", pointer=pointer))
+        require(content["region_id"] != call.region, RuleContentWrong("another region", pointer=pointer))
+    if proposal.kind == "spending_order" and sorted(content["classes"]) != sorted(SPENDING_ORDER):
+        raise RuleContentWrong(f"each of {', '.join(SPENDING_ORDER)} once", pointer="/body/content/classes")
+    if proposal.kind == "cap" and len(set(content["scenarios"])) < len(content["scenarios"]):
+        raise RuleContentWrong("each scenario once", pointer="/body/content/scenarios")
+
+
+def _check_correction(corrected: Publication, proposal: Proposal) -> None:
+    same = (corrected.kind, corrected.subject) == (proposal.kind, proposal.subject)
+    require(
+        same and corrected.state != "draft",
+        RuleContentWrong("a published rule of this kind and subject", pointer="/body/corrects"),
+    )
 
 
 def _refuse_second_cap(call: Call, cap: Publication) -> None:

@@ -1,15 +1,20 @@
 """What operators send of rules, and what everybody reads of them."""
 
+from typing import Any
+
 import marshmallow as ma
-from marshmallow import fields
+from marshmallow import fields, validates_schema
 
 from app.publications.rule_desk import KINDS, Proposal
 from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, QuerySchema, Takes, Text
 from kernel.publications.publishing import PREFIX
 from kernel.publications.rules import STANDARD
 from kernel.publications.tables import STATES
+from kernel.units import INT64_MAX
 
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
+MOST_VALUES = 64
+_plain_text = Text(most=64)
 
 
 class TakesRule(Takes):
@@ -19,11 +24,37 @@ class TakesRule(Takes):
     kind = fields.String(required=True, validate=ma.validate.OneOf(KINDS))
     subject = Text(load_default=STANDARD, most=64, pattern=r"[a-z][a-z0-9_]*")
     title = Text(required=True, most=200)
-    content = fields.Dict(keys=Text(most=64), required=True)
+    content = fields.Dict(
+        keys=Text(most=64), required=True, validate=ma.validate.Length(min=1, max=MOST_VALUES)
+    )
     source = Text(required=True, most=500)
     effective_from = Day(required=True)
     assumption = Text(most=500, load_default=None)
     corrects_id = PublicId(PREFIX, load_default=None, data_key="corrects")
+
+    @validates_schema
+    def _content_is_plain(self, data: dict[str, Any], **_: Any) -> None:
+        """Whether it is a rule is asked later; here, that the database can keep it."""
+        faults = {name: _fault(value) for name, value in data["content"].items()}
+        found = {name: [fault] for name, fault in faults.items() if fault is not None}
+        if found:
+            raise ma.ValidationError({"content": found})
+
+
+def _fault(value: Any) -> str | None:
+    if type(value) is int:
+        return None if abs(value) <= INT64_MAX else "is too large"
+    texts = value if isinstance(value, list) else [value]
+    if len(texts) > MOST_VALUES:
+        return f"has more than {MOST_VALUES} entries"
+    for each in texts:
+        if not isinstance(each, str):
+            return "must be a whole number, a text or a list of texts"
+        try:
+            _plain_text.deserialize(each)
+        except ma.ValidationError as error:
+            return str(error.messages[0])
+    return None
 
 
 class TakesRulePublication(Takes):

@@ -14,6 +14,7 @@ class NotADraft(Refusal):
     """This publication is not a draft any more."""
 
     kind = Kind.CONFLICT
+    code = "not_a_draft"
     title_zh = "该内容已不是草稿"
 
 
