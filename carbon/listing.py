@@ -8,7 +8,7 @@ from sqlalchemy import Select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from kernel.call import Call
-from kernel.paging import Page, PageRequest, WrongCursor
+from kernel.paging import Page, PageRequest
 
 Row = TypeVar("Row")
 
@@ -25,9 +25,9 @@ def newest_first(
 
     `binding` names the list and its filter.
     """
-    position = page.position(binding)
+    position = page.position(binding, UUID)
     if position is not None:
-        query = query.where(id_column < _key(position))
+        query = query.where(id_column < position[0])
     rows: Sequence[Row] = call.db.scalars(query.order_by(id_column.desc()).limit(page.limit + 1)).all()
     return page.page(rows, binding, lambda row: [str(_id_of(row))])
 
@@ -35,10 +35,3 @@ def newest_first(
 def _id_of(row: Any) -> UUID:
     found: UUID = row.id
     return found
-
-
-def _key(position: list[str | int]) -> UUID:
-    try:
-        return UUID(str(position[0]))
-    except (ValueError, IndexError) as error:
-        raise WrongCursor(pointer="/query/after") from error

@@ -6,14 +6,17 @@ offsets and no totals: both cost more the further one reads.
 
 import base64
 import binascii
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 import orjson
 
 from kernel.errors import Kind, Refusal
+from kernel.units import INT64_MAX
 
 Item = TypeVar("Item")
 MOST = 200
@@ -43,8 +46,12 @@ class PageRequest:
     limit: int = DEFAULT
     after: str | None = None
 
-    def position(self, binding: str) -> list[str | int] | None:
-        """The key values to continue after, or None for the first page; refuses `WrongCursor`."""
+    def position(self, binding: str, *kinds: type[UUID] | type[int]) -> tuple[Any, ...] | None:
+        """The key values to continue after, each of its kind; None for the first page.
+
+        Refuses `WrongCursor`. The mark keeps cursors and lists together, it is no seal: anybody can make
+        one, so what follows it is believed only as far as its kinds say.
+        """
         if self.after is None:
             return None
         try:
@@ -52,9 +59,9 @@ class PageRequest:
             mark, position = raw[:_BINDING_LENGTH], orjson.loads(raw[_BINDING_LENGTH:])
         except (binascii.Error, ValueError) as error:
             raise WrongCursor(pointer="/query/after") from error
-        if mark != _mark(binding) or not isinstance(position, list):
+        if mark != _mark(binding) or not isinstance(position, list) or len(position) != len(kinds):
             raise WrongCursor(pointer="/query/after")
-        return position
+        return tuple(_key(value, kind) for value, kind in zip(position, kinds, strict=True))
 
     def page(self, rows: Sequence[Item], binding: str, key: Callable[[Item], list[str | int]]) -> Page[Item]:
         """Make a page of `rows`, which were asked with `limit + 1`."""
@@ -63,6 +70,15 @@ class PageRequest:
             return Page(items, None)
         raw = _mark(binding) + orjson.dumps(key(items[-1]))
         return Page(items, base64.urlsafe_b64encode(raw).rstrip(b"=").decode())
+
+
+def _key(value: object, kind: type[UUID] | type[int]) -> UUID | int:
+    if kind is int and type(value) is int and 0 <= value <= INT64_MAX:
+        return value
+    if kind is UUID and isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return UUID(value)
+    raise WrongCursor(pointer="/query/after")
 
 
 def _mark(binding: str) -> bytes:

@@ -97,7 +97,7 @@ def schedule(available: int, buckets: list[tuple[date, int]], *, today: date) ->
 def lines(call: Call, holder_id: UUID, page: PageRequest) -> Page[Line]:
     """The holder's transfers, newest first."""
     binding = f"lines/{holder_id}"
-    position = page.position(binding)
+    position = page.position(binding, int)
     rows = call.db.execute(
         _LINES,
         {

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import func, select, text
 
 from kernel.audit import audit
 from kernel.call import Call
@@ -124,7 +124,7 @@ def _require_honoured(call: Call, offer: Offer) -> None:
 def shelf(call: Call, region_id: str, page: PageRequest) -> Page[OnShelf]:
     """The rewards on sale in a region now, newest first."""
     binding = f"shelf/{region_id}"
-    position = page.position(binding)
+    position = page.position(binding, UUID)
     left = (
         select(func.sum(RewardStock.remaining))
         .where(RewardStock.reward_id == Reward.id)
@@ -143,7 +143,7 @@ def shelf(call: Call, region_id: str, page: PageRequest) -> Page[OnShelf]:
         .limit(page.limit + 1)
     )
     if position is not None:
-        query = query.where(tuple_(Reward.id) < tuple_(UUID(str(position[0]))))
+        query = query.where(Reward.id < position[0])
     found = [_on_shelf(reward, int(remaining or 0)) for reward, remaining in call.db.execute(query)]
     return page.page(found, binding, lambda item: [str(item.id)])
 

@@ -257,10 +257,10 @@ def all_owned(call: Call, page: PageRequest) -> Page[Owned]:
     """The calling citizen's vouchers, newest first."""
     holder = call.actor.known_id
     binding = f"vouchers/{holder}"
-    position = page.position(binding)
+    position = page.position(binding, UUID)
     query = _OWNED.where(Voucher.holder_id == holder).order_by(Voucher.id.desc()).limit(page.limit + 1)
     if position is not None:
-        query = query.where(Voucher.id < UUID(str(position[0])))
+        query = query.where(Voucher.id < position[0])
     found = [_owned(row) for row in call.db.execute(query)]
     return page.page(found, binding, lambda item: [str(item.id)])
 

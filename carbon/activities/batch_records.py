@@ -85,10 +85,10 @@ def find_batch(call: Call, batch_id: UUID) -> ActivityBatch:
 def list_batches(call: Call, page: PageRequest) -> Page[ActivityBatch]:
     """The caller's batches, newest first; refuses WrongCursor."""
     binding = f"batches|{call.actor.principal}"
-    after = page.position(binding)
+    after = page.position(binding, UUID)
     query = select(ActivityBatch).where(_seen_by(call))
     if after is not None:
-        query = query.where(ActivityBatch.id < UUID(str(after[0])))
+        query = query.where(ActivityBatch.id < after[0])
     rows = call.db.scalars(query.order_by(ActivityBatch.id.desc()).limit(page.limit + 1)).all()
     return page.page(rows, binding, lambda batch: [str(batch.id)])
 

@@ -137,8 +137,7 @@ def list_lines(call: Call, batch_id: UUID, *, outcome: str | None, page: PageReq
     """A page of a batch's lines in the order of the file. Refuses NotFound, WrongCursor."""
     find_batch(call, batch_id)
     binding = f"batch_lines|{batch_id}|{outcome}"
-    after = page.position(binding) or [0, 0]
-    place = (int(after[0]), int(after[1]))
+    place = page.position(binding, int, int) or (0, 0)
     rows = _lines_after(call, batch_id, place, outcome=outcome, most=page.limit + 1)
     return page.page(rows, binding, lambda row: [row.file_no, row.line])
 

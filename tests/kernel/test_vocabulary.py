@@ -142,7 +142,7 @@ def test_require_raises_the_refusal_it_is_given() -> None:
 def test_a_cursor_is_bound_to_its_filter() -> None:
     first = PageRequest(limit=2).page([1, 2, 3], "mine", lambda row: [row])
     assert list(first.items) == [1, 2]
-    assert PageRequest(after=first.next).position("mine") == [2]
+    assert PageRequest(after=first.next).position("mine", int) == (2,)
     for after, binding in ((first.next, "yours"), ("!!", "mine"), ("AAAA", "mine")):
         with pytest.raises(WrongCursor):
-            PageRequest(after=after).position(binding)
+            PageRequest(after=after).position(binding, int)
