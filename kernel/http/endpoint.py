@@ -6,9 +6,11 @@ recorded about it is committed. See `docs/decisions/0004`.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import marshmallow as ma
@@ -23,7 +25,7 @@ from kernel.actor import Actor, ActorKind, NotPermitted, SignInNeeded
 from kernel.call import Call
 from kernel.clock import Clock
 from kernel.database import Sessions, in_transaction
-from kernel.errors import BrokenInvariant, Refusal
+from kernel.errors import BrokenInvariant, NotFound, Refusal, require
 from kernel.http.fields import ProblemSchema
 from kernel.http.problems import BodyMalformed, RequestInvalid, refused, request_id
 from kernel.idempotency import Answer, Attempt, check_key, claim, remember
@@ -31,7 +33,9 @@ from kernel.permission import Permission
 from kernel.signing import KeyRing
 
 DOOR = "tanpuhui.door"
+READ_JSON = "tanpuhui.json"
 LARGEST_JSON = 256 * 1024
+MOST_ERRORS = 100
 
 
 @dataclass(frozen=True)
@@ -88,22 +92,38 @@ class StrictParser(FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, req: Any, schema: ma.Schema, **_: Any) -> Any:
         """Turn marshmallow's messages into pointers."""
-        raise RequestInvalid(list(_pointed(error.messages))) from error
+        raise RequestInvalid(list(islice(_pointed(error.messages), MOST_ERRORS))) from error
 
 
 def read_json(req: Any) -> Any:
-    """The body as JSON, whole and bounded; refuses `BodyMalformed`."""
+    """The body as JSON, whole, bounded, no name twice in one object; refuses `BodyMalformed`."""
     if req.mimetype != "application/json":
-        raise BodyMalformed("the body must be application/json")
+        raise _malformed("the body must be application/json")
     if req.content_length is not None and req.content_length > LARGEST_JSON:
-        raise BodyMalformed(f"the body is larger than {LARGEST_JSON} bytes")
+        raise _malformed(f"the body is larger than {LARGEST_JSON} bytes")
+    req.max_content_length = (
+        LARGEST_JSON  # a body that comes in chunks says no length: 413 where it is passed
+    )
     data = req.get_data(cache=True)
     if req.content_length is not None and len(data) != req.content_length:
-        raise BodyMalformed("the body is shorter than Content-Length says")
+        raise _malformed("the body is shorter than Content-Length says")
     try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise BodyMalformed("the body is not JSON") from error
+        read = orjson.loads(data)
+        json.loads(data, object_pairs_hook=_with_each_name_once, parse_int=str)
+    except (ValueError, RecursionError) as error:
+        raise _malformed("the body is not JSON") from error
+    req.environ[READ_JSON] = read
+    return read
+
+
+def _with_each_name_once(pairs: list[tuple[str, Any]]) -> None:
+    """Of two values under one name every reader would choose another."""
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _malformed("a name stands twice in one object")
+
+
+def _malformed(detail: str) -> BodyMalformed:
+    return BodyMalformed(detail, pointer="/body")
 
 
 def _pointed(messages: Any, at: str = "") -> Any:
@@ -183,6 +203,7 @@ def endpoint(
             actor = door().identify()
             if needs is not None and not actor.permits(needs):
                 raise SignInNeeded if actor.kind is ActorKind.ANONYMOUS else NotPermitted(needed=needs.value)
+            require(all("\0" not in str(part) for part in path.values()), NotFound())  # no column holds it
             request.environ["tanpuhui.actor"] = actor
             return loaded(**path)
 
@@ -268,7 +289,7 @@ def _response(outcome: Answer | Response, unit: _Unit) -> Response:
 
 def _attempt(actor: Actor, route: str, path: dict[str, Any]) -> Attempt:
     key = check_key(request.headers.get("Idempotency-Key"))
-    body = orjson.loads(request.get_data()) if request.get_data() else None
+    body = request.environ.get(READ_JSON)  # what an address does not take is not read
     named = orjson.dumps(
         [sorted((name, str(value)) for name, value in path.items()), body], option=orjson.OPT_SORT_KEYS
     )
