@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from marshmallow import fields
 
-from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Takes, Text, Whole
+from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Several, Takes, Text, Whole
 from rewards.catalogue import FUNDER, REWARD, Offer, Share
 from rewards.vouchers import VOUCHER
+
+MOST_FUNDERS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,7 @@ class TakesOffer(Takes):
     title_en = Text(required=True, most=120)
     price_coin_milli = Whole(required=True, least=1, most=10**12)
     cost_fen = Whole(required=True, most=10**9)
-    funding = fields.List(fields.Nested(TakesShare), required=True)
+    funding = Several(fields.Nested(TakesShare), most=MOST_FUNDERS, required=True)
     valid_days = Whole(required=True, least=1, most=3660)
     limit_per_person = Whole(required=True, least=1, most=1_000_000)
     stock = Whole(required=True, most=10**9)

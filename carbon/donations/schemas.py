@@ -10,7 +10,7 @@ from marshmallow import fields, validates_schema
 from carbon.donations.allocation import ALLOCATION
 from carbon.donations.giving import DONATION, PROJECT
 from carbon.donations.tables import STATES
-from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, Takes, Text, Whole
+from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, Several, Takes, Text, Whole
 from kernel.units import show_grams
 
 ENTERPRISE, CITIZEN = "ent", "ctz"
@@ -74,9 +74,7 @@ class TakesAllocation(Takes):
     """Equal shares for up to 200 citizens, each named once."""
 
     into = AllocationOrder
-    citizen_ids = fields.List(
-        PublicId(CITIZEN), required=True, validate=ma.validate.Length(min=1, max=MOST_CITIZENS)
-    )
+    citizen_ids = Several(PublicId(CITIZEN), required=True, least=1, most=MOST_CITIZENS)
     carbon_mg_each = Whole(required=True, least=1, most=MOST_CARBON_MG)
     reason = Text(required=True, least=2, most=300)
 

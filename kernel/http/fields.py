@@ -86,6 +86,20 @@ class Text(fields.String):
         return value
 
 
+class Several(fields.List[Any]):
+    """A list of bounded length; one that is too long is refused before its items are looked at."""
+
+    def __init__(self, of: ma.fields.Field[Any], *, least: int = 0, most: int, **rest: Any) -> None:
+        """`least` and `most` are inclusive."""
+        self._most = most
+        super().__init__(of, validate=ma.validate.Length(least, most), **rest)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **rest: Any) -> Any:
+        if isinstance(value, list) and len(value) > self._most:
+            raise ma.ValidationError(f"has more than {self._most} items")
+        return super()._deserialize(value, attr, data, **rest)
+
+
 class PublicId(fields.Field[UUID]):
     """`prefix_` and 26 characters outside, a UUID inside."""
 
