@@ -13,7 +13,7 @@ from carbon.activities.history import Lived, own_activities
 from carbon.activities.intake import Intake, take_activity
 from carbon.activities.schemas import GivesActivities, GivesOutcome, TakesRecord
 from kernel.call import Call
-from kernel.errors import NotFound
+from kernel.errors import NotFound, Refusal
 from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
 from kernel.identifiers import public_id
@@ -39,7 +39,11 @@ def push_activity(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """Take one record in the platform's own format, as a line of NDJSON would hold it."""
     line = next(read_activity_lines(BytesIO(orjson.dumps(body["record"])), form="ndjson"))
     secret = str(current_app.config[CARD_SECRET]).encode()
-    row = take_activity(call, Intake(partner_id=call.actor.known_id, card_secret=secret), line)
+    try:
+        row = take_activity(call, Intake(partner_id=call.actor.known_id, card_secret=secret), line)
+    except Refusal as refusal:  # it points into the line, which here is a part of the body
+        refusal.pointer = f"/body/record{refusal.pointer or ''}"
+        raise
     taken = row["activity_id"]
     return {**row, "activity_id": None if taken is None else public_id("act", UUID(str(taken)))}
 
