@@ -1,0 +1,224 @@
+"""Everybody who may call the product, each beside a neighbour of the same role, and what is theirs.
+
+All of them hold real tokens of a real product on a planted town; `caller_for` finds who may use an address,
+`ids` are things of the first caller's by the name an address gives them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from app.factory import TERMINAL_PERMISSIONS, Product, create_product
+from app.identity.roles import PERMISSIONS, Role
+from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
+from app.identity.tokens import issue
+from carbon.factors.bundles import read_shipped
+from carbon.partners.registry import PERMISSIONS as PARTNER_PERMISSIONS
+from carbon.partners.registry import register_partner
+from kernel.call import Call
+from kernel.clock import SystemClock, business_day
+from kernel.database import create_engine, in_transaction, sessions_on
+from kernel.errors import BrokenInvariant
+from kernel.identifiers import new_id, public_id
+from kernel.permission import Permission
+from merchants.onboarding import add_merchant, add_store
+from merchants.terminals import new_terminal, pair
+from tests.carbon.city import OFFICIAL
+from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
+from tests.journeys.served import Town, bearer, plant_town
+
+PASSWORD = "correct horse battery 017"
+STAFF = (Role.CLERK, Role.DONOR, Role.OPERATOR_EDITOR, Role.OPERATOR_PUBLISHER, Role.OPERATOR_AUDITOR)
+RULE: dict[str, Any] = {
+    "subject": "standard",
+    "kind": "coin_rate",
+    "title": "A rate to come",
+    "content": {"coins_milli": 900, "per_mg": 10_000},
+    "source": "a test",
+}
+PROJECT: dict[str, Any] = {
+    "enterprise_name": "示例企业 A",
+    "project_key": "demo-led-retrofit-01",
+    "title": "LED retrofit of a demo plant",
+    "dossier": "Baseline metered.",
+    "period_start": "2024-01-01",
+    "period_end": "2025-01-01",
+    "carbon_mg": 100_000_000,
+    "verifier": "示例核查机构",
+    "verification_document": "DEMO-V-2026-01",
+    "exclusivity_statement": "Not sold, not claimed elsewhere.",
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a token."""
+
+    role: str
+    token: str
+    permissions: frozenset[Permission]
+
+
+@dataclass
+class Crowd:
+    """A product with a planted town, callers, their neighbours, and what the callers own."""
+
+    product: Product
+    town: Town
+    database_url: str
+    callers: list[Caller]
+    neighbours: dict[str, Caller]
+    ids: dict[str, str]
+
+    def caller_for(self, needed: Permission | None) -> Caller | None:
+        """Who may; None where anybody may."""
+        if needed is None:
+            return None
+        return next(caller for caller in self.callers if needed in caller.permissions)
+
+    def outsider(self, needed: Permission) -> Caller:
+        """Who may not."""
+        return next(caller for caller in self.callers if needed not in caller.permissions)
+
+    def send(self, caller: Caller | None, method: str, path: str, **more: Any) -> TestResponse:
+        """One request, with a fresh Idempotency-Key unless one (or None) is given."""
+        headers = {"Idempotency-Key": new_id().hex, **more.pop("headers", {})}
+        headers = {name: value for name, value in headers.items() if value is not None}
+        if caller is not None:
+            headers = bearer(caller.token, **headers)
+        return self.product.flask.test_client().open(path, method=method, headers=headers, **more)
+
+    def make(self, role: str, path: str, body: Any, method: str = "POST") -> Any:
+        """Something that must work."""
+        caller = next(each for each in self.callers if each.role == role)
+        answer = self.send(caller, method, path, json=body)
+        assert answer.status_code in {200, 201}, (path, answer.json)
+        return answer.json
+
+
+@contextmanager
+def crowd(cache_url: str) -> Iterator[Crowd]:
+    """A database of its own with everybody in it."""
+    with cloned_database() as url:
+        engine = create_engine(url, pool_size=1)
+        try:
+            in_transaction(sessions_on(engine), lambda session: plant_region(_on(session)))
+        finally:
+            engine.dispose()
+        town = plant_town(database_url=url, cache_url=cache_url, residents=2, tills=2)
+        product = create_product(settings_for(url, cache_url))
+        try:
+            made = in_transaction(
+                product.door.sessions, lambda session: _people(product, town, url, _on(session))
+            )
+            _belongings(made)
+            yield made
+        finally:
+            product.close()
+
+
+def coming_day(number: int = 0) -> str:
+    """A day on which a rule may start."""
+    return (business_day(SystemClock().now()) + timedelta(days=30 + number)).isoformat()
+
+
+def _on(session: Session) -> Call:
+    return make_call(session, now=SystemClock().now())
+
+
+def _people(product: Product, town: Town, url: str, call: Call) -> Crowd:
+    with product.flask.app_context():
+        merchant = call.db.execute(text("SELECT id FROM merchant")).scalar_one()
+        enterprise = new_id()
+        staff = [_staff(call, role, REGION, {Role.CLERK: merchant, Role.DONOR: enterprise}) for role in STAFF]
+        elsewhere = {Role.CLERK: new_id(), Role.DONOR: new_id()}
+        others = [
+            _staff(call, role, "CN-GD" if role not in elsewhere else REGION, elsewhere) for role in STAFF
+        ]
+    other_key = register_partner(call, name="another partner", region_id=REGION).api_key
+    store = add_store(
+        call, add_merchant(call, name_zh="另一家", name_en="Another"), name_zh="店", name_en="S"
+    )
+    other_till = pair(call, new_terminal(call, store.id, label="till").code).token
+    mine, theirs = town.residents
+    citizen = PERMISSIONS[Role.CITIZEN]
+    return Crowd(
+        product,
+        town,
+        url,
+        [
+            Caller("citizen", mine.token, citizen),
+            Caller("partner", town.city.api_key, PARTNER_PERMISSIONS),
+            Caller("till", town.tills[0], TERMINAL_PERMISSIONS),
+            *staff,
+        ],
+        {
+            "citizen": Caller("citizen", theirs.token, citizen),
+            "partner": Caller("partner", other_key, PARTNER_PERMISSIONS),
+            "till": Caller("till", other_till, TERMINAL_PERMISSIONS),
+            **{other.role: other for other in others},
+        },
+        {
+            "ctz": public_id("ctz", mine.id),
+            "rwd": town.reward,
+            "ptn": public_id("ptn", town.city.partner_id),
+            "mer": public_id("mer", merchant),
+        },
+    )
+
+
+def _staff(call: Call, role: Role, region: str, organisations: dict[Role, UUID]) -> Caller:
+    name = f"demo-{role.value}-{new_id().hex[-12:]}"
+    add_staff(
+        call,
+        username=name,
+        password=PASSWORD,
+        role=role,
+        region_id=region,
+        organisation_id=organisations.get(role),
+    )
+    found = sign_in_staff(call, username=name, password=PASSWORD)
+    if not isinstance(found, SignedIn):
+        raise BrokenInvariant("somebody who was let in cannot sign in")
+    tokens = issue(
+        session_id=found.session_id, refresh_id=found.refresh_id, subject=found.subject, now=call.now
+    )
+    return Caller(role.value, tokens.access_token, PERMISSIONS[role])
+
+
+def _belongings(crowd: Crowd) -> None:
+    """One of everything an address can name, and three of what lists show."""
+    make, ids = crowd.make, crowd.ids
+    for number in range(3):
+        ride = crowd.town.ride(crowd.town.residents[0], f"ride-{number}", SystemClock().now())
+        ids["activity"] = make("partner", "/v1/partner/activities", ride)["activity_id"]
+    for number in range(3):
+        ids["voucher"] = make("citizen", "/v1/me/vouchers", {"reward_id": ids["rwd"]})["id"]
+        batch = {"reference": f"r{number}", "adapter": "shenzhen_tong"}
+        ids["batch"] = make("partner", "/v1/partner/batches", batch)["id"]
+        rule = {**RULE, "effective_from": coming_day(number)}
+        ids["rule"] = make("operator_editor", "/v1/operator/rules", rule)["id"]
+        project = {**PROJECT, "project_key": f"demo-{number}"}
+        ids["project"] = make("donor", "/v1/operator/donation-projects", project)["id"]
+    codes = make("citizen", f"/v1/me/vouchers/{ids['voucher']}/codes", None, "GET")
+    scan = {"code": codes["items"][0]["text"]}
+    ids["redemption"] = make("till", "/v1/terminal/redemptions", scan)["id"]
+    ids["voucher"] = make("citizen", "/v1/me/vouchers", {"reward_id": ids["rwd"]})["id"]
+    table = {"form": "yaml", "text": read_shipped(OFFICIAL).decode().replace("2021", "2022")}
+    ids["table"] = make("operator_editor", "/v1/operator/factor-tables", table)["id"]
+    names = {"name_zh": "示例", "name_en": "Example"}
+    ids["fnd"] = make("operator_editor", "/v1/funders", names)["id"]
+    ids["merchant"] = make("operator_editor", "/v1/merchants", names)["id"]
+    ids["store"] = make("operator_editor", f"/v1/merchants/{ids['merchant']}/stores", names)["id"]
+    path = f"/v1/stores/{ids['store']}/terminals"
+    ids["terminal"] = make("operator_editor", path, {"label": "till"})["terminal_id"]
+    for name, path in (("binding", "/v1/me/bindings"), ("named", "/v1/me/consents")):
+        ids[name] = make("citizen", path, None, "GET")["items"][0]["id"]
+    ids["partner"] = ids["ptn"]
