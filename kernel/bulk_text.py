@@ -4,6 +4,7 @@ Written and read by Polars, so no row becomes a Python object. The driver hands 
 row by row, and writes a list parameter value by value: both cost more than the query behind them.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -12,19 +13,36 @@ from typing import Any
 import polars as pl
 import psycopg
 from psycopg import sql
+from sqlalchemy import CursorResult
+from sqlalchemy.exc import DBAPIError
 
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
+from kernel.identifiers import new_id
 
 
 def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
-    """Append the rows of `frame` to `table`; columns by name, null is empty and text is quoted."""
+    """Append the rows of `frame` to `table`; columns by name, null is empty and text is quoted.
+
+    Raises what any statement of the session raises: IntegrityError for a violated key.
+    """
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), columns)
     text = BytesIO()
     frame.write_csv(text, include_header=False)
-    with driver_cursor(call).copy(statement) as sink:
-        sink.write(text.getbuffer())
+    call.db.flush()  # rows that these name by foreign key must stand
+    try:
+        with _driver_cursor(call).copy(statement) as sink:
+            sink.write(text.getbuffer())
+    except psycopg.Error as error:
+        # As the session's own: who retries deadlocks and knows lock waits looks for these.
+        raise DBAPIError.instance(f"COPY {table}", None, error, psycopg.Error) from error
+
+
+def execute_text(call: Call, statement: str, values: Mapping[str, Any]) -> CursorResult[Any]:
+    """Execute SQL of our own with `%(name)s` for values, as the driver writes it."""
+    call.db.flush()  # what the unit of work holds back is part of what it asks for
+    return call.db.connection().exec_driver_sql(statement, dict(values))
 
 
 def select_frame(
@@ -39,11 +57,10 @@ def select_frame(
         f"coalesce({_cell(name, kind)}, '')" for name, kind in zip(cells, schema.values(), strict=True)
     )
     statement = f"WITH q ({', '.join(cells)}) AS ({query}) SELECT string_agg({line}, E'\\n') FROM q"  # noqa: S608 - our own text
-    # A query text of our own modules, wrapped in text of this one.
-    row = driver_cursor(call).execute(statement.encode(), values).fetchone()
-    if row is None or row[0] is None:
+    text = execute_text(call, statement, values).scalar_one()
+    if text is None:
         return pl.DataFrame(schema=dict(schema))
-    return pl.read_csv(row[0].encode(), has_header=False, schema=dict(schema))
+    return pl.read_csv(text.encode(), has_header=False, schema=dict(schema))
 
 
 def _cell(name: str, kind: Any) -> str:
@@ -63,6 +80,16 @@ def array_of(values: pl.Series) -> str:
     return "{" + (written.fill_null("NULL").str.join(",").item() or "") + "}"
 
 
+def new_ids(count: int) -> pl.Series:
+    """`count` fresh ids as text, as `new_id` makes them (UUIDv7), all of this millisecond."""
+    now = new_id().hex[:12]
+    dice, size = os.urandom(10 * count).hex(), 20
+    one = pl.Series("one", [dice[at : at + size] for at in range(0, size * count, size)], dtype=pl.String)
+    piece = one.str.slice
+    variant = piece(3, 1).replace_strict(_VARIANT)
+    return f"{now[:8]}-{now[8:]}-7" + piece(0, 3) + "-" + variant + piece(4, 3) + "-" + piece(8, 12)
+
+
 @contextmanager
 def savepoint(call: Call) -> Iterator[None]:
     """What the driver does inside is undone when an error leaves it."""
@@ -72,9 +99,13 @@ def savepoint(call: Call) -> Iterator[None]:
         yield
 
 
-def driver_cursor(call: Call) -> psycopg.Cursor[Any]:
+def _driver_cursor(call: Call) -> psycopg.Cursor[Any]:
     """A cursor of the driver in the call's transaction."""
     connection = call.db.connection().connection.driver_connection
     if not isinstance(connection, psycopg.Connection):
         raise BrokenInvariant("COPY needs psycopg")
     return connection.cursor()
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
+"""Two fixed bits and two random ones (RFC 9562)."""

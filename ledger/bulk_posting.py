@@ -14,6 +14,7 @@ from uuid import UUID
 import polars as pl
 import psycopg
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from kernel.bulk_text import array_of, copy_in, savepoint, select_frame
 from kernel.call import Call
@@ -181,7 +182,9 @@ def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
     try:
         with savepoint(call):
             copy_in(call, "ledger_reference", frame)
-    except psycopg.errors.UniqueViolation:
+    except IntegrityError as error:
+        if not isinstance(error.orig, psycopg.errors.UniqueViolation):
+            raise
         return False
     return True
 

@@ -10,6 +10,7 @@ from datetime import date
 import polars as pl
 from sqlalchemy import text
 
+from kernel.bulk_text import array_of, execute_text, select_frame
 from kernel.call import Call
 from kernel.publications.rules import Cap, CoinRate
 
@@ -54,39 +55,36 @@ def _by_scenario(found_caps: list[Cap], value: Callable[[Cap], object], kind: ty
 
 
 def _lock_usage(call: Call, capped: pl.DataFrame) -> pl.DataFrame:
-    keys = capped.select(_PERIOD).unique().sort(_PERIOD)
-    rows = call.db.execute(
-        _LOCK, {f"c{place}": keys[name].to_list() for place, name in enumerate(_PERIOD)}
-    ).all()
-    return pl.DataFrame(
-        [(str(r.holder_id), r.account_id, str(r.rule_id), r.period_start, r.used) for r in rows],
-        schema={
-            "citizen_id": pl.String,
-            "account_id": pl.Int64,
-            "cap_rule_id": pl.String,
-            "period_start": pl.Date,
-            "used": pl.Int64,
-        },
-        orient="row",
-    )
+    return select_frame(call, _LOCK, _arrays(capped.select(_PERIOD).unique().sort(_PERIOD)), schema=_USED)
 
 
 def _write_usage(call: Call, rows: pl.DataFrame) -> None:
     sums = rows.group_by(_PERIOD).agg(pl.col("coin_milli").sum()).sort(_PERIOD)
-    values = {f"c{place}": sums[name].to_list() for place, name in enumerate(_PERIOD)}
-    call.db.execute(_WRITE, {**values, "given": sums["coin_milli"].to_list()})
+    sums = sums.filter(pl.col("coin_milli") > 0)
+    execute_text(call, _WRITE, {**_arrays(sums), "given": array_of(sums["coin_milli"])})
 
 
-_ARRAYS = "CAST(:c0 AS uuid[]), CAST(:c1 AS bigint[]), CAST(:c2 AS uuid[]), CAST(:c3 AS date[])"
-_LOCK = text(
+def _arrays(keys: pl.DataFrame) -> dict[str, str]:
+    return {f"c{place}": array_of(keys[name]) for place, name in enumerate(_PERIOD)}
+
+
+_USED = {
+    "citizen_id": pl.String,
+    "account_id": pl.Int64,
+    "cap_rule_id": pl.String,
+    "period_start": pl.Date,
+    "used": pl.Int64,
+}
+_ARRAYS = "CAST(%(c0)s AS uuid[]), CAST(%(c1)s AS bigint[]), CAST(%(c2)s AS uuid[]), CAST(%(c3)s AS date[])"
+_LOCK = (
     "INSERT INTO cap_usage AS u (holder_id, account_id, rule_id, period_start, used)"  # noqa: S608 - our own text
     f" SELECT h, a, r, p, 0 FROM unnest({_ARRAYS}) AS k (h, a, r, p) ORDER BY h, a, r, p"
     " ON CONFLICT (holder_id, account_id, rule_id, period_start) DO UPDATE SET used = u.used"
     " RETURNING holder_id, account_id, rule_id, period_start, used"
 )
-_WRITE = text(
+_WRITE = (
     "UPDATE cap_usage u SET used = u.used + k.given FROM"  # noqa: S608 - our own text
-    f" unnest({_ARRAYS}, CAST(:given AS bigint[])) AS k (h, a, r, p, given)"
+    f" unnest({_ARRAYS}, CAST(%(given)s AS bigint[])) AS k (h, a, r, p, given)"
     " WHERE u.holder_id = k.h AND u.account_id = k.a AND u.rule_id = k.r AND u.period_start = k.p"
 )
 _GIVE_BACK = text(

@@ -1,19 +1,20 @@
 """Inputs become milligrams: one lookup for each scenario and day, one expression for each factor.
 
-Adds `factor_id`, `found_by`, `carbon_mg`, `inputs` (canonical JSON) and `digest`. The digest is that of
-the scalar method, worked out once for each distinct pair of inputs and factor.
+Adds `factor_id`, `found_by`, `carbon_mg`, `inputs` (canonical JSON) and `digest`, which is that of the
+scalar method: a property test holds the two together.
 """
 
 from datetime import date
 
 import polars as pl
 
-from carbon.activities.adapters.frames import inputs_json, row_inputs
+from carbon.activities.adapters.frames import inputs_json, sha256
 from carbon.activities.errors import ScenarioUnknown
 from carbon.activities.recognition import GOOD, refuse
 from carbon.factors.errors import NoFactorInForce
 from carbon.factors.lookup import FoundFactor, factor_in_force, is_known_scenario
-from carbon.methodologies.inputs import INPUTS
+from carbon.methodologies.assessment import MethodFactor
+from carbon.methodologies.method import Method
 from kernel.call import Call
 
 SHIPPED_SCENARIOS = frozenset(
@@ -29,10 +30,25 @@ def assess_frame(call: Call, frame: pl.DataFrame, *, region_id: str) -> pl.DataF
     named = pl.concat_str("scenario", pl.lit("|"), "business_day")
     frame = refuse(frame, named.is_in(none), NoFactorInForce.code, "/occurred_at")
     frame = frame.with_columns(inputs=inputs_json(frame)).with_row_index("row")
-    parts = [frame.filter(~GOOD).with_columns(*_BLANK)]
-    for (scenario, day), part in frame.filter(GOOD).group_by("scenario", "business_day", maintain_order=True):
-        parts.append(_assess_part(part, found[str(scenario), day]))
-    return pl.concat(parts, how="vertical").sort("row").drop("row")
+    factors = _by_factor(found)
+    numbered = frame.join(factors, on=["scenario", "business_day"], how="left", maintain_order="left")
+    parts = [numbered.filter(~GOOD).with_columns(*_BLANK)]
+    for (place,), part in numbered.filter(GOOD).group_by("factor", maintain_order=True):
+        pair = factors.row(factors["factor"].index_of(place) or 0, named=True)
+        parts.append(_assess_part(part, found[pair["scenario"], pair["business_day"]]))
+    return pl.concat(parts, how="vertical").sort("row").drop("row", "factor")
+
+
+def _by_factor(found: dict[tuple[str, date], FoundFactor]) -> pl.DataFrame:
+    """Which pairs of scenario and day share a factor found in one way; `factor` numbers these."""
+    places: dict[tuple[object, str], int] = {}
+    rows = [
+        (scenario, day, places.setdefault((each.row.id, each.found_by), len(places)))
+        for (scenario, day), each in found.items()
+    ]
+    return pl.DataFrame(
+        rows, schema={"scenario": pl.String, "business_day": pl.Date, "factor": pl.Int64}, orient="row"
+    )
 
 
 def _look_up(
@@ -59,18 +75,56 @@ def _assess_part(part: pl.DataFrame, found: FoundFactor) -> pl.DataFrame:
         quantity_min=pl.lit(factor.quantity_min), quantity_max=pl.lit(factor.quantity_max)
     )
     part = part.with_columns(outcome=pl.coalesce(code, "outcome"))
-    carbon = method.carbon_mg_expression(pl.lit(factor.value_ng, pl.Int64))
-    distinct = part.filter(GOOD).unique("inputs", maintain_order=True).select("inputs", *INPUTS)
-    digests = [method.assess(row_inputs(row), factor).digest() for row in distinct.iter_rows(named=True)]
-    table = distinct.select("inputs", pl.Series("digest", digests, dtype=pl.Binary))
-    part = part.join(table, on="inputs", how="left", maintain_order="left")
+    value = pl.lit(factor.value_ng, pl.Int64)
+    part = part.with_columns(carbon_mg=pl.when(GOOD).then(method.carbon_mg_expression(value)).cast(pl.Int64))
     return part.with_columns(
         pl.lit(str(found.row.id)).alias("factor_id"),
         pl.lit(found.found_by).alias("found_by"),
-        pl.when(GOOD).then(carbon).cast(pl.Int64).alias("carbon_mg"),
-    ).select(*part.drop("digest").columns, "factor_id", "found_by", "carbon_mg", "digest")
+        "carbon_mg",
+        _digests(part, method, factor).alias("digest"),
+    ).select(*_columns(part), "factor_id", "found_by", "carbon_mg", "digest")
 
 
+def _columns(part: pl.DataFrame) -> list[str]:
+    return [name for name in part.columns if name != "carbon_mg"]
+
+
+def _digests(part: pl.DataFrame, method: Method, factor: MethodFactor) -> pl.Series:
+    """What `Assessment.digest` gives for each good row: the same bytes, put together as text.
+
+    Every field is shorter than 128 bytes, so its length too is a character.
+    """
+    quantity = method.quantity_expression()
+    fields = [
+        *(pl.lit(_fixed(value)) for value in ("assessment/1", method.name, method.version)),
+        pl.coalesce(_written_inputs(sorted(each.names)) for each in method.input_sets),
+        *(pl.lit(_fixed(value)) for value in (factor.value, factor.unit, factor.value_ng)),
+        _field("i", quantity.cast(pl.String)),
+        _field("i", (quantity * pl.lit(factor.value_ng, pl.Int64)).cast(pl.String)),
+        _field("i", pl.col("carbon_mg").cast(pl.String)),
+    ]
+    return sha256(part.select(text=pl.when(GOOD).then(pl.concat_str(fields)))["text"])
+
+
+def _fixed(value: str | int) -> str:
+    letter, text = ("s", value) if isinstance(value, str) else ("i", str(value))
+    return f"{letter}\0\0\0{chr(len(text.encode()))}{text}"
+
+
+def _written_inputs(names: list[str]) -> pl.Expr:
+    pairs = [
+        _field("l", pl.concat_str(pl.lit(_fixed(name)), _field("i", pl.col(name).cast(pl.String))))
+        for name in names
+    ]
+    return _field("l", pl.concat_str(pairs))
+
+
+def _field(letter: str, text: pl.Expr) -> pl.Expr:
+    size = text.str.len_bytes().replace_strict(_CHARACTER, return_dtype=pl.String)
+    return pl.concat_str(pl.lit(f"{letter}\0\0\0"), size, text)
+
+
+_CHARACTER = {size: chr(size) for size in range(128)}
 _BLANK = (
     pl.lit(None, pl.String).alias("factor_id"),
     pl.lit(None, pl.String).alias("found_by"),

@@ -10,7 +10,6 @@ def copy_frame(call: Call, table: str, frame: pl.DataFrame) -> None:
     """Append the rows of `frame` to `table`; columns by name, null is empty and text is quoted."""
     if frame.is_empty():
         return
-    call.db.flush()  # rows that these name by foreign key must stand
     copy_in(call, table, frame)
 
 
