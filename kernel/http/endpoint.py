@@ -101,9 +101,8 @@ def read_json(req: Any) -> Any:
         raise _malformed("the body must be application/json")
     if req.content_length is not None and req.content_length > LARGEST_JSON:
         raise _malformed(f"the body is larger than {LARGEST_JSON} bytes")
-    req.max_content_length = (
-        LARGEST_JSON  # a body that comes in chunks says no length: 413 where it is passed
-    )
+    # A body that comes in chunks says no length; it is refused where it passes the limit.
+    req.max_content_length = LARGEST_JSON
     data = req.get_data(cache=True)
     if req.content_length is not None and len(data) != req.content_length:
         raise _malformed("the body is shorter than Content-Length says")
