@@ -82,7 +82,8 @@ def test_a_rule_is_drafted_by_one_put_in_force_by_another_and_read_by_all(desk: 
     number = parse_public_id(PREFIX, rule)
     assert desk.database.run(lambda call: signature_holds(call, call.db.get_one(Publication, number)))
     assert desk.database.run(lambda call: coin_rate(call, REGION, day=call.today)).coins_milli == 2000
-    audits = desk.database.rows("SELECT action FROM audit_entry WHERE subject = :rule ORDER BY action", rule=rule)
+    actions = "SELECT action FROM audit_entry WHERE subject = :rule ORDER BY action"
+    audits = desk.database.rows(actions, rule=rule)
     assert [row.action for row in audits] == ["draft", "publish"]
 
 
