@@ -17,6 +17,7 @@ from typing import Any
 SECRETS_FILE = "secrets.json"
 RUN_FILE = "run.json"
 SHORTEST_SECRET = 32
+MADE_IN_DEVELOPMENT = ("jwt_secret", "key_ring_secret", "card_hash_secret")
 STUB = "stub-"
 """WeChat secrets that begin so belong to the local stub server."""
 
@@ -91,7 +92,7 @@ def make_secrets(data: Path) -> dict[str, str]:
     """Development secrets, made once and kept in `data`, readable by their owner only."""
     path = data / SECRETS_FILE
     if not path.exists():
-        made = {name: secrets.token_hex(32) for name in ("jwt_secret", "key_ring_secret", "card_hash_secret")}
+        made = {name: secrets.token_hex(32) for name in MADE_IN_DEVELOPMENT}
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         write_private(draft, made)
         with contextlib.suppress(FileExistsError):  # another process was first: its secrets stand
@@ -137,7 +138,7 @@ def _refuse_unsafe(settings: Settings) -> None:
         choices = setting.metadata["choices"]
         if choices and getattr(settings, setting.name) not in choices:
             raise SettingsWrong(f"{setting.name.upper()} must be one of {', '.join(choices)}")
-    for name in ("jwt_secret", "key_ring_secret", "card_hash_secret"):
+    for name in MADE_IN_DEVELOPMENT:
         if len(getattr(settings, name)) < SHORTEST_SECRET:
             raise SettingsWrong(f"{name.upper()} needs at least {SHORTEST_SECRET} characters")
     try:

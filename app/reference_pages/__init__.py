@@ -8,9 +8,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from app.reference_pages.permissions import permissions_page
+from app.reference_pages.refusals import refusals_page
+from app.reference_pages.settings import settings_page
+from app.reference_pages.states import states_page
 
 PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "docs/reference/permissions.md": permissions_page,
+        "docs/reference/refusals.md": refusals_page,
+        "docs/reference/settings.md": settings_page,
+        "docs/reference/states.md": states_page,
     }
 )

@@ -21,7 +21,7 @@ from kernel.identifiers import new_id
 MEDIA_TYPE = "application/problem+json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _log = structlog.get_logger("problem")
-_FRAMEWORK_TITLES = {
+FRAMEWORK_TITLES = {
     400: ("bad_request", "The request could not be understood.", "请求无法理解"),
     401: ("sign_in_needed", "Sign in first; the request carries no valid credentials.", "请先登录"),
     403: ("not_permitted", "Your role does not include this.", "您的角色没有这项权限"),
@@ -113,7 +113,7 @@ def problem(
 def framework_problem(error: HTTPException) -> Response:
     """The same format for what the framework refuses; Allow, Retry-After and the like are kept."""
     status = error.code or 500
-    code, title, title_zh = _FRAMEWORK_TITLES.get(status, (f"http_{status}", error.name, error.name))
+    code, title, title_zh = FRAMEWORK_TITLES.get(status, (f"http_{status}", error.name, error.name))
     response = problem(status=status, code=code, title=title_zh if _language() == "zh" else title)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "WWW-Authenticate", "Content-Range"}:

@@ -1,0 +1,230 @@
+"""Everything with a life: its states, which lead to which, what moves it, and a picture.
+
+The states are those the database checks. Where a room keeps a table of transitions the page shows that
+table; elsewhere each way names the function that goes it.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import CheckConstraint
+
+from app.identity import sign_in
+from carbon.activities import batch_states
+from carbon.donations import giving
+from carbon.partners import registry
+from kernel.database import Base
+from kernel.publications import publishing
+from ledger import holds
+from merchants import redemption_reversal, terminals
+from rewards import voucher_states
+
+ROOT = Path(__file__).parents[2]
+LIVES = ("state", "outcome", "end_cause")
+"""Columns that say where in its life a row is; `to_state` of a step table repeats one of them."""
+_ONE_OF = re.compile(r"(\w+) IN \(([^()]*)\)")
+
+
+@dataclass(frozen=True)
+class Way:
+    """From one state to another, and the function that goes there."""
+
+    before: str
+    after: str
+    by: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A thing with a life: its table and column, where it begins, its ways, and what one should know."""
+
+    title: str
+    table: str
+    column: str
+    begins: str
+    ways: tuple[Way, ...]
+    note: str = ""
+    implied: tuple[str, ...] = ()
+    """States that no column says: another row is absent."""
+
+
+def _ways(transitions: Mapping[Any, Any]) -> tuple[Way, ...]:
+    return tuple(
+        Way(str(before), str(after))
+        for before, following in transitions.items()
+        for after in sorted(following)
+    )
+
+
+MACHINES = (
+    Machine(
+        title="Voucher 券",
+        table="voucher",
+        column="state",
+        begins="issued",
+        ways=_ways(voucher_states.TRANSITIONS),
+        note="`rewards/voucher_states.py`. A lock that ran out counts as issued, no job unlocks. From"
+        " redeemed only a reversal leads back, as the next cycle; each change is a row of `voucher_step`.",
+    ),
+    Machine(
+        title="Redemption 核销",
+        table="redemption_reversal",
+        column="outcome",
+        begins="redeemed",
+        implied=("redeemed",),
+        ways=(
+            Way("redeemed", "issued", redemption_reversal.reverse),
+            Way("redeemed", "expired", redemption_reversal.reverse),
+        ),
+        note="A redemption's row never changes; a reversal is a row of its own, at most one. Its outcome is"
+        " what becomes of the voucher: it lives again, or its days are over and the coins go back.",
+    ),
+    Machine(
+        title="Coins held for a voucher 冻结的碳币",
+        table="ledger_hold_end",
+        column="outcome",
+        begins="held",
+        implied=("held",),
+        ways=(Way("held", "posted", holds.spend), Way("held", "voided", holds.release)),
+        note="A hold's row never changes; its end is a row of its own, at most one. Posted is spent, voided"
+        " is given back. A transfer has no states: what was wrong is reversed by another transfer.",
+    ),
+    Machine(
+        title="Reward 商品",
+        table="reward",
+        column="state",
+        begins="on_sale",
+        ways=(),
+        note="Sold between `sells_from` and `sells_until` while there is stock."
+        " No way leads to withdrawn yet.",
+    ),
+    Machine(
+        title="Terminal 收银终端",
+        table="terminal",
+        column="state",
+        begins="waiting",
+        ways=(
+            Way("waiting", "paired", terminals.pair),
+            Way("waiting", "revoked", terminals.revoke),
+            Way("paired", "revoked", terminals.revoke),
+        ),
+        note="A pairing code works once and for a short time; a revoked terminal never comes back.",
+    ),
+    Machine(
+        title="Batch of activities 行为批次",
+        table="activity_batch",
+        column="state",
+        begins="created",
+        ways=_ways(batch_states.TRANSITIONS),
+        note="`carbon/activities/batch_states.py`. Running leads to running when a worker was cut off and"
+        " another goes on after the last committed chunk; each change is a row of `activity_batch_step`.",
+    ),
+    Machine(
+        title="Data partner 数据合作方",
+        table="partner",
+        column="state",
+        begins="active",
+        ways=_ways(registry.TRANSITIONS),
+        note="`carbon/partners/registry.py`. While suspended its key opens nothing.",
+    ),
+    Machine(
+        title="Publication (factor table, rule) 发布物(因子表、规则)",
+        table="publication",
+        column="state",
+        begins="draft",
+        ways=(Way("draft", "published", publishing.publish),),
+        note="Drafted by one person, published by another, frozen from then on; a successor closes it by"
+        " `ends_on`, it stays published. No way leads to withdrawn yet. Steps: `publication_step`.",
+    ),
+    Machine(
+        title="Donation project 捐赠项目",
+        table="donation_project",
+        column="state",
+        begins="declared",
+        ways=(Way("declared", "approved", giving.approve), Way("declared", "rejected", giving.reject)),
+        note="Decided once, by another person than the one who declared it.",
+    ),
+    Machine(
+        title="Sign-in session 登录会话",
+        table="sign_in_session",
+        column="end_cause",
+        begins="open",
+        implied=("open",),
+        ways=(Way("open", "signed_out", sign_in.sign_out), Way("open", "token_reused", sign_in.refresh)),
+        note="It also ends, without a row that says so, when its refresh token is not used for"
+        " its whole life.",
+    ),
+)
+
+
+def states_page() -> str:
+    """Render the page in Markdown."""
+    return "\n".join((*_opening(), *_machines(), "", *_vocabularies())) + "\n"
+
+
+def checked_values() -> dict[tuple[str, str], tuple[str, ...]]:
+    """By table and column, the words that the database takes there, as its CHECK constraints say."""
+    for path in sorted(ROOT.rglob("tables.py")):
+        if not {".venv", "tests"} & set(path.relative_to(ROOT).parts):
+            import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found: dict[tuple[str, str], tuple[str, ...]] = {}
+    for table in Base.metadata.sorted_tables:
+        for check in sorted(
+            str(each.sqltext) for each in table.constraints if isinstance(each, CheckConstraint)
+        ):
+            for column, words in _ONE_OF.findall(check):
+                known = tuple(re.findall(r"'([^']*)'", words))
+                found[table.name, column] = max(found.get((table.name, column), ()), known, key=len)
+    return found
+
+
+def states_of(machine: Machine) -> tuple[str, ...]:
+    """Every state there is, those that an absent row stands for first."""
+    return (*machine.implied, *checked_values()[machine.table, machine.column])
+
+
+def _opening() -> Iterator[str]:
+    yield "# States 状态"
+    yield ""
+    yield "Written from the code by `python -m app.reference_pages`; a test compares. The database refuses"
+    yield "any other word (CHECK); a state changes by a conditional UPDATE or by a row that"
+    yield "can be there only once."
+    yield ""
+    yield "本页由代码生成。数据库只接受下列状态;状态变更均为带条件的更新或唯一的一行。"
+
+
+def _machines() -> Iterator[str]:
+    for machine in MACHINES:
+        yield from ("", f"## {machine.title}", "", f"`{machine.table}.{machine.column}`. {machine.note}", "")
+        yield "```mermaid"
+        yield "stateDiagram-v2"
+        yield f"    [*] --> {machine.begins}"
+        yield from (f"    {way.before} --> {way.after}" for way in machine.ways)
+        left = {way.before for way in machine.ways}
+        reached = {machine.begins, *(way.after for way in machine.ways)}
+        for state in states_of(machine):
+            if state not in left:
+                yield f"    {state} --> [*]" if state in reached else f"    {state}"
+        yield "```"
+        if any(way.by for way in machine.ways):
+            yield from ("", "| from 原状态 | to 新状态 | by 途径 |", "|---|---|---|")
+            yield from (f"| {way.before} | {way.after} | `{_place(way)}` |" for way in machine.ways)
+
+
+def _place(way: Way) -> str:
+    return "" if way.by is None else f"{way.by.__module__.replace('.', '/')}.py {way.by.__name__}"
+
+
+def _vocabularies() -> Iterator[str]:
+    yield "## Other closed words 其他受限取值"
+    yield ""
+    yield "| column 列 | words 取值 |"
+    yield "|---|---|"
+    shown = {(machine.table, machine.column) for machine in MACHINES}
+    for (table, column), words in sorted(checked_values().items()):
+        if (table, column) not in shown:
+            yield f"| `{table}.{column}` | {', '.join(f'`{word}`' for word in words)} |"
