@@ -4,7 +4,6 @@ Beside it, as control, the rows that it left are copied raw into empty twins of 
 the same indexes and checks: what PostgreSQL alone needs for that outcome.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -13,34 +12,20 @@ from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
-import psycopg
-from psycopg import sql
-
 from app.factory import Product
 from app.product_calls import run
-from bench.city import REGION, long
 from bench.figures import Figure
+from bench.raw_copy import ACTIVITY_TABLES, raw_copy_seconds
 from bench.records import as_csv, as_ndjson, rides
 from carbon.activities.batch_records import Opening, accept_content, open_batch
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.tables import ActivityBatch
 from carbon.activities.uploads import CONTENT_BYTES_MAX, Announced, received
-from kernel.call import Call
 from kernel.errors import BrokenInvariant
 
 CONTROL = "raw_copy_activities"
 CHUNKS = {"": 5_000, "_chunks_50k": 50_000}
 """Lines a chunk: while people redeem, and for nightly files."""
-TABLES = (
-    ("activity_reference", "activity_id IN (SELECT id FROM activity WHERE batch_id = {batch})"),
-    ("activity", "batch_id = {batch}"),
-    (
-        "ledger_reference",
-        "transfer_id IN (SELECT id FROM ledger_transfer WHERE batch_id = {batch})",
-    ),
-    ("ledger_transfer", "batch_id = {batch}"),
-)
-"""Where the rows of a batch lie; each is copied in the order of its own key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +57,7 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
     series = {name: rides(records, citizens=cards, series=name) for name in ("a", "b", "c")}
     ndjson = as_ndjson(series["a"])
     first = _credited(deliver(intake, ndjson, form="ndjson", reference="a", chunk_lines=CHUNKS[""]))
-    raw = records / copy_raw(intake.product, first.batch_id)
+    raw = records / raw_copy_seconds(intake.product, ACTIVITY_TABLES, batch_id=first.batch_id)
     others = {
         "csv": _credited(
             deliver(intake, as_csv(series["b"]), form="csv", reference="b", chunk_lines=CHUNKS[""])
@@ -93,15 +78,12 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
 
 
 def _figure(name: str, way: Delivered, *, raw: float) -> Figure:
-    return Figure(
-        name=name, value=way.per_second, unit="/s", control=CONTROL, ratio=way.per_second / raw
-    )
+    return Figure(name=name, value=way.per_second, unit="/s", control=CONTROL, ratio=way.per_second / raw)
 
 
 def deliver(intake: Intake, data: bytes, *, form: str, reference: str, chunk_lines: int) -> Delivered:
     """Open a batch, upload its file as the door would, and let a worker take it to its end."""
     product = intake.product
-    work: Callable[..., object] = partial(run, product)
     start = perf_counter()
     opening = Opening(reference=reference, adapter=form)
     batch_id = run(product, lambda call: open_batch(call, intake.partner_id, opening)).id
@@ -130,30 +112,3 @@ def _credited(way: Delivered) -> Delivered:
 def _must(holds: bool, said: str) -> None:  # noqa: FBT001 - an assertion's only argument
     if not holds:
         raise BrokenInvariant(said)
-
-
-def copy_raw(product: Product, batch_id: UUID) -> float:
-    """Copy the rows that a batch left into empty twins of their tables; the seconds of it."""
-    url = product.settings.database_url.replace("postgresql+psycopg", "postgresql")
-    with psycopg.connect(url) as connection:
-        return sum(_copied(connection, table, where, batch_id) for table, where in TABLES)
-
-
-def _copied(connection: psycopg.Connection, table: str, where: str, batch_id: UUID) -> float:
-    """Seconds, commit included, into a twin with all indexes and checks but no foreign keys."""
-    name, twin = sql.Identifier(table), sql.Identifier(f"bench_{table}")
-    rows = sql.SQL("COPY (SELECT * FROM {} WHERE {} ORDER BY 1, 2, 3) TO STDOUT").format(
-        name, sql.SQL(where).format(batch=sql.Literal(batch_id))
-    )
-    with connection.cursor() as cursor, cursor.copy(rows) as source:
-        data = b"".join(bytes(block) for block in source)
-    connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(twin, name))
-    connection.commit()
-    start = perf_counter()
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("COPY {} FROM STDIN").format(twin)) as sink:
-        sink.write(data)
-    connection.commit()
-    seconds = perf_counter() - start
-    connection.execute(sql.SQL("DROP TABLE {}").format(twin))
-    connection.commit()
-    return seconds

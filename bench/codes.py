@@ -10,31 +10,30 @@ from kernel.signing import Purpose, verification_keys
 from rewards.qr_images import qr_png, qr_svg
 from rewards.voucher_codes import Till, issue, steps, verify
 
-CODES = 5_000
 IMAGES = 100
 
 
-def code_figures(product: Product) -> list[Figure]:
+def code_figures(product: Product, *, codes: int) -> list[Figure]:
     """Codes and images a second."""
     now = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
     signer = run(product, lambda call: call.keys.signer(call.db, Purpose.VOUCHER_CODE, now=call.now))
     keys = run(product, lambda call: verification_keys(call.db, Purpose.VOUCHER_CODE, now=call.now))
     ends = steps(now, ends_at=datetime(2027, 1, 1, tzinfo=UTC))[0]
-    codes: list[str] = []
+    made: list[str] = []
 
     def issue_all() -> None:
-        codes.extend(issue(signer, code_id=new_id().bytes, scope_no=0, not_after=ends) for _ in range(CODES))
+        made.extend(issue(signer, code_id=new_id().bytes, scope_no=0, not_after=ends) for _ in range(codes))
 
     till = Till(scope_no=0, seen=lambda _code_id: False)
 
     def verify_all() -> None:
-        for code in codes:
+        for code in made:
             verify(code, keys=keys, till=till, now=now)
 
-    issued = rate(issue_all, count=CODES)
-    verified = rate(verify_all, count=CODES)
-    svg = rate(lambda: [qr_svg(code, "voucher") for code in codes[:IMAGES]], count=IMAGES)
-    png = rate(lambda: [qr_png(code) for code in codes[:IMAGES]], count=IMAGES)
+    issued = rate(issue_all, count=codes)
+    verified = rate(verify_all, count=codes)
+    svg = rate(lambda: [qr_svg(code, "voucher") for code in made[:IMAGES]], count=min(IMAGES, codes))
+    png = rate(lambda: [qr_png(code) for code in made[:IMAGES]], count=min(IMAGES, codes))
     return [
         Figure(name="code_issue", value=issued, unit="/s"),
         Figure(name="code_verify", value=verified, unit="/s"),

@@ -67,11 +67,11 @@ def rate(deed: Callable[[], object], *, count: int) -> float:
     return count / (perf_counter() - start)
 
 
-def keep(figures: list[Figure], settings: dict[str, str], path: Path) -> None:
-    """Write `{name: {value, unit, control, ratio}}` with the server's settings beside it."""
+def keep(figures: list[Figure], surroundings: dict[str, str], path: Path) -> None:
+    """Write `{name: {value, unit, control, ratio}}` with the surroundings beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept: dict[str, object] = {}
     for figure in figures:
         row = asdict(figure)
         kept[row.pop("name")] = row
-    path.write_text(json.dumps({**kept, "postgresql_settings": settings}, indent=2) + "\n")
+    path.write_text(json.dumps({**kept, "surroundings": surroundings}, indent=2) + "\n")
