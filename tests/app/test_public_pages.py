@@ -363,14 +363,14 @@ def hostile_rule(call: Call) -> None:
     [
         (f"/certificates/don_{UNKNOWN}", 404, "not_found"),
         (f"/certificates/pub_{UNKNOWN}", 422, "wrong_identifier"),
-        ("/certificates/%00", 422, "wrong_identifier"),
+        ("/certificates/%E2%80%AE", 422, "wrong_identifier"),
         (f"/factors/pub_{UNKNOWN}", 404, "not_found"),
         ("/factors/pub_<script>", 422, "wrong_identifier"),
         ("/factors?after=x", 422, "wrong_cursor"),
         ("/rules?region=CN-XX", 404, "not_found"),
         ("/certificates?region=CN-XX", 404, "not_found"),
     ],
-    ids=["certificate", "prefix", "nul", "table", "script", "cursor", "rules", "certificates"],
+    ids=["certificate", "prefix", "bidi", "table", "script", "cursor", "rules", "certificates"],
 )
 def test_what_is_not_there_is_a_page_for_people_and_a_problem_for_programmes(
     product: Product, path: str, status: int, code: str
