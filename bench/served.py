@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -64,19 +64,29 @@ class Clients:
         self._port = port
         self._own = threading.local()
         self._all: list[HTTPConnection] = []
+        self.reopened = 0
 
     def post(self, path: str, body: dict[str, Any], *, token: str, key: str | None = None) -> Any:
         """Send one request; returns the JSON of a 200 or 201, anything else ends the run."""
-        connection = self._connection()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        connection.request("POST", path, json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status not in {200, 201}:
-            raise BrokenInvariant(f"{path} answered {answer.status}: {text[:500]!r}")
+        try:
+            status, text = self._ask(path, json.dumps(body), headers)
+        except (ConnectionError, RemoteDisconnected):
+            # A server may close a kept connection at any time; the key makes sending again harmless.
+            self._connection().close()
+            self.reopened += 1
+            status, text = self._ask(path, json.dumps(body), headers)
+        if status not in {200, 201}:
+            raise BrokenInvariant(f"{path} answered {status}: {text[:500]!r}")
         return json.loads(text)
+
+    def _ask(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        connection = self._connection()
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
     def close(self) -> None:
         """Close the connections of all threads."""
