@@ -14,7 +14,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 from sqlalchemy import CursorResult
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
@@ -37,6 +37,18 @@ def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
     except psycopg.Error as error:
         # As the session's own: who retries deadlocks and knows lock waits looks for these.
         raise DBAPIError.instance(f"COPY {table}", None, error, psycopg.Error) from error
+
+
+def copied_whole(call: Call, table: str, frame: pl.DataFrame) -> bool:
+    """`copy_in`, or False and nothing copied when a key of the rows stands already."""
+    try:
+        with savepoint(call):
+            copy_in(call, table, frame)
+    except IntegrityError as error:
+        if not isinstance(error.orig, psycopg.errors.UniqueViolation):
+            raise
+        return False
+    return True
 
 
 def execute_text(call: Call, statement: str, values: Mapping[str, Any]) -> CursorResult[Any]:

@@ -12,11 +12,9 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
-import psycopg
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
-from kernel.bulk_text import array_of, copy_in, savepoint, select_frame
+from kernel.bulk_text import array_of, copied_whole, copy_in, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, Busy
 from kernel.units import INT64_MAX
@@ -179,14 +177,7 @@ def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
         "transfer_id",
         (pl.lit("\\x") + pl.col("payload_hash").bin.encode("hex")).alias("payload_hash"),
     ).sort("holder_id", "reference")
-    try:
-        with savepoint(call):
-            copy_in(call, "ledger_reference", frame)
-    except IntegrityError as error:
-        if not isinstance(error.orig, psycopg.errors.UniqueViolation):
-            raise
-        return False
-    return True
+    return copied_whole(call, "ledger_reference", frame)
 
 
 def _standing(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:

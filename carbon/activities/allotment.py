@@ -10,10 +10,12 @@ from datetime import date
 import polars as pl
 from sqlalchemy import text
 
-from kernel.bulk_text import array_of, execute_text, select_frame
+from kernel.bulk_text import array_of, copied_whole, execute_text, select_frame
 from kernel.call import Call
 from kernel.publications.rules import Cap, CoinRate
 
+MANY = 50
+"""From so many periods on a chunk is worth the round trips of a savepoint."""
 _PERIOD = ("citizen_id", "account_id", "cap_rule_id", "period_start")
 
 
@@ -29,16 +31,41 @@ def allot_coins(call: Call, rows: pl.DataFrame, *, rate: CoinRate, found_caps: l
         cap_milli=_by_scenario(found_caps, lambda cap: cap.coins_milli, pl.Int64),
     )
     capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
-    used = _lock_usage(call, capped)
+    keys = capped.select(_PERIOD).unique().sort(_PERIOD)
+    allotted = _allotted_by_copy(call, rows, keys) if keys.height >= MANY else None
+    if allotted is None:
+        used = select_frame(call, _LOCK, _arrays(keys), schema=_USED)
+        allotted = _allotted(rows, used)
+        _raise_usage(call, _sums(allotted))
+    return allotted.drop("earned", "period_start", "cap_milli", "used")
+
+
+def _allotted_by_copy(call: Call, rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame | None:
+    """The same where most periods are new: these are copied in as they end up, the others locked and raised.
+
+    None, and nothing written, when somebody else began one of the periods meanwhile.
+    """
+    standing = select_frame(call, _LOCK_STANDING, _arrays(keys), schema=_USED)
+    used = keys.join(standing, on=_PERIOD, how="left").with_columns(pl.col("used").fill_null(0))
+    allotted = _allotted(rows, used)
+    sums = _sums(allotted)
+    new = sums.join(standing, on=_PERIOD, how="anti", maintain_order="left")
+    fresh = new.rename({"citizen_id": "holder_id", "cap_rule_id": "rule_id", "coin_milli": "used"})
+    if not fresh.is_empty() and not copied_whole(call, "cap_usage", fresh):
+        return None
+    _raise_usage(call, sums.join(standing, on=_PERIOD, how="semi", maintain_order="left"))
+    return allotted
+
+
+def _allotted(rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
+    """Coins in the order of the lines, as long as the cap of each period has room."""
     rows = rows.join(used, on=_PERIOD, how="left", maintain_order="left")
     room = (pl.col("cap_milli") - pl.col("used")).clip(lower_bound=0)
     until = pl.col("earned").cum_sum().over(_PERIOD)
     given = pl.min_horizontal(until, room) - pl.min_horizontal(until - pl.col("earned"), room)
     limited = pl.col("used").is_not_null()
     rows = rows.with_columns(coin_milli=pl.when(limited).then(given).otherwise("earned"))
-    rows = rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli"))
-    _write_usage(call, rows.filter(limited))
-    return rows.drop("earned", "period_start", "cap_milli", "used")
+    return rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli"))
 
 
 def give_back_usage(call: Call, *, citizen_id: str, rule_id: str, day: date, coin_milli: int) -> None:
@@ -54,14 +81,16 @@ def _by_scenario(found_caps: list[Cap], value: Callable[[Cap], object], kind: ty
     return pl.col("scenario").replace_strict(pairs, default=None, return_dtype=kind)
 
 
-def _lock_usage(call: Call, capped: pl.DataFrame) -> pl.DataFrame:
-    return select_frame(call, _LOCK, _arrays(capped.select(_PERIOD).unique().sort(_PERIOD)), schema=_USED)
+def _sums(allotted: pl.DataFrame) -> pl.DataFrame:
+    """What each capped period got, in key order."""
+    limited = allotted.filter(pl.col("used").is_not_null())
+    return limited.group_by(_PERIOD).agg(pl.col("coin_milli").sum()).sort(_PERIOD)
 
 
-def _write_usage(call: Call, rows: pl.DataFrame) -> None:
-    sums = rows.group_by(_PERIOD).agg(pl.col("coin_milli").sum()).sort(_PERIOD)
+def _raise_usage(call: Call, sums: pl.DataFrame) -> None:
     sums = sums.filter(pl.col("coin_milli") > 0)
-    execute_text(call, _WRITE, {**_arrays(sums), "given": array_of(sums["coin_milli"])})
+    if not sums.is_empty():
+        execute_text(call, _WRITE, {**_arrays(sums), "given": array_of(sums["coin_milli"])})
 
 
 def _arrays(keys: pl.DataFrame) -> dict[str, str]:
@@ -81,6 +110,12 @@ _LOCK = (
     f" SELECT h, a, r, p, 0 FROM unnest({_ARRAYS}) AS k (h, a, r, p) ORDER BY h, a, r, p"
     " ON CONFLICT (holder_id, account_id, rule_id, period_start) DO UPDATE SET used = u.used"
     " RETURNING holder_id, account_id, rule_id, period_start, used"
+)
+# By primary key, one after the other in key order: without statistics a join reads the whole table.
+_LOCK_STANDING = (
+    f"SELECT k.h, k.a, k.r, k.p, u.used FROM unnest({_ARRAYS}) AS k (h, a, r, p)"  # noqa: S608 - our own text
+    " CROSS JOIN LATERAL (SELECT c.used FROM cap_usage c WHERE c.holder_id = k.h AND c.account_id = k.a"
+    " AND c.rule_id = k.r AND c.period_start = k.p FOR UPDATE) u"
 )
 _WRITE = (
     "UPDATE cap_usage u SET used = u.used + k.given FROM"  # noqa: S608 - our own text

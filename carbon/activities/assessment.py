@@ -12,7 +12,7 @@ from carbon.activities.adapters.frames import inputs_json, sha256
 from carbon.activities.errors import ScenarioUnknown
 from carbon.activities.recognition import GOOD, refuse
 from carbon.factors.errors import NoFactorInForce
-from carbon.factors.lookup import FoundFactor, factor_in_force, is_known_scenario
+from carbon.factors.lookup import OWN_REGION, FoundFactor, factor_in_force, is_known_scenario
 from carbon.methodologies.assessment import MethodFactor
 from carbon.methodologies.method import Method
 from kernel.call import Call
@@ -57,16 +57,42 @@ def _look_up(
     found: dict[tuple[str, date], FoundFactor] = {}
     unknown: set[str] = set()
     none: list[str] = []
-    pairs = frame.filter(GOOD).select("scenario", "business_day").unique(maintain_order=True)
-    for scenario, day in pairs.iter_rows():
-        try:
-            found[scenario, day] = factor_in_force(call, scenario=scenario, region_id=region_id, day=day)
-        except NoFactorInForce:
-            if scenario in SHIPPED_SCENARIOS or is_known_scenario(call, scenario):
-                none.append(f"{scenario}|{day}")
-            else:
-                unknown.add(scenario)
+    pairs = frame.filter(GOOD).group_by("scenario", maintain_order=True).agg(pl.col("business_day").unique())
+    for scenario, days in pairs.iter_rows():
+        by_day = _found_on(call, scenario, sorted(days), region_id)
+        found |= {(scenario, day): each for day, each in by_day.items() if each is not None}
+        missing = [day for day, each in by_day.items() if each is None]
+        if missing and (scenario in SHIPPED_SCENARIOS or is_known_scenario(call, scenario)):
+            none += [f"{scenario}|{day}" for day in missing]
+        elif missing:
+            unknown.add(scenario)
     return found, unknown, none
+
+
+def _found_on(call: Call, scenario: str, days: list[date], region_id: str) -> dict[date, FoundFactor | None]:
+    """The factor of each of the sorted days, or None.
+
+    A region's own row rules from one day to another without a gap and alone: publication refuses an
+    overlap. So a row found at both ends rules all days between, and only where the ends differ is looked on.
+    """
+    ends = {day: _find(call, scenario, day, region_id) for day in {days[0], days[-1]}}
+    first, last = ends[days[0]], ends[days[-1]]
+    one = first is not None and last is not None and first.row.id == last.row.id
+    if one and first is not None and first.found_by == OWN_REGION:
+        return dict.fromkeys(days, first)
+    middle = days[1:-1]
+    half = len(middle) // 2
+    for part in (middle[:half], middle[half:]):
+        if part:
+            ends |= _found_on(call, scenario, part, region_id)
+    return ends
+
+
+def _find(call: Call, scenario: str, day: date, region_id: str) -> FoundFactor | None:
+    try:
+        return factor_in_force(call, scenario=scenario, region_id=region_id, day=day)
+    except NoFactorInForce:
+        return None
 
 
 def _assess_part(part: pl.DataFrame, found: FoundFactor) -> pl.DataFrame:
@@ -81,7 +107,7 @@ def _assess_part(part: pl.DataFrame, found: FoundFactor) -> pl.DataFrame:
         pl.lit(str(found.row.id)).alias("factor_id"),
         pl.lit(found.found_by).alias("found_by"),
         "carbon_mg",
-        _digests(part, method, factor).alias("digest"),
+        digests(part, method, factor).alias("digest"),
     ).select(*_columns(part), "factor_id", "found_by", "carbon_mg", "digest")
 
 
@@ -89,7 +115,7 @@ def _columns(part: pl.DataFrame) -> list[str]:
     return [name for name in part.columns if name != "carbon_mg"]
 
 
-def _digests(part: pl.DataFrame, method: Method, factor: MethodFactor) -> pl.Series:
+def digests(part: pl.DataFrame, method: Method, factor: MethodFactor) -> pl.Series:
     """What `Assessment.digest` gives for each good row: the same bytes, put together as text.
 
     Every field is shorter than 128 bytes, so its length too is a character.

@@ -12,11 +12,13 @@ import polars as pl
 from carbon.activities.adapters.frames import refuse_repetitions
 from carbon.activities.errors import RecordDiffers, RevisionUnknown
 from carbon.activities.recognition import GOOD, refuse
-from kernel.bulk_text import array_of, execute_text, new_ids, select_frame
+from kernel.bulk_text import array_of, copied_whole, execute_text, new_ids, select_frame
 from kernel.call import Call
 from kernel.canonical import digest
 
 DUPLICATE = "duplicate"
+MANY = 50
+"""From so many lines on a chunk is worth the two round trips of a savepoint."""
 
 
 def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
@@ -29,20 +31,7 @@ def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl
         claim_hash=_claim_hashes(good), activity_id=new_ids(good.height)
     )
     claims = claims.sort("source_event_id", "revision")
-    values = {
-        "partner": partner_id,
-        "events": array_of(claims["source_event_id"]),
-        "revisions": array_of(claims["revision"]),
-        "citizens": array_of(claims["citizen_id"]),
-        "activities": array_of(claims["activity_id"]),
-        "hashes": array_of(claims["claim_hash"]),
-    }
-    corrected = bool((claims["revision"] > 1).any())
-    orphans = _orphans(call, values) if corrected else frame.select("source_event_id", "revision").clear()
-    execute_text(call, _CLAIM_AFTER_FIRST if corrected else _CLAIM, values)
-    table = select_frame(call, _STANDING, values, schema=_FOUND).with_columns(
-        pl.col("standing_hash").str.decode("hex")
-    )
+    orphans, table = _claimed(call, claims, partner_id)
     claims = claims.drop("source_event_id", "revision", "citizen_id")
     frame = frame.join(claims, on=["file_no", "line_no"], how="left", maintain_order="left")
     frame = frame.join(table, on=["source_event_id", "revision"], how="left", maintain_order="left")
@@ -58,6 +47,43 @@ def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl
     frame = refuse(frame, theirs & same, DUPLICATE)
     frame = refuse(frame, theirs, RecordDiffers.code, "/source_event_id")
     return frame.drop("standing_id", "standing_hash", "orphan")
+
+
+def _claimed(call: Call, claims: pl.DataFrame, partner_id: UUID) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Write the claims; those whose former revision does not stand, and what stands of them all.
+
+    Most chunks bring nothing that stands, and COPY takes them in a third of the time; it knows no ON
+    CONFLICT, so a chunk that meets a standing row is undone to here and claims row by row.
+    """
+    none = claims.select("source_event_id", "revision").clear()
+    corrected = bool((claims["revision"] > 1).any())
+    if not corrected and claims.height >= MANY and _copied(call, claims, partner_id):
+        return none, pl.DataFrame(schema={**_FOUND, "standing_hash": pl.Binary})
+    values = {
+        "partner": partner_id,
+        "events": array_of(claims["source_event_id"]),
+        "revisions": array_of(claims["revision"]),
+        "citizens": array_of(claims["citizen_id"]),
+        "activities": array_of(claims["activity_id"]),
+        "hashes": array_of(claims["claim_hash"]),
+    }
+    orphans = _orphans(call, values) if corrected else none
+    execute_text(call, _CLAIM_AFTER_FIRST if corrected else _CLAIM, values)
+    table = select_frame(call, _STANDING, values, schema=_FOUND)
+    return orphans, table.with_columns(pl.col("standing_hash").str.decode("hex"))
+
+
+def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
+    """Copy the claims; False, and nothing copied, when one of them stands already."""
+    rows = claims.select(
+        pl.lit(str(partner_id)).alias("partner_id"),
+        "source_event_id",
+        "revision",
+        "citizen_id",
+        "activity_id",
+        (pl.lit("\\x") + pl.col("claim_hash").bin.encode("hex")).alias("payload_hash"),
+    )
+    return copied_whole(call, "activity_reference", rows)
 
 
 def _claim_hashes(good: pl.DataFrame) -> pl.Series:
