@@ -73,8 +73,8 @@ def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
         begin_again(call, voucher, reason=reason)
         new_code_id(call, voucher.key, region_id=voucher.region_id, cycle=voucher.cycle + 1)
     else:
-        back_on_shelf(call, voucher)
         advance(call, voucher, State.EXPIRED, reason=reason)
+        back_on_shelf(call, [voucher])
     _record(call, redemption, outcome=State.ISSUED if lives_again else State.EXPIRED, reason=reason)
     return Reversed(
         redemption_id=redemption.id,

@@ -4,6 +4,8 @@ A draw is a conditional update whose row count is checked, with a CHECK behind i
 any slot serves; near the end everybody walks the slots upwards, in one order, so nobody waits in a ring.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import text
@@ -36,10 +38,19 @@ def draw(call: Call, reward_id: UUID, *, chance: int) -> None:
     require(drawn, OutOfStock())
 
 
-def put_back(call: Call, reward_id: UUID, *, chance: int) -> None:
-    """Give one back: its voucher ended unused."""
-    done = call.db.execute(_PUT_BACK, {"reward": reward_id, "slot": chance % SLOTS})
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # cursor results have it
+def put_back(call: Call, ended: Iterable[tuple[UUID, UUID]]) -> None:
+    """Give one back for each (reward, voucher) that ended unused: one update a slot, in slot order.
+
+    Whoever holds a slot keeps the city from it, so this is the last thing a unit of work does.
+    """
+    slots = Counter((reward, chance_of(voucher) % SLOTS) for reward, voucher in ended)
+    if not slots:
+        return
+    rows = [
+        {"reward": reward, "slot": slot, "items": items} for (reward, slot), items in sorted(slots.items())
+    ]
+    done = call.db.execute(_PUT_BACK, rows)
+    if done.rowcount != len(rows):  # type: ignore[attr-defined]  # cursor results have it
         raise BrokenInvariant("a reward has all its slots")
 
 
@@ -53,5 +64,5 @@ _FILL = text(
 )
 _DRAW = text("SELECT reward_draw(:reward, :chance, :plenty)")
 _PUT_BACK = text(
-    "UPDATE reward_stock SET remaining = remaining + 1 WHERE reward_id = :reward AND slot = :slot"
+    "UPDATE reward_stock SET remaining = remaining + :items WHERE reward_id = :reward AND slot = :slot"
 )

@@ -1,10 +1,11 @@
 """A voucher after the exchange: reading it, ending it, and the one way its state changes.
 
 Whoever changes a voucher locks its row first, looks, then moves coins, then advances the state under
-a condition whose row count is checked. Locks go voucher, use of the reward,
-balance, stock.
+a condition whose row count is checked. Locks go voucher, use of the reward, balance, and last of all
+stock, which the whole city draws from.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -189,7 +190,9 @@ def cancel(call: Call, voucher_id: UUID) -> Released:
     """
     voucher = take(call, Key(holder_id=call.actor.known_id, voucher_id=voucher_id))
     require_usable(voucher, call.now)
-    return _end(call, voucher, State.CANCELLED, reason="cancelled by its owner", grace_days=None)
+    back = _end(call, voucher, State.CANCELLED, reason="cancelled by its owner", grace_days=None)
+    back_on_shelf(call, [voucher])
+    return back
 
 
 def key_of(call: Call, voucher_id: UUID) -> Key:
@@ -214,23 +217,30 @@ def deactivate(call: Call, key: Key, *, reason: str) -> Released:
     require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))
     require(not voucher.locked(call.now), VoucherLocked())
     audit(call, "voucher.deactivated", subject=key.public, reason=reason)
-    return _end(call, voucher, State.DEACTIVATED, reason=reason, grace_days=voucher.grace_days)
+    back = _end(call, voucher, State.DEACTIVATED, reason=reason, grace_days=voucher.grace_days)
+    back_on_shelf(call, [voucher])
+    return back
 
 
-def expire_due(call: Call, *, most: int = 200) -> int:
-    """End up to `most` vouchers whose last day is over, in key order; returns how many.
+def expire_due(call: Call, *, most: int = 20) -> int:
+    """End up to `most` vouchers whose last day is over, one a citizen, in the citizens' order.
 
-    Call it again until it returns 0; each call is a transaction of its own. A late run changes nothing:
-    a voucher past its day is refused at every till before this job sees it.
+    Returns how many; call it again until it returns 0, each call is a transaction of its own. A late run
+    changes nothing: a voucher past its day is refused at every till before this job sees it.
+
+    One a citizen, because an exchange takes a use and then the balance: a second voucher would ask for
+    its use with the balance in hand. Few, because their owners wait for the commit. The items go back
+    after the last balance, so nobody who buys ever waits for a citizen that this job waits for.
     """
-    due = call.db.execute(_DUE, {"now": call.now, "most": most}).all()
-    ended = 0
+    due = call.db.execute(_DUE, {"now": call.now, "most": most, "seen": most * _LOOK_AHEAD}).all()
+    ended = []
     for row in due:
         voucher = take(call, Key(holder_id=row.holder_id, voucher_id=row.id))
         if voucher.state in LIVE and voucher.ends_at <= call.now and not voucher.locked(call.now):
             _end(call, voucher, State.EXPIRED, reason="not used in time", grace_days=None)
-            ended += 1
-    return ended
+            ended.append(voucher)
+    back_on_shelf(call, ended)
+    return len(ended)
 
 
 def free_use(call: Call, voucher: Held) -> None:
@@ -238,9 +248,9 @@ def free_use(call: Call, voucher: Held) -> None:
     call.db.execute(_UNUSE, {"holder": voucher.key.holder_id, "reward": voucher.reward_id})
 
 
-def back_on_shelf(call: Call, voucher: Held) -> None:
-    """Put the item of a voucher that ended unused back into the stock; after coins moved."""
-    put_back(call, voucher.reward_id, chance=voucher.key.voucher_id.int & 0xFFFF)
+def back_on_shelf(call: Call, vouchers: Iterable[Held]) -> None:
+    """Put the items of vouchers that ended unused back into the stock; after all coins moved."""
+    put_back(call, ((voucher.reward_id, voucher.key.voucher_id) for voucher in vouchers))
 
 
 def owned(call: Call, voucher_id: UUID) -> Owned:
@@ -272,7 +282,6 @@ def _end(call: Call, voucher: Held, to: State, *, reason: str, grace_days: int |
     back = release(call, coins, cause=to.value, grace_on=grace_on)
     if back.amount != voucher.price_coin_milli:
         raise BrokenInvariant("a voucher's hold is its price")
-    back_on_shelf(call, voucher)
     advance(call, voucher, to, reason=reason)
     return back
 
@@ -321,9 +330,13 @@ _MOVE = text(
     " locked_until = CAST(:until AS timestamptz), lock_by = CAST(:by AS uuid)"
     " WHERE holder_id = :holder AND id = :voucher AND state = :from AND cycle = :cycle"
 )
+_LOOK_AHEAD = 10
+"""Due vouchers looked at for each one ended, as some citizens have several."""
 _DUE = text(
-    f"SELECT holder_id, id FROM voucher WHERE ends_at <= :now AND {one_of('state', LIVE)}"  # noqa: S608 - our own states
-    " ORDER BY holder_id, id LIMIT :most"
+    "SELECT DISTINCT ON (holder_id) holder_id, id FROM ("  # noqa: S608 - our own states
+    f"SELECT holder_id, id FROM voucher WHERE ends_at <= :now AND {one_of('state', LIVE)}"
+    " AND (locked_until IS NULL OR locked_until <= :now) ORDER BY ends_at LIMIT :seen"
+    ") due ORDER BY holder_id, id LIMIT :most"
 )
 _UNUSE = text(
     "UPDATE reward_use SET used = used - 1 WHERE holder_id = :holder AND reward_id = :reward AND used > 0"
