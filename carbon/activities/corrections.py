@@ -1,7 +1,9 @@
-"""A source corrects itself: what the corrected revision brought is taken back, then the new one credited.
+"""A source corrects itself: the new revision is credited, then what the corrected one brought is taken back.
 
-Both happen in one transaction. Exactly the activity's own share is taken back; coins already spent are
-borne by a fund and kept as a figure of the reversal.
+Both happen in one transaction and in this order, so that only the difference is ever out of reach: taken
+back first, spent coins would be borne by the fund in full and credited once more. What is out of reach
+(spent, or held by a voucher, which keeps its value) a fund bears, and the reversal says how much. A later
+revision of the same fact pays the fund back first, so repeating corrections creates nothing.
 """
 
 from dataclasses import dataclass
@@ -19,9 +21,10 @@ from kernel.publications.tables import Publication
 from ledger.accounts import find_account, institution
 from ledger.chart import STANDARD, Code, Kind, Unit
 from ledger.posting import Transfer, post
-from ledger.reversal import take_back
+from ledger.reversal import TakenBack, take_back
 
-SOURCE = "take-back"
+SOURCE, LATE = "take-back", "take-back-late"
+"""Of the ledger's references: by the activity, and by the activity and the revision that paid."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,9 @@ def take_back_corrected(call: Call, corrected: list[Corrected], *, region_id: st
     for each in corrected:
         row, absorbed, coin_id, carbon_id = each.row, 0, None, None
         if row.coin_milli:
-            account = find_account(
-                call, row.citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD
-            )
-            taken = take_back(
-                call,
-                account,
-                credit_id=row.coin_transfer_id,
-                amount=row.coin_milli,
-                source=SOURCE,
-                reference=str(row.id),
-            )
+            taken = _take_coins_back(call, row, amount=row.coin_milli, source=SOURCE, reference=str(row.id))
             absorbed, coin_id = taken.absorbed, taken.transfer_id
+        _pay_the_fund_back(call, each)
         if row.carbon_mg:
             carbon_id = _take_carbon_back(call, row, region_id)
         call.db.add(
@@ -83,6 +77,41 @@ def take_back_corrected(call: Call, corrected: list[Corrected], *, region_id: st
                 recorded_at=call.now,
             )
         )
+
+
+def _pay_the_fund_back(call: Call, corrected: Corrected) -> None:
+    """Take back what earlier reversals of this fact left to the fund, as far as the citizen has it now.
+
+    The reversals keep their figure of that day; what is paid later stands in the ledger beside them.
+    """
+    row = corrected.row
+    values = {
+        "citizen": row.citizen_id,
+        "partner": row.partner_id,
+        "event": row.source_event_id,
+        "revision": row.revision,
+        "source": LATE,
+    }
+    for borne in call.db.execute(_BORNE, values).all():
+        _take_coins_back(
+            call,
+            borne,
+            amount=borne.owing,
+            source=LATE,
+            reference=f"{borne.id}/{corrected.superseded_by}",
+        )
+
+
+def _take_coins_back(call: Call, row: Row[Any], *, amount: int, source: str, reference: str) -> TakenBack:
+    account = find_account(call, row.citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD)
+    return take_back(
+        call,
+        account,
+        credit_id=row.coin_transfer_id,
+        amount=amount,
+        source=source,
+        reference=reference,
+    )
 
 
 def _take_carbon_back(call: Call, row: Row[Any], region_id: str) -> int:
@@ -107,8 +136,20 @@ def _period_start(call: Call, rule_id: UUID, day: date) -> date:
 
 
 _CORRECTED = text(
-    "SELECT a.citizen_id, a.id, a.business_day, a.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id,"
-    " a.carbon_transfer_id FROM activity_reference r JOIN activity a ON a.citizen_id = r.citizen_id"
+    "SELECT a.citizen_id, a.id, a.partner_id, a.source_event_id, a.revision, a.business_day, a.cap_rule_id,"
+    " a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id FROM activity_reference r JOIN activity a ON a.citizen_id = r.citizen_id"
     " AND a.id = r.activity_id WHERE r.partner_id = :partner AND r.source_event_id = :event"
     " AND r.revision = :revision"
+)
+_BORNE = text(
+    "SELECT * FROM (SELECT a.citizen_id, a.id, a.coin_transfer_id, v.coin_absorbed_milli"
+    " - coalesce((SELECT CAST(-sum(t.amount) AS bigint)"
+    " FROM ledger_reference l JOIN ledger_transfer t"
+    " ON t.holder_id = l.holder_id AND t.id = l.transfer_id AND t.reverses_id = a.coin_transfer_id"
+    " WHERE l.holder_id = a.citizen_id AND l.source = :source"
+    " AND starts_with(l.reference, a.id || '/')), 0) AS owing"
+    " FROM activity_reference r JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
+    " JOIN activity_reversal v ON v.citizen_id = a.citizen_id AND v.activity_id = a.id"
+    " WHERE r.partner_id = :partner AND r.source_event_id = :event AND r.revision < :revision"
+    " AND r.citizen_id = :citizen AND v.coin_absorbed_milli > 0 ORDER BY r.revision) b WHERE b.owing > 0"
 )

@@ -87,9 +87,9 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     rate = coin_rate(call, region_id, day=call.today)
     corrected = lower_caps(call, intake.partner_id, rows)
     rows = allot_coins(call, rows, rate=rate, found_caps=caps(call, region_id, day=call.today))
-    take_back_corrected(call, corrected, region_id=region_id)
     batch_id = intake.batch_id or new_id()
     rows = post_credits(call, rows, region_id=region_id, batch_id=batch_id, chunk_no=intake.chunk_no)
+    take_back_corrected(call, corrected, region_id=region_id)
     _keep_activities(call, intake, rows, region_id=region_id, coin_rule=rate.rule_id)
 
 
