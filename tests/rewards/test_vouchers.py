@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kernel.actor import ActorKind
 from kernel.call import Call
+from kernel.database import APP_ROLE
 from kernel.errors import NotFound, Refusal
 from kernel.identifiers import new_id
 from kernel.paging import PageRequest
@@ -79,7 +80,10 @@ def test_what_speaks_against_an_exchange_is_said_in_order(ruled: Call) -> None:
     with pytest.raises(RewardNotOnSale):
         exchange(at(as_citizen(ruled, me), NOW + timedelta(days=500)), one.reward_id)
     before = at(as_citizen(ruled, me), NOW - timedelta(days=1000))
+    ruled.db.execute(text("SET LOCAL ROLE NONE"))  # the owner's hand: no service moves a sale's beginning
     ruled.db.get_one(Reward, one.reward_id).sells_from = before.now
+    ruled.db.flush()  # while it is the owner's
+    ruled.db.execute(text(f"SET LOCAL ROLE {APP_ROLE}"))
     with pytest.raises(NoRuleInForce):
         exchange(before, one.reward_id)
     with pytest.raises(NotEnough), ruled.db.begin_nested():

@@ -1,0 +1,158 @@
+"""What the application's role may do to each table, written down: more is a mistake, less breaks a service.
+
+Whoever adds a table adds it here, and says by a migration what of it may change.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from kernel.database import APP_ROLE, create_engine
+from tests.conftest import Database, cloned_database
+
+HISTORY = (
+    "activity",
+    "activity_batch_line",
+    "activity_batch_step",
+    "activity_reference",
+    "activity_reversal",
+    "audit_entry",
+    "coin_regrace",
+    "donation",
+    "factor",
+    "funder",
+    "identity",
+    "ledger_account",
+    "ledger_checkpoint",
+    "ledger_hold",
+    "ledger_hold_end",
+    "ledger_reference",
+    "ledger_transfer",
+    "merchant",
+    "pool_allocation",
+    "pool_share",
+    "publication_step",
+    "redemption",
+    "redemption_reversal",
+    "reward",
+    "scan_refusal",
+    "signing_key",
+    "staff",
+    "store",
+    "voucher_code",
+    "voucher_step",
+)
+"""Rows come and stay as they are."""
+CHANGED = {
+    "activity_batch": "chunks_done content_bytes content_digest failure failure_detail failure_pointer"
+    " finished_at lease leased_until lines_done outcomes spool state stations_digest stations_spool tries",
+    "binding": "ended_at",
+    "cap_usage": "used",
+    "citizen": "nickname",
+    "coin_bucket": "credited expired",
+    "consent": "withdrawn_at",
+    "donation_project": "decided_at decided_by decision_reason state",
+    "idempotency": "body status",
+    "ledger_balance": "frozen held next_expiry posted",
+    "ledger_pending_leg": "rolled_into",
+    "outgoing": "taken_at",
+    "partner": "key_hash state",
+    "publication": "digest ends_on kid published_at publisher_id signature state",
+    "region": "name_en name_zh",
+    "reward_stock": "remaining",
+    "reward_use": "used",
+    "sign_in_attempts": "attempts window_started_at",
+    "sign_in_session": "current_token end_cause ended_at expires_at",
+    "terminal": "paired_at public_key revoked_at state token_digest",
+    "voucher": "cycle lock_by lock_session locked_until state",
+    "voucher_alias": "cycle digits_digest ends_at used_at",
+}
+"""Columns that may change, and no other of the table."""
+DELETED = {"idempotency", "outgoing", "sign_in_attempts"}
+"""Answers and news grown old, attempts that a sign-in ended."""
+NOT_OURS = {"alembic_version"}
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[Connection]:
+    with cloned_database() as url:
+        engine = create_engine(url, as_owner=True)
+        with engine.connect() as connection:
+            yield connection
+        engine.dispose()
+
+
+def privileges(owner: Connection, privilege: str) -> set[str]:
+    """Tables of ours of which the role holds the privilege as a whole."""
+    found = owner.execute(
+        text(
+            "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
+            " AND c.relkind IN ('r', 'p', 'v', 'm') AND has_table_privilege(:role, c.oid, :privilege)"
+        ),
+        {"role": APP_ROLE, "privilege": privilege},
+    )
+    return set(found.scalars())
+
+
+def test_every_table_is_history_or_says_what_of_it_changes(owner: Connection) -> None:
+    there = set(owner.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars())
+    assert there - NOT_OURS == {*HISTORY, *CHANGED}
+    assert not CHANGED.keys() & set(HISTORY)
+
+
+def test_rows_may_be_read_and_added_and_hardly_any_be_deleted(owner: Connection) -> None:
+    assert privileges(owner, "SELECT") == privileges(owner, "INSERT") == {*HISTORY, *CHANGED}
+    assert privileges(owner, "DELETE") == DELETED
+    for never in ("TRUNCATE", "TRIGGER", "REFERENCES"):
+        assert privileges(owner, never) == set()
+
+
+def test_exactly_the_written_columns_may_be_changed(owner: Connection) -> None:
+    assert privileges(owner, "UPDATE") == set()
+    found = owner.execute(
+        text(
+            "SELECT c.relname AS name,"
+            " string_agg(a.attname, ' ' ORDER BY a.attname COLLATE \"C\") AS columns"
+            " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0"
+            " AND NOT a.attisdropped WHERE c.relnamespace = 'public'::regnamespace"
+            " AND c.relkind IN ('r', 'p') AND has_column_privilege(:role, c.oid, a.attnum, 'UPDATE')"
+            " GROUP BY 1"
+        ),
+        {"role": APP_ROLE},
+    )
+    assert {row.name: row.columns for row in found} == CHANGED
+
+
+def test_the_role_owns_nothing_and_is_nobody_special(owner: Connection) -> None:
+    role = owner.execute(text("SELECT * FROM pg_roles WHERE rolname = :role"), {"role": APP_ROLE}).one()
+    assert not any((role.rolsuper, role.rolcreatedb, role.rolcreaterole, role.rolbypassrls))
+    owned = text(
+        "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = :role"
+    )
+    assert owner.execute(owned, {"role": APP_ROLE}).scalar_one() == 0
+    for schema in ("public", "jobs"):
+        may = text("SELECT has_schema_privilege(:role, :schema, 'CREATE')")
+        assert not owner.execute(may, {"role": APP_ROLE, "schema": schema}).scalar_one()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger_transfer SET amount = 1",
+        "DELETE FROM ledger_transfer",
+        "UPDATE ledger_balance SET floor = -1",
+        "UPDATE voucher SET price_coin_milli = 1",
+        "UPDATE staff SET role = 'operator_publisher'",
+        "UPDATE publication SET content = '{}'",
+        "TRUNCATE audit_entry",
+        "DROP TABLE audit_entry",
+        "ALTER TABLE ledger_transfer DISABLE TRIGGER ALL",
+        "SET session_replication_role = replica",
+    ],
+)
+def test_the_application_is_refused_by_the_database_itself(database: Database, statement: str) -> None:
+    with database.engine.connect() as connection, pytest.raises(DBAPIError) as refused:
+        connection.execute(text(statement))
+    assert getattr(refused.value.orig, "sqlstate", "") == "42501"  # insufficient privilege
