@@ -1,19 +1,24 @@
 """URLs of tills, of merchants and of those who take them in; no logic."""
 
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from kernel.actor import NotPermitted
 from kernel.call import Call
 from kernel.clock import parse_day
 from kernel.errors import InvalidField
 from kernel.http.endpoint import Routes, endpoint
+from kernel.http.fields import PageQuery
 from kernel.identifiers import parse_public_id
+from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
 from merchants.onboarding import MERCHANT, STORE, add_merchant, add_store
 from merchants.redemption import REDEMPTION, Prepared, Redeemed, confirm, prepare, redeem
 from merchants.redemption_reversal import Reversed, reverse
 from merchants.schemas import (
     Confirmation,
+    GivesLines,
     GivesMerchant,
     GivesPaired,
     GivesPairing,
@@ -31,7 +36,7 @@ from merchants.schemas import (
     TakesWhy,
     Why,
 )
-from merchants.statements import Statement, statement
+from merchants.statements import Statement, StatementLine, more_lines, statement
 from merchants.tables import Store
 from merchants.terminals import TERMINAL, Paired, Pairing, new_terminal, pair, revoke
 from rewards.voucher_codes import scanned
@@ -125,15 +130,36 @@ def reverse_redemption(call: Call, why: Why, *, redemption: str) -> Reversed:
     "/v1/merchant/statements/<day>",
     needs=Permission.MERCHANT_READ,
     gives=GivesStatement,
-    summary="What this merchant honoured on a day",
+    summary="What this merchant honoured on a day: all figures, and the first lines",
 )
 def day_statement(call: Call, *, day: str) -> Statement:
     """Give a day of the caller's own merchant."""
-    merchant = call.actor.organisation_id
-    if merchant is None:
+    return statement(call, _own_merchant(call), _day(day))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/merchant/statements/<day>/lines",
+    needs=Permission.MERCHANT_READ,
+    query=PageQuery,
+    gives=GivesLines,
+    summary="The lines of a day's statement, page by page; `after` is its `next` or that of a page",
+)
+def statement_lines(call: Call, page: dict[str, Any], *, day: str) -> Page[StatementLine]:
+    """Give lines of a day of the caller's own merchant."""
+    return more_lines(call, _own_merchant(call), _day(day), PageRequest(**page))
+
+
+def _own_merchant(call: Call) -> UUID:
+    if call.actor.organisation_id is None:
         raise NotPermitted("this caller belongs to no merchant")
+    return call.actor.organisation_id
+
+
+def _day(day: str) -> date:
     try:
-        return statement(call, merchant, parse_day(day))
+        return parse_day(day)
     except ValueError as error:
         raise InvalidField("a day, such as 2026-11-01", pointer="/path/day") from error
 

@@ -132,15 +132,24 @@ class GivesFunderTotal(Gives):
 
 
 class GivesStatement(Gives):
-    """A merchant's day."""
+    """A merchant's day: figures over all lines, the first of the lines, and where the others are."""
 
     merchant_id = PublicId(MERCHANT)
     day = Day()
+    line_count = Whole()
     lines = fields.List(fields.Nested(GivesLine))
+    next = fields.String(allow_none=True)
     coin_milli = Whole()
     payable_fen = Whole()
     by_funder = fields.List(fields.Nested(GivesFunderTotal))
     digest = Text()
+
+
+class GivesLines(Gives):
+    """Some lines of a statement and where those behind them are."""
+
+    items = fields.List(fields.Nested(GivesLine))
+    next = fields.String(allow_none=True)
 
 
 class GivesMerchant(Gives):

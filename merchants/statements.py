@@ -1,25 +1,32 @@
 """What a merchant honoured on one business day, line by line, with a digest anyone can make again.
 
 Lines are redemptions and reversals under the day they happened; the same figures stand in the ledger
-as rows against the merchant's accounts, which reconciliation compares.
+as rows against the merchant's accounts, which reconciliation compares. Figures and digest are made in
+one reading of all lines, however many: they speak of the same moment, and only some lines are in memory.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from kernel.call import Call
-from kernel.canonical import canonical_bytes, digest
+from kernel.canonical import canonical_bytes
 from kernel.clock import day_bounds
+from kernel.paging import Page, PageRequest
 from ledger.chart import Unit
 from merchants.onboarding import known_merchant
 from merchants.redemption import merchant_account
 
-MOST_LINES = 20_000
-"""A day of one merchant that is longer is read from the settlement file."""
+FIRST_LINES = 1000
+"""So many lines stand in the statement itself; those that follow are read page by page."""
+_AT_ONCE = 1000
+_WHAT = ("redemption", "reversal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,60 +52,124 @@ class FunderTotal:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """A day: lines in order, totals, who owes how much, and the digest over all lines."""
+    """A day: how many lines, totals, who owes how much, and the digest, all over all lines.
+
+    `lines` are the first of them in order; `next` continues with `more_lines`, None when these are all.
+    """
 
     merchant_id: UUID
     day: date
+    line_count: int
     lines: Sequence[StatementLine]
+    next: str | None
     coin_milli: int
     payable_fen: int
     by_funder: Sequence[FunderTotal]
     digest: str
 
 
-def statement(call: Call, merchant_id: UUID, day: date) -> Statement:
-    """The statement of one merchant for one business day; refuses `NotFound`."""
+@dataclass
+class _Totals:
+    """What is counted while the lines pass by."""
+
+    lines: int = 0
+    coin_milli: int = 0
+    payable_fen: int = 0
+    owed: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, row: Row[Any]) -> None:
+        self.lines += 1
+        self.coin_milli += row.coin_milli
+        self.payable_fen += row.payable_fen
+        for share in row.payables:
+            self.owed[UUID(share["funder_id"])] += (-1 if row.reversal else 1) * int(share["cost_fen"])
+
+
+def statement(call: Call, merchant_id: UUID, day: date, *, first: int = FIRST_LINES) -> Statement:
+    """The statement of one merchant for one business day with its `first` lines; refuses `NotFound`."""
     known_merchant(call, merchant_id)
-    rows = call.db.execute(_LINES, {"merchant": merchant_id, "day": day, "most": MOST_LINES}).all()
-    lines = [
-        StatementLine(
-            redemption_id=row.id,
-            what=row.what,
-            store_id=row.store_id,
-            terminal_id=row.terminal_id,
-            coin_milli=row.coin_milli,
-            payable_fen=row.payable_fen,
-            happened_at=row.happened_at,
-        )
-        for row in rows
-    ]
-    owed = call.db.execute(_BY_FUNDER, {"merchant": merchant_id, "day": day}).all()
+    totals, shown = _Totals(), list[StatementLine]()
+    sha256 = hashlib.sha256(_head(merchant_id, day))
+    values = {"merchant": merchant_id, "day": day}
+    for row in call.db.execute(_ALL_LINES, values, execution_options={"yield_per": _AT_ONCE}):
+        line = _line(row)
+        totals.add(row)
+        sha256.update(_told(line))
+        if len(shown) <= first:
+            shown.append(line)
+    page = PageRequest(limit=first).page(shown, _binding(merchant_id, day), _position)
     return Statement(
         merchant_id=merchant_id,
         day=day,
-        lines=lines,
-        coin_milli=sum(line.coin_milli for line in lines),
-        payable_fen=sum(line.payable_fen for line in lines),
-        by_funder=[FunderTotal(funder_id=row.funder_id, payable_fen=int(row.fen)) for row in owed],
-        digest=statement_digest(merchant_id, day, lines).hex(),
+        line_count=totals.lines,
+        lines=page.items,
+        next=page.next,
+        coin_milli=totals.coin_milli,
+        payable_fen=totals.payable_fen,
+        by_funder=[FunderTotal(funder_id=who, payable_fen=fen) for who, fen in sorted(totals.owed.items())],
+        digest=sha256.hexdigest(),
     )
 
 
-def statement_digest(merchant_id: UUID, day: date, lines: Sequence[StatementLine]) -> bytes:
+def more_lines(call: Call, merchant_id: UUID, day: date, page: PageRequest) -> Page[StatementLine]:
+    """Lines of a statement in their order, behind a cursor of it; refuses `NotFound`, `WrongCursor`."""
+    known_merchant(call, merchant_id)
+    binding = _binding(merchant_id, day)
+    after, reversal = page.position(binding, UUID, int) or (None, None)
+    values = {
+        "merchant": merchant_id,
+        "day": day,
+        "after": after,
+        "reversal": reversal,
+        "most": page.limit + 1,
+    }
+    rows = call.db.execute(_FIRST_LINES if after is None else _LINES_AFTER, values)
+    return page.page([_line(row) for row in rows], binding, _position)
+
+
+def statement_digest(merchant_id: UUID, day: date, lines: Iterable[StatementLine]) -> bytes:
     """SHA-256 over the merchant, the day and every figure of every line, in order."""
-    told = tuple(
-        (
-            line.redemption_id,
-            line.what,
-            line.store_id,
-            line.terminal_id,
-            line.coin_milli,
-            line.payable_fen,
-            line.happened_at,
-        )
-        for line in lines
+    sha256 = hashlib.sha256(_head(merchant_id, day))
+    for line in lines:
+        sha256.update(_told(line))
+    return sha256.digest()
+
+
+def _head(merchant_id: UUID, day: date) -> bytes:
+    return canonical_bytes("merchant-statement/2", merchant_id, day)
+
+
+def _told(line: StatementLine) -> bytes:
+    return canonical_bytes(
+        "merchant-statement-line/2",
+        line.redemption_id,
+        line.what,
+        line.store_id,
+        line.terminal_id,
+        line.coin_milli,
+        line.payable_fen,
+        line.happened_at,
     )
-    return digest(canonical_bytes("merchant-statement/1", merchant_id, day, told))
+
+
+def _line(row: Row[Any]) -> StatementLine:
+    return StatementLine(
+        redemption_id=row.id,
+        what=_WHAT[row.reversal],
+        store_id=row.store_id,
+        terminal_id=row.terminal_id,
+        coin_milli=row.coin_milli,
+        payable_fen=row.payable_fen,
+        happened_at=row.happened_at,
+    )
+
+
+def _binding(merchant_id: UUID, day: date) -> str:
+    return f"statement/{merchant_id}/{day}"
+
+
+def _position(line: StatementLine) -> list[str | int]:
+    return [str(line.redemption_id), _WHAT.index(line.what)]
 
 
 def in_ledger(call: Call, merchant_id: UUID, day: date) -> tuple[int, int]:
@@ -112,23 +183,19 @@ def in_ledger(call: Call, merchant_id: UUID, day: date) -> tuple[int, int]:
     return int(coins), int(owed)
 
 
-_LINES = text(
-    "SELECT id, 'redemption' AS what, store_id, terminal_id, coin_milli, cost_fen AS payable_fen,"
+_LINES = (
+    "SELECT id, 0 AS reversal, store_id, terminal_id, coin_milli, cost_fen AS payable_fen, payables,"
     " redeemed_at AS happened_at FROM redemption WHERE merchant_id = :merchant AND business_day = :day"
-    " UNION ALL SELECT r.id, 'reversal', r.store_id, r.terminal_id, -r.coin_milli, -r.cost_fen, b.reversed_at"
-    " FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id"
+    " UNION ALL SELECT r.id, 1, r.store_id, r.terminal_id, -r.coin_milli, -r.cost_fen, r.payables,"
+    " b.reversed_at FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id"
     " WHERE b.merchant_id = :merchant AND b.business_day = :day"
-    " ORDER BY happened_at, id, what LIMIT :most"
 )
-_BY_FUNDER = text(
-    "SELECT funder_id, sum(fen) AS fen FROM ("
-    " SELECT (p->>'funder_id')::uuid AS funder_id, (p->>'cost_fen')::bigint AS fen"
-    " FROM redemption r, jsonb_array_elements(r.payables) p"
-    " WHERE r.merchant_id = :merchant AND r.business_day = :day"
-    " UNION ALL SELECT (p->>'funder_id')::uuid, -(p->>'cost_fen')::bigint"
-    " FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id,"
-    " jsonb_array_elements(r.payables) p WHERE b.merchant_id = :merchant AND b.business_day = :day"
-    ") shares GROUP BY funder_id ORDER BY funder_id"
+_ALL_LINES = text(f"{_LINES} ORDER BY happened_at, id, reversal")
+_FIRST_LINES = text(f"{_LINES} ORDER BY happened_at, id, reversal LIMIT :most")
+_LINES_AFTER = text(
+    f"WITH line AS ({_LINES}) SELECT * FROM line WHERE (happened_at, id, reversal) > (SELECT happened_at, id,"  # noqa: S608 - our own text
+    " reversal FROM line WHERE id = :after AND reversal = :reversal)"
+    " ORDER BY happened_at, id, reversal LIMIT :most"
 )
 _COINS = text(
     "SELECT coalesce(-sum(amount), 0) FROM ledger_transfer WHERE contra_id = :account"

@@ -132,6 +132,11 @@ def test_a_voucher_travels_from_the_shelf_to_the_merchants_statement(city: City)
     told = city.ask("clerk", "GET", "/v1/merchant/statements/2026-11-20").json
     assert [line["coin_milli"] for line in told["lines"]] == [3000, -3000, 3000]
     assert (told["coin_milli"], told["payable_fen"], len(told["digest"])) == (3000, 500, 64)
+    assert (told["line_count"], told["next"]) == (3, None)
+    lines = "/v1/merchant/statements/2026-11-20/lines"
+    first = city.ask("clerk", "GET", f"{lines}?limit=2").json
+    rest = city.ask("clerk", "GET", f"{lines}?limit=2&after={first['next']}").json
+    assert (first["items"] + rest["items"], rest["next"]) == (told["lines"], None)
     city.database.run(sound)
 
 
