@@ -6,7 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
+
+SECONDS_MAX = 10
+"""Of one run of equal deeds: a busy machine gives fewer of them, not a longer bench."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +46,25 @@ class Paced:
         ]
 
 
-def paced(deed: Callable[[int], object], *, count: int, threads: int) -> Paced:
-    """Do `deed(0) … deed(count - 1)` with so many at once; bounded by `count`."""
+def paced(
+    deed: Callable[[int], object], *, count: int, threads: int, seconds_max: int = SECONDS_MAX
+) -> Paced:
+    """Do `deed(0) … deed(count - 1)` with so many at once, and begin none after `seconds_max`."""
     waits: list[float] = []
+    begin = perf_counter()
 
     def timed(number: int) -> None:
         start = perf_counter()
+        if start - begin > seconds_max:
+            return
         deed(number)
         waits.append((perf_counter() - start) * 1000)
 
-    start = perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(timed, range(count)))
-    took = perf_counter() - start
+    took = perf_counter() - begin
     cuts = statistics.quantiles(waits, n=100)
-    return Paced(count / took, cuts[49], cuts[98])
+    return Paced(len(waits) / took, cuts[49], cuts[98])
 
 
 def rate(deed: Callable[[], object], *, count: int) -> float:
@@ -65,6 +72,13 @@ def rate(deed: Callable[[], object], *, count: int) -> float:
     start = perf_counter()
     deed()
     return count / (perf_counter() - start)
+
+
+def core_rate(deed: Callable[[], object], *, count: int) -> float:
+    """How many `count` are in a second of one core's time, whatever else the machine does."""
+    start = thread_time()
+    deed()
+    return count / (thread_time() - start)
 
 
 def keep(figures: list[Figure], surroundings: dict[str, str], path: Path) -> None:

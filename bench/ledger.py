@@ -74,8 +74,10 @@ def ledger_figures(product: Product, city: City, *, count: int) -> list[Figure]:
     def put_aside(number: int) -> None:
         order = people[number % len(people)].spending_order
         run(product, lambda call: hold(call, held(number), order, amount=100, until=None))
+        standing.append(number)
 
-    def redeem(number: int) -> None:
+    def redeem(place: int) -> None:
+        number = standing[place]
         run(
             product,
             lambda call: spend(
@@ -89,19 +91,16 @@ def ledger_figures(product: Product, city: City, *, count: int) -> list[Figure]:
     def read(number: int) -> None:
         run(product, lambda call: balances(call, people[number % len(people)].carbon.holder_id))
 
-    name = CONTROL
+    name, standing = CONTROL, list[int]()
     control = paced(one_update, count=count, threads=THREADS)
+    credits_ = paced(credit, count=count, threads=THREADS)
+    holds = paced(put_aside, count=count, threads=THREADS)
+    spends = paced(redeem, count=len(standing), threads=THREADS)
     return [
         *control.figures(name),
-        *paced(credit, count=count, threads=THREADS).figures(
-            "single_credit", control=name, beside=control.per_second
-        ),
-        *paced(put_aside, count=count, threads=THREADS).figures(
-            "hold", control=name, beside=control.per_second
-        ),
-        *paced(redeem, count=count, threads=THREADS).figures(
-            "spend_of_a_hold", control=name, beside=control.per_second
-        ),
+        *credits_.figures("single_credit", control=name, beside=control.per_second),
+        *holds.figures("hold", control=name, beside=control.per_second),
+        *spends.figures("spend_of_a_hold", control=name, beside=control.per_second),
         *paced(read, count=count, threads=THREADS).figures("balance_read"),
     ]
 

@@ -39,12 +39,13 @@ class Street:
 
 def scan_figures(street: Street, *, count: int, row_updates: float) -> list[Figure]:
     """`count` requests of each kind, beside an empty endpoint and `row_updates` a second."""
-    vouchers: list[str] = [""] * count
+    vouchers: list[str] = []
     take_turns = partial(paced, count=count, threads=THREADS)
-    take_turns(partial(_nothing, street))  # the first requests of a server import and connect
+    take_turns(partial(_nothing, street), seconds_max=1)  # the first requests of a server import and connect
     empty = take_turns(partial(_nothing, street))
     exchanges = take_turns(partial(_exchange, street, vouchers))
-    redemptions = take_turns(partial(_redeem, street, _phones(street, vouchers)))
+    shown = _phones(street, vouchers)
+    redemptions = paced(partial(_redeem, street, shown), count=len(vouchers), threads=THREADS)
     return [
         *empty.figures(CONTROL),
         *_figures("exchange_http", exchanges, empty, row_updates),
@@ -78,7 +79,7 @@ def _exchange(street: Street, vouchers: list[str], number: int) -> None:
         token=people[number % len(people)].token,
         key=f"bench-exchange-{number:06}",
     )
-    vouchers[number] = told["id"]
+    vouchers.append(told["id"])
 
 
 def _redeem(street: Street, shown: Callable[[int], str], number: int) -> None:
