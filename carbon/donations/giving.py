@@ -5,7 +5,7 @@ pool through clearing. A kilogram that was given is not on the enterprise's acco
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +58,7 @@ class Declaration:
 
 def declare(call: Call, declaration: Declaration) -> DonationProject:
     """Keep a declaration. Refuses `PeriodNotOver`, then `ProjectPeriodClaimed`, naming the first."""
-    if declaration.period_end > call.today + timedelta(days=1):
+    if declaration.period_end > call.today:  # its last day is the one before
         raise PeriodNotOver(pointer="/body/period_end")
     project = DonationProject(
         id=new_id(),

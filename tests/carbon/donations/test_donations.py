@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -191,9 +191,10 @@ def test_no_more_is_given_of_a_project_than_was_verified_of_it(call: Call) -> No
 
 
 def test_a_period_that_is_not_over_cannot_be_declared(call: Call) -> None:
+    last_day_is_today = call.today + timedelta(days=1)
     with pytest.raises(PeriodNotOver):
-        declare(person(call), replace(LED, period_end=date(2026, 11, 22)))
-    declare(person(call), replace(LED, period_end=date(2026, 11, 21)))
+        declare(person(call), replace(LED, period_end=last_day_is_today))
+    declare(person(call), replace(LED, period_end=call.today))
 
 
 def test_a_share_too_small_for_a_coin_is_refused(call: Call) -> None:
