@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from app.commands import recompute
 from app.factory import Product
+from app.identity.sign_in import forget_attempts
 from app.product_calls import command_call
 from carbon.activities.batch_routes import UPLOADS
 from carbon.activities.batches import take_waiting_batches
@@ -174,9 +175,9 @@ def add_checkpoints(turn: Turn) -> int:
 
 
 def forget(turn: Turn) -> int:
-    """Delete remembered answers and taken news older than 30 days, and failed jobs of that age."""
+    """Delete answers, taken news and failed jobs older than 30 days, and attempts to sign in long over."""
     answers = turn.repeat(lambda call: forget_old(call.db, now=call.now))
-    return answers + turn.repeat(forget_taken) + turn.repeat(_forget_jobs)
+    return sum((answers, *map(turn.repeat, (forget_taken, forget_attempts, _forget_jobs))))
 
 
 def _forget_jobs(call: Call) -> int:
@@ -279,7 +280,7 @@ SCHEDULE = (
     ),
     Scheduled(
         name="forget",
-        says="delete answers, news and failed jobs older than 30 days",
+        says="delete answers, news and failed jobs older than 30 days, and attempts to sign in that are over",
         cron="40 19 * * *",
         seconds=600,
         work=forget,

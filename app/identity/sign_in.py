@@ -126,6 +126,15 @@ def sign_out(call: Call, session_id: UUID) -> None:
     _end(call, session_id, cause="signed_out")
 
 
+def forget_attempts(call: Call, *, most: int = 5000) -> int:
+    """Delete up to `most` counts of attempts whose window is over; returns how many.
+
+    A name that nobody has leaves a row too, or its absence would show which names exist.
+    """
+    done = call.db.execute(_FORGET_OLD_ATTEMPTS, {"start": call.now - WINDOW, "most": most})
+    return int(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
+
+
 def actor_of(session: Session, claims: Claims, *, now: datetime) -> Actor | None:
     """Who the token's session stands for now; None when it ended or the person may not come in any more."""
     row = session.execute(_STANDING, {"session": claims.session_id, "now": now}).one_or_none()
@@ -234,6 +243,10 @@ _TAKE_ATTEMPT = text(
     " WHERE a.window_started_at <= :start OR a.attempts < :most RETURNING attempts"
 )
 _FORGET_ATTEMPTS = text("DELETE FROM sign_in_attempts WHERE username_digest = :account")
+_FORGET_OLD_ATTEMPTS = text(
+    "DELETE FROM sign_in_attempts WHERE window_started_at <= :start AND username_digest IN (SELECT"
+    " username_digest FROM sign_in_attempts WHERE window_started_at <= :start LIMIT :most)"
+)
 _STANDING = text(
     "SELECT s.region_id, s.citizen_id, s.staff_id, f.role, f.organisation_id FROM sign_in_session s"
     " LEFT JOIN citizen c ON c.id = s.citizen_id LEFT JOIN staff f ON f.id = s.staff_id"

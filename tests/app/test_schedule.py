@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from app.commands import add_commands
 from app.factory import Product
+from app.identity.sign_in import sign_in_staff
 from app.schedule import SCHEDULE, Scheduled, Stop, Turn
 from app.worker import standings
 from kernel.call import Call
@@ -216,6 +217,18 @@ def test_what_is_older_than_thirty_days_is_forgotten_and_nothing_younger(
     assert run(product, "forget") == 2
     assert [row.subject for row in database.rows("SELECT subject FROM outgoing")] == ["29 days"]
     assert [row.key for row in database.rows("SELECT key FROM idempotency")] == ["key of 29"]
+
+
+def test_attempts_to_sign_in_are_forgotten_when_their_window_is_over_and_not_before(
+    product: Product, database: Database, clock: FixedClock
+) -> None:
+    for number in range(4):  # names that nobody has, as an attacker sends them
+        database.run(partial(sign_in_staff, username=f"nobody-{number}", password="wrong"), now=clock.now())
+        clock.advance(timedelta(minutes=5))
+    assert [run(product, "forget"), run(product, "forget")] == [2, 0]
+    assert len(database.rows("SELECT FROM sign_in_attempts")) == 2
+    clock.advance(timedelta(minutes=10))
+    assert run(product, "forget") == 2
 
 
 def test_what_a_dead_worker_was_doing_has_failed_and_the_living_are_left_alone(
