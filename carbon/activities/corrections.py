@@ -137,9 +137,9 @@ def _period_start(call: Call, rule_id: UUID, day: date) -> date:
 
 _CORRECTED = text(
     "SELECT a.citizen_id, a.id, a.partner_id, a.source_event_id, a.revision, a.business_day, a.cap_rule_id,"
-    " a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id FROM activity_reference r JOIN activity a ON a.citizen_id = r.citizen_id"
-    " AND a.id = r.activity_id WHERE r.partner_id = :partner AND r.source_event_id = :event"
-    " AND r.revision = :revision"
+    " a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id FROM activity_reference r"
+    " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
+    " WHERE r.partner_id = :partner AND r.source_event_id = :event AND r.revision = :revision"
 )
 _BORNE = text(
     "SELECT * FROM (SELECT a.citizen_id, a.id, a.coin_transfer_id, v.coin_absorbed_milli"

@@ -59,6 +59,13 @@ class RevisionUnknown(Refusal):
     title_zh = "所更正的版本不存在"
 
 
+class MeterIntervalTaken(Refusal):
+    """These days of the meter were credited before, by another record."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该表计在这段日期内的用量已由另一条记录登记"
+
+
 class LineRefused(Refusal):
     """The record is not in the form that activities have."""
 

@@ -2,7 +2,7 @@
 
 A single record is a chunk of one. Every line comes out with an outcome: `credited`, `assessed` (an
 activity of zero grams), `duplicate`, or `rejected` with its code. Locks are taken in the order
-references, caps, balances; kilograms are credited in full, a cap limits coins only.
+meters, references, caps, balances; kilograms are credited in full, a cap limits coins only.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ from carbon.activities.copying import copy_frame, written_bytes, written_instant
 from carbon.activities.corrections import lower_caps, take_back_corrected
 from carbon.activities.crediting import post_credits
 from carbon.activities.errors import LineRefused
+from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
-from carbon.activities.references import DUPLICATE, claim_references
+from carbon.activities.references import DUPLICATE, claim_references, number_revisions
 from carbon.partners.registry import find_partner
 from kernel.call import Call
 from kernel.errors import Refusal
@@ -66,7 +67,14 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
         frame = frame.with_columns(reason=pl.lit(None, pl.String))
     frame = recognise(call, frame, partner_id=partner.id, card_secret=intake.card_secret)
     frame = assess_frame(call, frame, region_id=partner.region_id)
-    frame = claim_references(call, frame, partner_id=partner.id)
+    claimant = Claimant(
+        partner_id=partner.id,
+        region_id=partner.region_id,
+        secret=intake.card_secret,
+        batch_id=intake.batch_id,
+    )
+    frame = claim_meters(call, claimant, number_revisions(frame))
+    frame = end_unused(call, claim_references(call, frame, partner_id=partner.id))
     rows = frame.filter(GOOD)
     if not rows.is_empty():
         _credit(call, intake, rows, partner.region_id)

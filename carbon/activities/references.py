@@ -21,11 +21,15 @@ MANY = 50
 """From so many lines on a chunk is worth the two round trips of a savepoint."""
 
 
-def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
-    """Claim every good line's reference; refuse repetitions, revision_unknown, duplicate, record_differs."""
+def number_revisions(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `revision`; refuse repetitions in the chunk, and numbers that no fact reaches."""
     frame = refuse_repetitions(frame, unrefused=GOOD)
     frame = frame.with_columns(revision=pl.col("corrects_revision").fill_null(0) + 1)
-    frame = refuse(frame, pl.col("revision") > _REVISION_MOST, RevisionUnknown.code, "/corrects_revision")
+    return refuse(frame, pl.col("revision") > _REVISION_MOST, RevisionUnknown.code, _CORRECTS)
+
+
+def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
+    """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs."""
     good = frame.filter(GOOD)
     claims = good.select("file_no", "line_no", "source_event_id", "revision", "citizen_id").with_columns(
         claim_hash=_claim_hashes(good), activity_id=new_ids(good.height)

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carbon.activities.batch_states import State, one_of
@@ -36,6 +37,39 @@ class ActivityReference(Base):
     citizen_id: Mapped[UUID]
     activity_id: Mapped[UUID]
     payload_hash: Mapped[bytes]
+
+
+class MeterClaim(Base):
+    """The days of a meter that one fact was credited by, whoever sends them; a correction ends the claim."""
+
+    __tablename__ = "meter_claim"
+    __table_args__ = (
+        CheckConstraint("octet_length(meter_hash) = 32", name="meter_is_hashed"),
+        CheckConstraint("NOT isempty(days)", name="has_a_day"),
+        ExcludeConstraint(
+            ("region_id", "="),
+            ("meter_hash", "="),
+            ("days", "&&"),
+            where=text("ended_at IS NULL"),
+            using="gist",
+            name="ex_meter_claim_days",
+        ),
+        Index("ix_meter_claim_event", "partner_id", "source_event_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    meter_hash: Mapped[bytes]
+    """HMAC of the meter's number and what it counts; of the account where no meter is named."""
+    days: Mapped[Range[date]] = mapped_column(DATERANGE)
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    source_event_id: Mapped[str]
+    revision: Mapped[int] = mapped_column(Integer)
+    batch_id: Mapped[UUID | None]
+    file_no: Mapped[int | None] = mapped_column(SmallInteger)
+    line_no: Mapped[int | None]
+    claimed_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class Activity(Base):

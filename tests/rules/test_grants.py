@@ -57,6 +57,7 @@ CHANGED = {
     "idempotency": "body status",
     "ledger_balance": "frozen held next_expiry posted",
     "ledger_pending_leg": "rolled_into",
+    "meter_claim": "ended_at",
     "outgoing": "taken_at",
     "partner": "key_hash state",
     "publication": "digest ends_on kid published_at publisher_id signature state",

@@ -1,0 +1,253 @@
+"""An interval of a meter is credited once, whoever sends it and under whatever name.
+
+Each fact that rests on readings claims the days between them: half-open, by a keyed hash of the meter and
+what it counts, or of the account where no meter is named. An exclusion constraint stands behind it, so of
+two that come at once one waits and finds the other's. A correction moves the claim; one that comes to
+nothing gives the days back. Claims are made before references, because a refused line keeps no reference.
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import Row, text
+
+from carbon.activities.errors import MeterIntervalTaken
+from carbon.activities.recognition import GOOD, refuse
+from kernel.bulk_text import array_of, new_ids, select_frame
+from kernel.call import Call
+from kernel.clock import SHANGHAI
+from kernel.errors import Busy
+from kernel.identifiers import new_id, public_id
+
+BATCH = "bat"
+LOOKS = 4
+"""How often a line that lost looks for the winner, which may give its days back at that moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimant:
+    """Who claims, for which region, from which batch, and the key of the hashes."""
+
+    partner_id: UUID
+    region_id: str
+    secret: bytes
+    batch_id: UUID | None
+
+
+def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.DataFrame:
+    """Claim the intervals of good lines; refuse meter_interval_taken. Adds `meter_claim`, null without one.
+
+    A record that stands already is left to the references, which know it as a duplicate or as another.
+    """
+    frame = frame.with_columns(meter_claim=pl.lit(None, pl.String), clash=pl.lit(None, pl.String))
+    wanted = frame.filter(GOOD & (_METERED | (pl.col("revision") > 1)))
+    if wanted.is_empty():
+        return frame.drop("clash")
+    wanted = _not_standing(call, claimant, wanted)
+    corrections = wanted.filter(pl.col("revision") > 1)
+    ordinary = wanted.filter(_METERED & (pl.col("revision") == 1))
+    found = pl.concat([_moved(call, claimant, corrections), _claimed(call, claimant, ordinary)])
+    frame = frame.drop("meter_claim", "clash").join(
+        found, on=["file_no", "line_no"], how="left", maintain_order="left"
+    )
+    frame = frame.with_columns(detail=pl.coalesce("clash", "detail"))
+    return refuse(frame, pl.col("clash").is_not_null(), MeterIntervalTaken.code, "/started_at").drop("clash")
+
+
+def end_unused(call: Call, frame: pl.DataFrame) -> pl.DataFrame:
+    """End the claims of lines that the references refused after all: a twin was there first."""
+    unused = frame.filter(pl.col("meter_claim").is_not_null() & ~GOOD)["meter_claim"].to_list()
+    if unused:
+        call.db.execute(_END, {"ids": [UUID(claim) for claim in unused], "now": call.now})
+    return frame.drop("meter_claim")
+
+
+def _not_standing(call: Call, claimant: Claimant, wanted: pl.DataFrame) -> pl.DataFrame:
+    values = {"partner": claimant.partner_id, "events": array_of(wanted["source_event_id"])}
+    schema = {"source_event_id": pl.String, "revision": pl.Int64}
+    standing = select_frame(call, _STANDING, values, schema=schema)
+    return wanted.join(standing, on=["source_event_id", "revision"], how="anti", maintain_order="left")
+
+
+def _claimed(call: Call, claimant: Claimant, lines: pl.DataFrame) -> pl.DataFrame:
+    """Claim ordinary lines together, the earlier line first."""
+    if lines.is_empty():
+        return pl.DataFrame(schema=_FOUND)
+    lines = _hashed(claimant.secret, lines).with_columns(
+        first_day=_FIRST, end_day=_END_DAY, claim_id=new_ids(lines.height)
+    )
+    return _insert(call, claimant, lines)
+
+
+def _insert(call: Call, claimant: Claimant, lines: pl.DataFrame) -> pl.DataFrame:
+    """`meter_claim` of those that got their days, `clash` of those whose days another fact has."""
+    parts, left = [], lines
+    for _ in range(LOOKS):
+        values = _arrays(call, claimant, left)
+        won = select_frame(call, _CLAIM, values, schema={"claim_id": pl.String})
+        got = left.join(won, on="claim_id", how="semi")
+        parts.append(got.select("file_no", "line_no", meter_claim="claim_id", clash=pl.lit(None, pl.String)))
+        left = left.join(won, on="claim_id", how="anti", maintain_order="left")
+        if left.is_empty():
+            return pl.concat(parts)
+        clashes = select_frame(call, _CLASHES, _arrays(call, claimant, left), schema=_CLASH)
+        parts.append(_told(left, clashes))
+        left = left.join(clashes, on="claim_id", how="anti", maintain_order="left")
+        if left.is_empty():
+            return pl.concat(parts)
+    raise Busy("others claim these meters", retry_after_s=1)
+
+
+def _told(lines: pl.DataFrame, clashes: pl.DataFrame) -> pl.DataFrame:
+    """Name the first one: its days, and where it stands if it came from the same partner."""
+    place = pl.concat_str(
+        pl.lit(", "),
+        pl.col("batch").replace_strict(
+            {batch: public_id(BATCH, UUID(batch)) for batch in clashes["batch"].drop_nulls().unique()},
+            default=None,
+            return_dtype=pl.String,
+        ),
+        pl.format(" file {} line {}", "first_file", "first_line"),
+    )
+    days = pl.format("first: {} until before {}", "taken_from", "taken_to")
+    named = pl.concat_str(days, place.fill_null(""))
+    # The same fact once more is for the references to name.
+    clash = pl.when(~pl.col("is_same")).then(named)
+    joined = lines.select("file_no", "line_no", "claim_id").join(clashes, on="claim_id")
+    return joined.select("file_no", "line_no", meter_claim=pl.lit(None, pl.String), clash=clash)
+
+
+def _moved(call: Call, claimant: Claimant, lines: pl.DataFrame) -> pl.DataFrame:
+    """Corrections, one after the other: the former claim ends, and revives if the new one gets no days."""
+    if lines.is_empty():
+        return pl.DataFrame(schema=_FOUND)
+    values = {"partner": claimant.partner_id, "events": lines["source_event_id"].to_list()}
+    former = {row.source_event_id: row for row in call.db.execute(_FORMER, values)}
+    known = pl.col("source_event_id").is_in(list(former))
+    lines = _hashed(claimant.secret, lines.filter(known | _METERED)).with_columns(
+        first_day=_FIRST, end_day=_END_DAY, claim_id=pl.lit(None, pl.String), metered=_METERED
+    )
+    parts = [
+        _move(call, claimant, line, former.get(line["source_event_id"].item()))
+        for line in lines.iter_slices(1)
+    ]
+    return pl.concat([pl.DataFrame(schema=_FOUND), *parts])
+
+
+def _move(call: Call, claimant: Claimant, line: pl.DataFrame, former: Row[Any] | None) -> pl.DataFrame:
+    row = line.row(0, named=True)
+    named = {"event": row["source_event_id"], "revision": row["revision"], "partner": claimant.partner_id}
+    none = pl.DataFrame(schema=_FOUND)
+    if call.db.execute(_STANDS, {**named, "citizen": row["citizen_id"]}).one_or_none() is None:
+        return none  # revision_unknown, as the references will say
+    ended = list(call.db.execute(_END_FORMER, {**named, "now": call.now}).scalars())
+    if row["carbon_mg"] == 0:
+        return none
+    line = line.with_columns(claim_id=pl.lit(str(new_id())))
+    if former is not None:
+        line = _as_former(line, former)
+    found = _insert(call, claimant, line)
+    if ended and found["clash"].is_not_null().item():
+        call.db.execute(_REVIVE, {"ids": ended})
+    return found
+
+
+def _as_former(line: pl.DataFrame, former: Row[Any]) -> pl.DataFrame:
+    """What a correction does not name stays: the meter, and the days when it names no readings."""
+    if line["meter"].is_null().item():
+        line = line.with_columns(meter_hash=pl.lit(bytes(former.meter_hash), pl.Binary))
+    if not line["metered"].item():
+        line = line.with_columns(first_day=pl.lit(former.first_day), end_day=pl.lit(former.end_day))
+    return line
+
+
+def _hashed(secret: bytes, lines: pl.DataFrame) -> pl.DataFrame:
+    """Add `meter_hash`: of the meter for all partners alike, of the account for its partner."""
+    lines = lines.with_columns(
+        counts=pl.when(pl.col("baseline_ml").is_not_null()).then(pl.lit("ml")).otherwise(pl.lit("wh")),
+        named=pl.coalesce("meter", pl.col("subject_hash").bin.encode("hex")),
+        by=pl.when(pl.col("meter").is_null()).then(pl.lit("account")).otherwise(pl.lit("meter")),
+    )
+    keys = lines.select("by", "counts", "named").unique()
+    hashes = [hmac.digest(secret, "/".join(key).encode(), "sha256") for key in keys.iter_rows()]
+    keys = keys.with_columns(meter_hash=pl.Series(hashes, dtype=pl.Binary))
+    return lines.join(keys, on=["by", "counts", "named"], how="left", maintain_order="left")
+
+
+def _arrays(call: Call, claimant: Claimant, lines: pl.DataFrame) -> dict[str, Any]:
+    return {
+        "region": claimant.region_id,
+        "partner": claimant.partner_id,
+        "batch": claimant.batch_id,
+        "now": call.now,
+        **{name: array_of(lines[name]) for name in _KEYS},
+    }
+
+
+_METERED = pl.any_horizontal(pl.col(name).is_not_null() for name in ("meter", "baseline_wh", "baseline_ml"))
+_FIRST = pl.coalesce(pl.col("started_at").dt.convert_time_zone(SHANGHAI.key).dt.date(), "business_day")
+_END_DAY = pl.max_horizontal("business_day", _FIRST + pl.duration(days=1))
+_KEYS = {
+    "claim_id": "uuid",
+    "meter_hash": "bytea",
+    "first_day": "date",
+    "end_day": "date",
+    "source_event_id": "text",
+    "revision": "int",
+    "file_no": "int",
+    "line_no": "bigint",
+}
+_FOUND = {"file_no": pl.Int32, "line_no": pl.Int64, "meter_claim": pl.String, "clash": pl.String}
+_CLASH = {
+    "claim_id": pl.String,
+    "is_same": pl.Boolean,
+    "taken_from": pl.Date,
+    "taken_to": pl.Date,
+    "batch": pl.String,
+    "first_file": pl.Int64,
+    "first_line": pl.Int64,
+}
+_UNNEST = (
+    f"unnest({', '.join(f'CAST(%({name})s AS {kind}[])' for name, kind in _KEYS.items())})"
+    f" AS k ({', '.join(_KEYS)})"
+)
+# In the order of meters, so that two chunks wait for each other in one direction only, then of lines.
+_CLAIM = (
+    "INSERT INTO meter_claim (id, region_id, meter_hash, days, partner_id, source_event_id, revision,"  # noqa: S608 - our own text
+    " batch_id, file_no, line_no, claimed_at) SELECT k.claim_id, %(region)s, k.meter_hash,"
+    " daterange(k.first_day, k.end_day), %(partner)s, k.source_event_id, k.revision, %(batch)s, k.file_no,"
+    f" k.line_no, %(now)s FROM {_UNNEST} ORDER BY k.meter_hash, k.file_no, k.line_no"
+    " ON CONFLICT DO NOTHING RETURNING id"
+)
+_CLASHES = (
+    "SELECT k.claim_id, c.is_same, c.first_day, c.end_day, c.batch_id, c.file_no, c.line_no"  # noqa: S608 - our own text
+    f" FROM {_UNNEST} CROSS JOIN LATERAL (SELECT m.partner_id = %(partner)s"
+    " AND m.source_event_id = k.source_event_id AND m.revision = k.revision AS is_same,"
+    " lower(m.days) AS first_day, upper(m.days) AS end_day,"
+    " CASE WHEN m.partner_id = %(partner)s THEN m.batch_id END AS batch_id, m.file_no, m.line_no"
+    " FROM meter_claim m WHERE m.region_id = %(region)s AND m.meter_hash = k.meter_hash"
+    " AND m.days && daterange(k.first_day, k.end_day) AND m.ended_at IS NULL"
+    " ORDER BY is_same DESC, lower(m.days) LIMIT 1) c"
+)
+_STANDING = (
+    "SELECT source_event_id, revision FROM activity_reference WHERE partner_id = %(partner)s"
+    " AND source_event_id = ANY (CAST(%(events)s AS text[]))"
+)
+_STANDS = text(
+    "SELECT 1 FROM activity_reference WHERE partner_id = :partner AND source_event_id = :event"
+    " AND revision = :revision - 1 AND citizen_id = :citizen"
+)
+_FORMER = text(
+    "SELECT DISTINCT ON (source_event_id) source_event_id, meter_hash, lower(days) AS first_day,"
+    " upper(days) AS end_day FROM meter_claim WHERE partner_id = :partner AND source_event_id = ANY (:events)"
+    " ORDER BY source_event_id, revision DESC, id DESC"
+)
+_END_FORMER = text(
+    "UPDATE meter_claim SET ended_at = :now WHERE partner_id = :partner AND source_event_id = :event"
+    " AND revision < :revision AND ended_at IS NULL RETURNING id"
+)
+_END = text("UPDATE meter_claim SET ended_at = :now WHERE id = ANY (:ids)")
+_REVIVE = text("UPDATE meter_claim SET ended_at = NULL WHERE id = ANY (:ids)")
