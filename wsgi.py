@@ -1,11 +1,17 @@
 """The WSGI entry: `granian --interface wsgi wsgi:app`, and `flask --app wsgi COMMAND`."""
 
+import sys
+
 from app.commands import add_commands
 from app.demo_commands import add_demo_commands
 from app.factory import create_product
-from app.settings import read_settings
+from app.settings import SettingsWrong, read_settings
 
-product = create_product(read_settings())
+try:
+    settings = read_settings()
+except SettingsWrong as refusal:
+    sys.exit(str(refusal))  # a sentence, not a traceback: this is what an operator sees first
+product = create_product(settings)
 app = product.flask
 add_commands(product)
 add_demo_commands(product)

@@ -91,6 +91,10 @@ class PostgresServer:
     programs: Path
     user: ServerUser
 
+    def is_alive(self) -> bool:
+        """Whether its postmaster runs."""
+        return _postmaster(self.folder) is not None
+
     def stop(self) -> None:
         """Stop fast: open transactions are rolled back, everything acknowledged is kept."""
         done = self.user.run(
@@ -331,6 +335,10 @@ class ValkeyServer:
 
     url: str
     process: subprocess.Popen[bytes]
+
+    def is_alive(self) -> bool:
+        """Whether the process we started runs."""
+        return self.process.poll() is None
 
     def stop(self) -> None:
         """End the process we started."""

@@ -1,8 +1,9 @@
 """`make run`: everything the product needs, started in order, watched, and stopped in order.
 
 PostgreSQL and Valkey (unless DATABASE_URL and REDIS_URL name others), migrations, the demo city when
-the database is empty, then the rows of PARTS. Ctrl-C or SIGTERM stops it all with exit status 0; a
-part that dies on its own stops it with 1. What a killed run left behind is ended by the next one.
+the database is empty, then the rows of PARTS. Ctrl-C or SIGTERM stops it all with exit status 0. What
+dies on its own is started again; a part that keeps dying stops it all with 1. What a killed run left
+behind is ended by the next one.
 """
 
 import argparse
@@ -17,81 +18,39 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from app.demo.guide import guide
-from app.embedded import EmbeddedServerFailed, start_postgres, start_valkey
+from app.embedded import EmbeddedServerFailed, PostgresServer, ValkeyServer, start_postgres, start_valkey
+from app.parts import CHILDREN_FILE, PARTS, ROOT, CannotServe, Child, end_leftovers, remember
 from app.settings import RUN_FILE, Settings, SettingsWrong, make_secrets, read_settings, write_private
 
-ROOT = Path(__file__).parents[1]
 DEMO_FILE = "demo.json"
-CHILDREN_FILE = "children.json"
 SEEDING_FILE = "seeding"
 """Stands in DATA while the demo city is being made: a half-made city is thrown away."""
 LOWEST_PORT, HIGHEST_PORT = 1024, 32767
 READY_SECONDS = 60
-STOP_SECONDS = 10
 _SEED = (
     "from app.demo.seed import seed_demo_city; from app.settings import read_settings;"
     " seed_demo_city(read_settings())"
 )
 
 
-class CannotServe(RuntimeError):  # noqa: N818 - named for what is the matter
-    """The product cannot start; the message says why and what to do."""
-
-
 class StopAsked(Exception):  # noqa: N818 - nothing is wrong
     """Somebody pressed Ctrl-C or sent SIGTERM."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """A process of the product."""
+@dataclass
+class Run:
+    """What one run started: its parts, and the servers that are its own."""
 
-    name: str
-    command: Callable[[Settings, int, int], list[str]]
-    """From the settings, the product's port and the port of the WeChat stub."""
-
-
-PARTS = (
-    Part(
-        "wechat-stub",
-        lambda _settings, _port, stub: ["app.identity.wechat_stub", "--port", str(stub)],
-    ),
-    Part("worker", lambda _settings, _port, _stub: ["flask", "--app", "wsgi", "worker"]),
-    Part(
-        "web",
-        lambda settings, port, _stub: [
-            *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
-            *("--backpressure", str(16 * settings.web_threads), "--workers-kill-timeout", "5"),
-            *("--no-ws", "--log-level", "warning", "wsgi:app"),
-        ],
-    ),
-)
-"""Started from top to bottom, stopped from bottom to top, all before Valkey and PostgreSQL stop."""
-
-
-@dataclass(frozen=True)
-class Child:
-    """A running part."""
-
-    name: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def stop(self) -> None:
-        """Ask it to end, insist, and sweep up processes of its own that outlived it."""
-        self.process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOP_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+    data: Path
+    children: list[Child] = field(default_factory=list)
+    postgres: PostgresServer | None = None
+    valkey: ValkeyServer | None = None
 
 
 class StopSignals:
@@ -120,8 +79,8 @@ def main() -> int:
     stop = StopSignals()
     try:
         with contextlib.ExitStack() as stack:
-            children = _bring_up(stack, stop, port=given.port, data=given.data.resolve())
-            _watch(children, stop)
+            run = _bring_up(stack, stop, port=given.port, data=given.data.resolve())
+            _watch(stack, stop, run)
     except StopAsked:
         say("Stopped.")
         return 0
@@ -138,17 +97,19 @@ def say(text: str) -> None:
         sys.stdout.flush()
 
 
-def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data: Path) -> list[Child]:
+def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data: Path) -> Run:
     if not LOWEST_PORT <= port <= HIGHEST_PORT:
         raise CannotServe(f"PORT must lie between {LOWEST_PORT} and {HIGHEST_PORT}")
     if os.environ.get("ENVIRONMENT") == "production":
         raise CannotServe("`make run` is for development and demos: it makes secrets, a demo city and a stub")
     data.mkdir(parents=True, exist_ok=True)
     stack.enter_context(_only_one(data))
-    _end_leftovers(data)
+    for line in end_leftovers(data):
+        say(line)
     _refuse_taken_port(port)
     stub_port = _free_port(20000 + (port + 5000) % 10000)  # never the product's own
-    environment = _environment(stack, port=port, stub_port=stub_port, data=data)
+    run = Run(data)
+    environment = _environment(stack, run, port=port, stub_port=stub_port)
     stop.check()
     say("Bringing the database up to date …")
     _run(environment, stop, "-m", "alembic", "upgrade", "head")
@@ -161,33 +122,45 @@ def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data
     settings = read_settings(environment)
     _note_addresses(settings)
     stack.callback((data / CHILDREN_FILE).unlink, missing_ok=True)
-    children: list[Child] = []
     for part in PARTS:
-        command = part.command(settings, port, stub_port)
-        children.append(_start(stack, part.name, command, environment, data))
-        _remember(children, data)
-    _wait_until_ready(port, [stub_port], children, stop)
+        log = data / "logs" / f"{part.name}.log"
+        child = Child(part.name, part.command(settings, port, stub_port), environment, log)
+        stack.callback(child.stop)
+        child.start()
+        run.children.append(child)
+        remember(run.children, data)
+    _wait_until_ready(port, [stub_port], run.children, stop)
     say(_welcome(settings.public_url, data))
     stack.callback(say, "Stopping …")
-    return children
+    return run
 
 
-def _watch(children: list[Child], stop: StopSignals) -> None:
+def _watch(stack: contextlib.ExitStack, stop: StopSignals, run: Run) -> None:
+    """Until a stop is asked for; what dies on its own is started again."""
     while True:
         stop.check()
-        _refuse_dead(children)
+        for child in run.children:
+            if child.status() is not None:
+                say(child.revive())
+                remember(run.children, run.data)
+        if run.postgres is not None and not run.postgres.is_alive():
+            say("PostgreSQL ended on its own: starting it again …")
+            run.postgres = start_postgres(run.data)
+        if run.valkey is not None and not run.valkey.is_alive():
+            say("Valkey ended on its own: starting it again …")
+            run.valkey = start_valkey(run.data)
+            stack.callback(run.valkey.stop)
         time.sleep(0.1)
 
 
 def _refuse_dead(children: list[Child]) -> None:
     for child in children:
-        status = child.process.poll()
-        if status is not None:
-            tail = "\n".join(child.log.read_text(errors="replace").splitlines()[-15:])
-            raise CannotServe(f"{child.name} ended with status {status}. {child.log} ends so:\n{tail}")
+        if child.status() is not None:
+            raise CannotServe(child.obituary(child.status()))
 
 
-def _environment(stack: contextlib.ExitStack, *, port: int, stub_port: int, data: Path) -> dict[str, str]:
+def _environment(stack: contextlib.ExitStack, run: Run, *, port: int, stub_port: int) -> dict[str, str]:
+    data = run.data
     given = {name: text for name, text in os.environ.items() if text}
     made = {name.upper(): value for name, value in make_secrets(data).items()}
     made["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
@@ -195,20 +168,21 @@ def _environment(stack: contextlib.ExitStack, *, port: int, stub_port: int, data
     ours = {"TANPUHUI_DATA": str(data), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     environment = {**made, **given, **ours}
     if "DATABASE_URL" not in environment:
-        environment["DATABASE_URL"] = _start_database(stack, data)
+        run.postgres = _start_database(stack, data)
+        environment["DATABASE_URL"] = run.postgres.url
     elif (data / SEEDING_FILE).exists():
         raise CannotServe(
             f"the demo city was half made when a run was killed: empty the database of DATABASE_URL, remove"
             f" {data / SEEDING_FILE}, and start again"
         )
     if "REDIS_URL" not in environment:
-        valkey = start_valkey(data)
-        stack.callback(valkey.stop)
-        environment["REDIS_URL"] = valkey.url
+        run.valkey = start_valkey(data)
+        stack.callback(run.valkey.stop)
+        environment["REDIS_URL"] = run.valkey.url
     return environment
 
 
-def _start_database(stack: contextlib.ExitStack, data: Path) -> str:
+def _start_database(stack: contextlib.ExitStack, data: Path) -> PostgresServer:
     say("Starting PostgreSQL …")
     server = start_postgres(data)
     stack.callback(server.stop)
@@ -218,7 +192,7 @@ def _start_database(stack: contextlib.ExitStack, data: Path) -> str:
             connection.execute("DROP DATABASE tanpuhui WITH (FORCE)")
         start_postgres(data)
         (data / SEEDING_FILE).unlink()
-    return server.url
+    return server
 
 
 def _connected(url: str) -> Any:
@@ -314,61 +288,6 @@ def _run(environment: dict[str, str], stop: StopSignals, *arguments: str) -> Non
             process.wait()
     if process.returncode != 0:
         raise CannotServe(f"`python {' '.join(arguments)}` failed with status {process.returncode}")
-
-
-def _start(
-    stack: contextlib.ExitStack, name: str, command: list[str], environment: dict[str, str], data: Path
-) -> Child:
-    log = data / "logs" / f"{name}.log"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which stops its parts in order
-        )
-    child = Child(name, process, log)
-    stack.callback(child.stop)
-    return child
-
-
-def _remember(children: list[Child], data: Path) -> None:
-    """Keep who was started, so that a run after `kill -9` can end them."""
-    write_private(
-        data / CHILDREN_FILE,
-        {child.name: {"pid": child.process.pid, "born": _born(child.process.pid)} for child in children},
-    )
-
-
-def _end_leftovers(data: Path) -> None:
-    """End what a killed run left: only processes it noted, known again by pid and time of birth."""
-    file = data / CHILDREN_FILE
-    left = json.loads(file.read_text()) if file.exists() else {}
-    for name, noted in reversed(left.items()):
-        pid = int(noted["pid"])
-        if not noted["born"] or _born(pid) != noted["born"]:
-            continue
-        say(f"Ending {name}, left by a run that was killed …")
-        deadline = time.monotonic() + STOP_SECONDS
-        os.kill(pid, signal.SIGTERM)
-        while _born(pid) == noted["born"] and time.monotonic() < deadline:
-            time.sleep(0.05)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-    file.unlink(missing_ok=True)
-
-
-def _born(pid: int) -> str:
-    """When the process began, in ticks since the machine did; empty when there is none (or a zombie)."""
-    try:
-        state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if state == "Z" else rest[18]
 
 
 def _wait_until_ready(port: int, beside: list[int], children: list[Child], stop: StopSignals) -> None:

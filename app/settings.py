@@ -129,7 +129,7 @@ def _refuse_missing(texts: Mapping[str, str], data: Path) -> None:
         if setting.default is MISSING and setting.name not in texts:
             hint = ""
             if setting.name in {"database_url", "redis_url"}:
-                hint = f", and nothing runs on {data}: try `make run`"
+                hint = f", and nothing runs on {data}: try `make run`, or name where it runs, DATA=…"
             raise SettingsWrong(f"{setting.name.upper()} is not set{hint}")
 
 
