@@ -25,7 +25,8 @@ from carbon.partners.registry import KEY_PREFIX, partner_of_key
 from kernel.actor import Actor, ActorKind
 from kernel.clock import Clock, SystemClock
 from kernel.database import create_engine, sessions_on
-from kernel.http.endpoint import Door, ProblemApi, install_door
+from kernel.http.endpoint import Door, install_door
+from kernel.http.openapi import ProblemApi
 from kernel.http.problems import answer_all_errors
 from kernel.permission import Permission
 from kernel.signing import KeyRing

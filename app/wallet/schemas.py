@@ -29,7 +29,9 @@ class GivesBalance(Gives):
     posted = fields.Integer()
     held = fields.Integer()
     available = fields.Integer()
-    available_shown = fields.Function(lambda balance: shown(balance.unit, balance.available))
+    available_shown = fields.Function(
+        lambda balance: shown(balance.unit, balance.available), metadata={"type": "string"}
+    )
     frozen = fields.Boolean()
     schedule = fields.List(fields.Nested(GivesEnding))
 
@@ -49,7 +51,7 @@ class GivesTransfer(Gives):
     validity_class = fields.String()
     code = fields.String()
     amount = fields.Integer()
-    amount_shown = fields.Function(lambda line: shown(line.unit, line.amount))
+    amount_shown = fields.Function(lambda line: shown(line.unit, line.amount), metadata={"type": "string"})
     reverses_id = fields.Function(
         lambda line: None if line.reverses_id is None else str(line.reverses_id),
         metadata={"type": ["string", "null"]},

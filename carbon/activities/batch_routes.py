@@ -60,6 +60,28 @@ from kernel.permission import Permission
 UPLOADS = "UPLOADS_FOLDER"
 """The setting: where uploads lie until a worker has imported them."""
 _MEDIA = ("text/csv", "application/x-ndjson", "application/octet-stream")
+_HEADERS: tuple[dict[str, Any], ...] = (
+    {
+        "name": "Content-Digest",
+        "required": True,
+        "schema": {"type": "string", "pattern": "sha-256=:[A-Za-z0-9+/]{43}=:"},
+        "example": "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:",
+        "description": "SHA-256 of the body as sent, so behind gzip where it is gzip (RFC 9530).",
+    },
+    {
+        "name": "Content-Encoding",
+        "required": False,
+        "schema": {"type": "string", "enum": ["gzip", "identity"], "default": "identity"},
+        "description": "`gzip` for a compressed body; it may inflate to a hundred times its size.",
+    },
+    {
+        "name": "Content-Length",
+        "required": False,
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Bytes of the body as sent. Clients add it by themselves; a body of unknown length"
+        " (chunked) is refused with 411.",
+    },
+)
 routes = Routes("batches", __name__, description="A partner's files, and what became of each line.")
 
 
@@ -106,7 +128,7 @@ def _body(ready: Callable[[Call, UUID], None], bytes_max: int) -> RawBody:
     receive: Callable[..., AbstractContextManager[Upload]] = partial(
         _receive, ready=ready, bytes_max=bytes_max
     )
-    return RawBody(receive, _MEDIA)
+    return RawBody(receive, _MEDIA, _HEADERS)
 
 
 @endpoint(

@@ -7,7 +7,7 @@ recorded about it is committed. See `docs/decisions/0004`.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
@@ -16,7 +16,6 @@ from typing import Any
 import marshmallow as ma
 import orjson
 from flask import Flask, Response, current_app, request
-from flask_smorest import Api, Blueprint
 from sqlalchemy.orm import Session
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import LengthRequired
@@ -26,7 +25,8 @@ from kernel.call import Call
 from kernel.clock import Clock
 from kernel.database import Sessions, in_transaction
 from kernel.errors import BrokenInvariant, NotFound, Refusal, require
-from kernel.http.fields import ProblemSchema
+from kernel.http.fields import PageQuery, Takes
+from kernel.http.openapi import OPENED, Documented, Opened, bodies, notes
 from kernel.http.problems import BodyMalformed, RequestInvalid, refused, request_id
 from kernel.idempotency import Answer, Attempt, check_key, claim, remember
 from kernel.permission import Permission
@@ -76,6 +76,8 @@ class RawBody:
 
     receive: Callable[..., AbstractContextManager[Any]]
     media_types: tuple[str, ...] = ("application/octet-stream",)
+    headers: tuple[Mapping[str, Any], ...] = ()
+    """What goes beside the bytes, as OpenAPI describes a parameter."""
 
 
 class StrictParser(FlaskParser):
@@ -137,16 +139,10 @@ def _pointed(messages: Any, at: str = "") -> Any:
         yield {"pointer": at or "/body", "detail": str(messages)}
 
 
-class Routes(Blueprint):  # type: ignore[misc]  # flask-smorest ships no types
+class Routes(Documented):
     """A room's routes."""
 
     ARGUMENTS_PARSER = StrictParser()
-
-
-class ProblemApi(Api):  # type: ignore[misc]  # flask-smorest ships no types
-    """flask-smorest's registry with our error format in the document."""
-
-    ERROR_SCHEMA = ProblemSchema
 
 
 def endpoint(
@@ -192,10 +188,21 @@ def endpoint(
         if query is not None:
             loaded = routes.arguments(query, location="query")(loaded)
         if takes is not None:
-            loaded = routes.arguments(takes)(loaded)
+            examples = takes.examples if issubclass(takes, Takes) else {}
+            loaded = routes.arguments(takes, **bodies(examples))(loaded)
         loaded = routes.response(status, gives)(loaded)
-        loaded = routes.doc(summary=summary, **_described(needs=needs, idempotent=idempotent, raw=raw))(
-            loaded
+        bytes_ = ((), ()) if raw is None else (raw.media_types, raw.headers)
+        said = notes(needs=needs, idempotent=idempotent, media_types=bytes_[0], headers=bytes_[1])
+        loaded = routes.doc(summary=summary, **said)(loaded)
+        loaded._apidoc[OPENED] = Opened(  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest keeps its notes there
+            needs=needs,
+            takes_json=takes is not None,
+            takes_query=query is not None,
+            pages=query is not None and issubclass(query, PageQuery),
+            takes_bytes=raw is not None,
+            has_path="<" in rule,
+            idempotent=idempotent,
+            steps=(face,) if raw is None else (face, raw.receive),
         )
 
         def outside(**path: Any) -> Any:
@@ -298,22 +305,3 @@ def _attempt(actor: Actor, route: str, path: dict[str, Any]) -> Attempt:
         key=key,
         payload_hash=hashlib.sha256(named).digest(),
     )
-
-
-def _described(*, needs: Permission | None, idempotent: bool, raw: RawBody | None) -> dict[str, Any]:
-    notes: dict[str, Any] = {"x-permission": needs.value if needs is not None else "public"}
-    notes["security"] = [] if needs is None else [{"bearer": []}]
-    if idempotent:
-        notes["parameters"] = [
-            {
-                "in": "header",
-                "name": "Idempotency-Key",
-                "required": True,
-                "schema": {"type": "string", "minLength": 8, "maxLength": 128},
-                "description": "Chosen by the caller; the same key again gives the first answer.",
-            }
-        ]
-    if raw is not None:
-        content = {media: {"schema": {"type": "string", "format": "binary"}} for media in raw.media_types}
-        notes["requestBody"] = {"required": True, "content": content}
-    return notes

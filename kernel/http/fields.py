@@ -7,6 +7,7 @@ sentence, and every number and text has bounds.
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,9 +24,13 @@ LONGEST_TEXT = 2000
 
 
 class Takes(ma.Schema):
-    """A request body or query; unknown fields are refused. `into` is the frozen dataclass it becomes."""
+    """A request body or query; unknown fields are refused. `into` is the frozen dataclass it becomes.
+
+    `examples` are whole bodies by what they show; each of them really works, ids aside.
+    """
 
     into: ClassVar[type[Any] | None] = None
+    examples: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
 
     class Meta:
         """Unknown fields are mistakes."""
@@ -38,12 +43,16 @@ class Takes(ma.Schema):
 
 
 class Gives(ma.Schema):
-    """A response; fields may be added later without breaking a client."""
+    """A response: every field stands in it, `null` where nothing is known; later there may be more."""
 
     class Meta:
         """A client ignores what it does not know."""
 
         unknown = EXCLUDE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Only the document asks whether a field of an answer is required."""
+        field_obj.required = True
 
 
 class Whole(fields.Integer):
@@ -172,14 +181,21 @@ class PageQuery(QuerySchema):
     after = Text(most=512, load_default=None)
 
 
-class ProblemSchema(Gives):
-    """RFC 9457, as every 4xx and 5xx answers."""
+class FaultSchema(Gives):
+    """One fault: where (a JSON pointer below /body, /query, /path or /header) and what."""
 
-    type = fields.String()
-    title = fields.String()
+    pointer = fields.String()
+    detail = fields.String()
+
+
+class ProblemSchema(Gives):
+    """RFC 9457, as every 4xx and 5xx answers; `code` is for programmes and never changes."""
+
+    type = fields.String(metadata={"description": "`/problems#` and the code"})
+    title = fields.String(metadata={"description": "the code's sentence, in the language asked for"})
     status = fields.Integer()
     code = fields.String()
-    detail = fields.String()
-    facts = fields.Dict()
+    detail = fields.String(metadata={"description": "what of this request it is about; may be empty"})
+    facts = fields.Dict(metadata={"description": "figures for programmes"})
     request_id = fields.String()
-    errors = fields.List(fields.Dict(keys=fields.String(), values=fields.String()))
+    errors = fields.List(fields.Nested(FaultSchema))

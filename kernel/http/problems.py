@@ -28,6 +28,11 @@ FRAMEWORK_TITLES = {
     404: ("not_found", "Nothing by this address is here.", "没有找到"),
     405: ("method_not_allowed", "This address does not take this method.", "该地址不支持此方法"),
     408: ("request_timeout", "The request took too long to arrive.", "请求超时"),
+    411: (
+        "length_required",
+        "The length of the body must be announced (Content-Length).",
+        "请用 Content-Length 声明内容长度",
+    ),
     413: ("request_too_large", "The request is larger than this address takes.", "请求内容过大"),
     415: ("media_type_unsupported", "This address does not take this media type.", "不支持的内容类型"),
     422: ("request_invalid", "The request has fields that are not acceptable.", "请求中的字段不符合要求"),

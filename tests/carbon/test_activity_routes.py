@@ -10,7 +10,8 @@ from carbon.activities import routes as face
 from carbon.partners.registry import partner_of_key
 from kernel.actor import ANONYMOUS, Actor, ActorKind
 from kernel.clock import FixedClock
-from kernel.http.endpoint import Door, ProblemApi, install_door
+from kernel.http.endpoint import Door, install_door
+from kernel.http.openapi import ProblemApi
 from kernel.http.problems import answer_all_errors
 from kernel.permission import Permission
 from tests.carbon.city import SECRET, plant_city

@@ -12,7 +12,8 @@ from PIL import Image
 
 from kernel.actor import ANONYMOUS, Actor, ActorKind
 from kernel.clock import FixedClock
-from kernel.http.endpoint import Door, ProblemApi, install_door
+from kernel.http.endpoint import Door, install_door
+from kernel.http.openapi import ProblemApi
 from kernel.http.problems import answer_all_errors
 from kernel.identifiers import new_id, public_id
 from kernel.permission import Permission

@@ -16,7 +16,8 @@ from app.identity.wechat import WechatClient
 from app.identity.wechat_stub import STUB_APPID, STUB_SECRET, create_stub, stub_server
 from app.identity.wechat_stub_state import StubState
 from kernel.clock import FixedClock
-from kernel.http.endpoint import Door, ProblemApi, install_door
+from kernel.http.endpoint import Door, install_door
+from kernel.http.openapi import ProblemApi
 from kernel.http.problems import answer_all_errors
 from tests.conftest import KEYS, Database, settings_for
 

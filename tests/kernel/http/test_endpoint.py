@@ -13,8 +13,9 @@ from sqlalchemy import text
 from kernel.actor import ANONYMOUS, Actor, ActorKind
 from kernel.call import Call
 from kernel.errors import Kind, Refusal
-from kernel.http.endpoint import Door, ProblemApi, Routes, endpoint, install_door
+from kernel.http.endpoint import Door, Routes, endpoint, install_door
 from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, Takes, Text, Whole
+from kernel.http.openapi import ProblemApi
 from kernel.http.problems import answer_all_errors
 from kernel.identifiers import new_id
 from kernel.permission import PUBLIC, Permission
