@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from sqlalchemy import text
 
@@ -118,10 +119,10 @@ def test_what_touches_no_day_of_it_is_another_interval(desk: Desk) -> None:
 def test_of_two_in_one_chunk_the_earlier_line_wins_and_is_named(desk: Desk) -> None:
     call, city = desk.call, desk.city
     chunk = read_bills([bill_file(SEPTEMBER.replace("m-1", "m-2"), SEPTEMBER)])
-    later = read_bills([bill_file(SEPTEMBER.replace("09-01", "09-10"))]).with_columns(
-        line_no=chunk["line_no"][1] + 1
-    )
-    outcomes = take_chunk(call, city.intake(), chunk.vstack(later))
+    later = read_bills([bill_file(SEPTEMBER.replace("09-01", "09-10"))])
+    fourth = pl.lit(chunk["line_no"][1] + 1, pl.Int64)
+    both = pl.concat([chunk, later.with_columns(line_no=fourth)])
+    outcomes = take_chunk(call, city.intake(), both)
     assert outcomes.select("outcome", "code").rows() == [CREDITED, CREDITED, TAKEN]
     assert outcomes["detail"][2] == "first: 2026-09-01 until before 2026-10-01"
 
