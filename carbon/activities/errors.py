@@ -38,6 +38,20 @@ class ConsentWithdrawn(Refusal):
     title_zh = "市民已撤回对该合作方数据的授权"
 
 
+class CardWasAnothers(Refusal):
+    """The card or account was another citizen's when this happened, or after it."""
+
+    kind = Kind.INVALID
+    title_zh = "行为发生之时或之后,该卡或账户曾属于另一位市民"
+
+
+class ConsentWasWithdrawn(Refusal):
+    """The citizen had withdrawn the consent to records of this partner when this happened."""
+
+    kind = Kind.INVALID
+    title_zh = "行为发生时市民已撤回对该合作方数据的授权"
+
+
 class ScenarioUnknown(Refusal):
     """No published table speaks of this scenario."""
 

@@ -1,7 +1,8 @@
 """Whose record it is and when it happened; what is not known is refused by name, never guessed.
 
 `citizen_id` (text), `subject_hash` and `business_day` are added; bindings and consent are read once
-for the chunk.
+for the chunk. Who has a card today is credited for what it did before, unless somebody else had it since;
+and for what happened before the consent, unless it was withdrawn at the time.
 """
 
 from datetime import UTC, datetime
@@ -11,7 +12,9 @@ import polars as pl
 
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.errors import (
+    CardWasAnothers,
     ConsentMissing,
+    ConsentWasWithdrawn,
     ConsentWithdrawn,
     OccurredInFuture,
     OccurredTooLongAgo,
@@ -28,7 +31,7 @@ GOOD = pl.col("outcome") == ACTIVITY
 
 
 def recognise(call: Call, frame: pl.DataFrame, *, partner_id: UUID, card_secret: bytes) -> pl.DataFrame:
-    """Refuse, in this order: times outside, unbound_card, consent_missing, consent_withdrawn."""
+    """Refuse, in this order: times outside, a card or a consent that is not there or was not then."""
     frame = frame.with_columns(
         business_day=pl.col("occurred_at").dt.convert_time_zone(SHANGHAI.key).dt.date()
     )
@@ -44,7 +47,25 @@ def recognise(call: Call, frame: pl.DataFrame, *, partner_id: UUID, card_secret:
     frame = refuse(frame, pl.col("citizen_id").is_null(), UnboundCard.code, "/subject")
     silent = pl.col("consent").is_null()
     frame = refuse(frame, silent, ConsentMissing.code, "/subject")
-    return refuse(frame, pl.col("consent") == "withdrawn", ConsentWithdrawn.code, "/subject").drop("consent")
+    frame = refuse(frame, pl.col("consent") == "withdrawn", ConsentWithdrawn.code, "/subject")
+    frame = refuse(frame, pl.col("occurred_at") < pl.col("anothers_until"), CardWasAnothers.code, "/subject")
+    frame = _refuse_in_gaps(call, frame, partner_id)
+    return frame.drop("consent", "anothers_until", "has_gaps")
+
+
+def _refuse_in_gaps(call: Call, frame: pl.DataFrame, partner_id: UUID) -> pl.DataFrame:
+    """Refuse what happened between a withdrawal and the consent given after it."""
+    asked = frame.filter(GOOD & pl.col("has_gaps"))
+    if asked.is_empty():
+        return frame
+    values = {"partner": partner_id, "citizens": array_of(asked["citizen_id"].unique())}
+    gaps = select_frame(call, _GAPS, values, schema=dict.fromkeys(("citizen_id", "left", "came"), pl.String))
+    gaps = gaps.with_columns(pl.col("left", "came").str.to_datetime(_INSTANT, time_zone="UTC"))
+    lines = asked.select("file_no", "line_no", "citizen_id", "occurred_at").join(gaps, on="citizen_id")
+    hit = lines.filter((pl.col("occurred_at") >= pl.col("left")) & (pl.col("occurred_at") < pl.col("came")))
+    hit = hit.select("file_no", "line_no", in_gap=pl.lit(value=True)).unique()
+    frame = frame.join(hit, on=["file_no", "line_no"], how="left", maintain_order="left")
+    return refuse(frame, pl.col("in_gap"), ConsentWasWithdrawn.code, "/subject").drop("in_gap")
 
 
 def refuse(frame: pl.DataFrame, where: pl.Expr, code: str, pointer: str | None = None) -> pl.DataFrame:
@@ -58,15 +79,38 @@ def refuse(frame: pl.DataFrame, where: pl.Expr, code: str, pointer: str | None =
 
 def _bound(call: Call, partner_id: UUID, hashes: list[bytes]) -> pl.DataFrame:
     values = {"partner": partner_id, "hashes": array_of(pl.Series(hashes, dtype=pl.Binary))}
-    schema = {"subject_hash": pl.String, "citizen_id": pl.String, "consent": pl.String}
+    schema = {
+        "subject_hash": pl.String,
+        "citizen_id": pl.String,
+        "consent": pl.String,
+        "anothers_until": pl.String,
+        "has_gaps": pl.Boolean,
+    }
     call.db.flush()  # bindings that the unit of work holds back
     found = select_frame(call, _BOUND, values, schema=schema)
-    return found.with_columns(pl.col("subject_hash").str.decode("hex"))
+    return found.with_columns(
+        pl.col("subject_hash").str.decode("hex"),
+        pl.col("anothers_until").str.to_datetime(_INSTANT, time_zone="UTC"),
+    )
 
 
+_INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
+_WRITTEN = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+_CONSENTS = " FROM consent c WHERE c.citizen_id = b.citizen_id AND c.partner_id = b.partner_id"
+# By index only: who had a card before is looked for by the card, and hardly any had another owner.
 _BOUND = (
-    "SELECT encode(b.subject_hash, 'hex'), b.citizen_id, (SELECT min(CASE WHEN c.withdrawn_at IS NULL"
-    " THEN 'open' ELSE 'withdrawn' END) FROM consent c WHERE c.citizen_id = b.citizen_id"
-    " AND c.partner_id = b.partner_id) AS consent FROM binding b WHERE b.partner_id = %(partner)s"
+    "SELECT encode(b.subject_hash, 'hex'), b.citizen_id, (SELECT min(CASE WHEN c.withdrawn_at IS NULL"  # noqa: S608 - our own text
+    f" THEN 'open' ELSE 'withdrawn' END){_CONSENTS}) AS consent,"
+    f" (SELECT {_WRITTEN.format('max(o.ended_at)')} FROM binding o WHERE o.partner_id = b.partner_id"
+    " AND o.subject_hash = b.subject_hash"
+    " AND o.ended_at IS NOT NULL AND o.citizen_id <> b.citizen_id) AS anothers_until,"
+    f" EXISTS (SELECT 1{_CONSENTS} AND c.withdrawn_at IS NOT NULL) AS has_gaps"
+    " FROM binding b WHERE b.partner_id = %(partner)s"
     " AND b.ended_at IS NULL AND b.subject_hash = ANY (CAST(%(hashes)s AS bytea[]))"
+)
+_GAPS = (
+    f"SELECT citizen_id, {_WRITTEN.format('withdrawn_at')}, {_WRITTEN.format('came')} FROM (SELECT"  # noqa: S608 - our own text
+    " c.citizen_id, c.withdrawn_at, lead(c.given_at) OVER"
+    " (PARTITION BY c.citizen_id ORDER BY c.given_at, c.id) AS came FROM consent c WHERE c.partner_id = %(partner)s"
+    " AND c.citizen_id = ANY (CAST(%(citizens)s AS uuid[]))) g WHERE withdrawn_at < came"
 )
