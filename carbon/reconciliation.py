@@ -1,19 +1,13 @@
-"""L10 and L11 for activities: kilograms are where they were admitted, and a credit is its activities."""
+"""L10 and L11: kilograms are where they were admitted, and a credit is its activities or its share of a gift."""
 
-from sqlalchemy import TextClause, text
-
-from ledger.reconciliation import Check
-
-
-def _query(name: str, sql: str) -> TextClause:
-    return text(f"SELECT '{name}' AS what, found.* FROM ({sql}) found LIMIT :most")
-
+from carbon.donations.reconciliation import GIVEN, SHARED
+from ledger.reconciliation import Check, must_be_empty
 
 L10 = Check(
     "L10",
-    "Every gram admitted by an activity is on its citizen once, and what was taken back is gone.",
+    "Every gram admitted, given or shared out is in the ledger once, and what was taken back is gone.",
     (
-        _query(
+        must_be_empty(
             "admitted kilograms differ from what citizens were credited",
             """SELECT a.admitted, t.credited FROM
                (SELECT coalesce(sum(carbon_mg), 0) AS admitted FROM activity) a,
@@ -21,32 +15,33 @@ L10 = Check(
                 WHERE code = 'CREDIT_CARBON' AND reference LIKE 'activity/%') t
                WHERE a.admitted <> t.credited""",
         ),
-        _query(
+        must_be_empty(
             "a source event credits more than one activity that stands",
             """SELECT a.partner_id, a.source_event_id, count(*) AS standing FROM activity a
                LEFT JOIN activity_reversal r ON r.citizen_id = a.citizen_id AND r.activity_id = a.id
                WHERE r.activity_id IS NULL GROUP BY 1, 2 HAVING count(*) > 1""",
         ),
-        _query(
+        must_be_empty(
             "an activity has no reference of its own",
             """SELECT a.id AS activity_id FROM activity a LEFT JOIN activity_reference r
                ON r.partner_id = a.partner_id AND r.source_event_id = a.source_event_id
                AND r.revision = a.revision AND r.activity_id = a.id AND r.citizen_id = a.citizen_id
                WHERE r.activity_id IS NULL""",
         ),
-        _query(
+        must_be_empty(
             "kilograms taken back differ from the reversed activities",
             """SELECT r.activity_id, r.carbon_mg, t.amount FROM activity_reversal r
                LEFT JOIN ledger_transfer t ON t.holder_id = r.citizen_id AND t.id = r.carbon_transfer_id
                WHERE r.carbon_mg > 0 AND t.amount IS DISTINCT FROM -r.carbon_mg""",
         ),
+        *GIVEN,
     ),
 )
 L11 = Check(
     "L11",
-    "A credit is the sum of its activities, in coins and in kilograms.",
+    "A credit is the sum of its activities or its share of a gift; what was taken back is posted or borne.",
     (
-        _query(
+        must_be_empty(
             "a coin credit differs from its activities",
             """SELECT t.id, t.amount, a.total FROM
                (SELECT citizen_id, coin_transfer_id AS id, sum(coin_milli) AS total FROM activity
@@ -55,7 +50,7 @@ L11 = Check(
                 WHERE code = 'CREDIT' AND reference LIKE 'activity/%') t
                ON t.holder_id = a.citizen_id AND t.id = a.id WHERE t.amount IS DISTINCT FROM a.total""",
         ),
-        _query(
+        must_be_empty(
             "a carbon credit differs from its activities",
             """SELECT t.id, t.amount, a.total FROM
                (SELECT citizen_id, carbon_transfer_id AS id, sum(carbon_mg) AS total FROM activity
@@ -64,6 +59,40 @@ L11 = Check(
                 WHERE code = 'CREDIT_CARBON' AND reference LIKE 'activity/%') t
                ON t.holder_id = a.citizen_id AND t.id = a.id WHERE t.amount IS DISTINCT FROM a.total""",
         ),
+        must_be_empty(
+            "coins and what a cap cut are not the kilograms at the published rate",
+            """SELECT a.id AS activity_id, a.carbon_mg, a.coin_milli, a.coin_cut_milli FROM activity a
+               JOIN publication r ON r.id = a.coin_rule_id WHERE a.coin_milli + a.coin_cut_milli <>
+               div(CAST(a.carbon_mg AS numeric) * CAST(r.content ->> 'coins_milli' AS numeric),
+               CAST(r.content ->> 'per_mg' AS numeric))""",
+        ),
+        must_be_empty(
+            "a reversal says other figures than its activity",
+            """SELECT r.activity_id, r.coin_milli, a.coin_milli AS credited, r.coin_absorbed_milli, r.carbon_mg,
+               a.carbon_mg AS admitted FROM activity_reversal r
+               LEFT JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id
+               WHERE a.coin_milli IS DISTINCT FROM r.coin_milli OR a.carbon_mg IS DISTINCT FROM r.carbon_mg
+               OR r.coin_absorbed_milli NOT BETWEEN 0 AND r.coin_milli""",
+        ),
+        must_be_empty(
+            "coins taken back differ from what a reversal took",
+            """SELECT r.activity_id, r.coin_milli, r.coin_absorbed_milli, t.id AS transfer, t.amount FROM
+               (SELECT * FROM activity_reversal WHERE coin_milli <> coin_absorbed_milli) r
+               FULL JOIN (SELECT * FROM ledger_transfer WHERE code = 'CLAW_BACK' AND unit = 'coin'
+               AND starts_with(reference, 'take-back/')) t ON t.holder_id = r.citizen_id
+               AND t.id = r.coin_transfer_id AND t.reference = 'take-back/' || r.activity_id
+               WHERE r.coin_milli - r.coin_absorbed_milli IS DISTINCT FROM -t.amount""",
+        ),
+        must_be_empty(
+            "a fund was paid back more than it bore",
+            """SELECT t.activity, t.paid, r.coin_absorbed_milli FROM
+               (SELECT holder_id, split_part(reference, '/', 2) AS activity, -sum(amount) AS paid
+               FROM ledger_transfer WHERE code = 'CLAW_BACK' AND starts_with(reference, 'take-back-late/')
+               GROUP BY 1, 2) t LEFT JOIN activity_reversal r
+               ON r.citizen_id = t.holder_id AND CAST(r.activity_id AS text) = t.activity
+               WHERE t.paid > coalesce(r.coin_absorbed_milli, 0)""",
+        ),
+        *SHARED,
     ),
 )
 CHECKS = (L10, L11)

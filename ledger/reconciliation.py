@@ -139,11 +139,12 @@ L3 = Check(
     "Available never falls below zero by a spend or a hold; take-backs may go to the floor.",
     (
         must_be_empty(
-            "available is below zero without a take-back, or below the floor",
-            """SELECT b.account_id, b.posted, b.held, b.floor FROM ledger_balance b
-               WHERE b.posted - b.held < b.floor OR (b.posted - b.held < 0 AND NOT EXISTS (
-               SELECT 1 FROM ledger_transfer t WHERE t.holder_id = b.holder_id AND t.account_id = b.account_id
-               AND t.code IN ('CORRECTION', 'CLAW_BACK')))""",
+            "available is below the floor, or further below zero than take-backs took",
+            """SELECT b.account_id, b.posted, b.held, b.floor, coalesce(t.taken, 0) AS taken FROM ledger_balance b
+               LEFT JOIN (SELECT holder_id, account_id, -sum(amount) AS taken FROM ledger_transfer
+               WHERE code IN ('CORRECTION', 'CLAW_BACK') AND amount < 0 GROUP BY 1, 2) t
+               USING (holder_id, account_id)
+               WHERE b.posted - b.held < b.floor OR b.posted - b.held < -coalesce(t.taken, 0)""",
         ),
     ),
 )
