@@ -208,14 +208,19 @@ class CoinRegrace(Base):
 
 
 class CapUsage(Base):
-    """How many coins a capped rule has given an account in a period."""
+    """How many coins an account got in a period under a cap, whichever publication of its subject rules."""
 
     __tablename__ = "cap_usage"
-    __table_args__ = (CheckConstraint("used >= 0", name="used_is_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("used >= 0", name="used_is_not_negative"),
+        CheckConstraint("period IN ('day', 'month')", name="period_is_known"),
+    )
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    rule_id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"), primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    period: Mapped[str] = mapped_column(primary_key=True)
     period_start: Mapped[date] = mapped_column(primary_key=True)
     used: Mapped[int]
 

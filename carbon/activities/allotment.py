@@ -4,7 +4,6 @@ A chunk takes the locks of its `cap_usage` rows in key order, allots in the orde
 writes what was used. Allotment is by arrival and is never redone.
 """
 
-from collections.abc import Callable
 from datetime import date
 
 import polars as pl
@@ -12,48 +11,74 @@ from sqlalchemy import text
 
 from kernel.bulk_text import array_of, copied_whole, execute_text, select_frame
 from kernel.call import Call
+from kernel.errors import BrokenInvariant
 from kernel.publications.rules import Cap, CoinRate
 
 MANY = 50
 """From so many periods on a chunk is worth the round trips of a savepoint."""
-_PERIOD = ("citizen_id", "account_id", "cap_rule_id", "period_start")
+_PERIOD = ("citizen_id", "account_id", "cap_subject", "cap_period", "period_start")
 
 
-def allot_coins(call: Call, rows: pl.DataFrame, *, rate: CoinRate, found_caps: list[Cap]) -> pl.DataFrame:
-    """Add `coin_milli`, `coin_cut_milli` and `cap_rule_id` to assessed rows, which have `account_id`."""
+def allot_coins(
+    call: Call, rows: pl.DataFrame, *, region_id: str, rate: CoinRate, found_caps: list[Cap]
+) -> pl.DataFrame:
+    """Add `coin_milli`, `coin_cut_milli` and `cap_rule_id` to assessed rows, which have `account_id`.
+
+    The cap is that of the fact's own day, out of `found_caps`; what it counts belongs to its subject and
+    is not begun anew by a successor.
+    """
     earned = pl.col("carbon_mg") * rate.coins_milli // rate.per_mg
-    rows = rows.with_columns(
-        earned=earned, cap_rule_id=_by_scenario(found_caps, lambda cap: str(cap.rule_id), pl.String)
-    )
-    monthly = _by_scenario(found_caps, lambda cap: cap.period == "month", pl.Boolean)
-    rows = rows.with_columns(
-        period_start=pl.when(monthly).then(pl.col("business_day").dt.month_start()).otherwise("business_day"),
-        cap_milli=_by_scenario(found_caps, lambda cap: cap.coins_milli, pl.Int64),
-    )
+    rows = _with_caps(rows.with_columns(earned=earned), found_caps)
     capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
     keys = capped.select(_PERIOD).unique().sort(_PERIOD)
-    allotted = _allotted_by_copy(call, rows, keys) if keys.height >= MANY else None
+    allotted = _allotted_by_copy(call, rows, keys, region_id) if keys.height >= MANY else None
     if allotted is None:
-        used = select_frame(call, _LOCK, _arrays(keys), schema=_USED)
+        used = select_frame(call, _LOCK, _arrays(keys, region_id), schema=_USED)
         allotted = _allotted(rows, used)
-        _raise_usage(call, _sums(allotted))
-    return allotted.drop("earned", "period_start", "cap_milli", "used")
+        _raise_usage(call, _sums(allotted), region_id)
+    return allotted.drop("earned", "cap_subject", "cap_period", "period_start", "cap_milli", "used")
 
 
-def _allotted_by_copy(call: Call, rows: pl.DataFrame, keys: pl.DataFrame) -> pl.DataFrame | None:
+def _with_caps(rows: pl.DataFrame, found_caps: list[Cap]) -> pl.DataFrame:
+    """The cap that ruled each row's scenario on its day, and the period it falls into."""
+    ruling = pl.DataFrame(
+        [
+            (name, str(cap.rule_id), cap.subject, cap.period, cap.coins_milli, cap.since, cap.until)
+            for cap in found_caps
+            for name in sorted(cap.scenarios)
+        ],
+        schema=_RULING,
+        orient="row",
+    )
+    day = pl.col("business_day")
+    on_day = (day >= pl.col("since")) & (pl.col("until").is_null() | (day < pl.col("until")))
+    found = rows.select("scenario", "business_day").unique().join(ruling, on="scenario").filter(on_day)
+    if found.select("scenario", "business_day").is_duplicated().any():
+        raise BrokenInvariant("two caps limit one scenario on one day")
+    start = pl.when(pl.col("cap_period") == "month").then(day.dt.month_start()).otherwise(day)
+    return rows.join(
+        found.drop("since", "until"), on=["scenario", "business_day"], how="left", maintain_order="left"
+    ).with_columns(period_start=start)
+
+
+def _allotted_by_copy(
+    call: Call, rows: pl.DataFrame, keys: pl.DataFrame, region_id: str
+) -> pl.DataFrame | None:
     """The same where most periods are new: these are copied in as they end up, the others locked and raised.
 
     None, and nothing written, when somebody else began one of the periods meanwhile.
     """
-    standing = select_frame(call, _LOCK_STANDING, _arrays(keys), schema=_USED)
+    standing = select_frame(call, _LOCK_STANDING, _arrays(keys, region_id), schema=_USED)
     used = keys.join(standing, on=_PERIOD, how="left").with_columns(pl.col("used").fill_null(0))
     allotted = _allotted(rows, used)
     sums = _sums(allotted)
     new = sums.join(standing, on=_PERIOD, how="anti", maintain_order="left")
-    fresh = new.rename({"citizen_id": "holder_id", "cap_rule_id": "rule_id", "coin_milli": "used"})
+    fresh = new.rename(
+        {"citizen_id": "holder_id", "cap_subject": "subject", "cap_period": "period", "coin_milli": "used"}
+    ).with_columns(region_id=pl.lit(region_id))
     if not fresh.is_empty() and not copied_whole(call, "cap_usage", fresh):
         return None
-    _raise_usage(call, sums.join(standing, on=_PERIOD, how="semi", maintain_order="left"))
+    _raise_usage(call, sums.join(standing, on=_PERIOD, how="semi", maintain_order="left"), region_id)
     return allotted
 
 
@@ -68,17 +93,19 @@ def _allotted(rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli"))
 
 
-def give_back_usage(call: Call, *, citizen_id: str, rule_id: str, day: date, coin_milli: int) -> None:
+def give_back_usage(
+    call: Call, *, citizen_id: str, cap: Cap, region_id: str, day: date, coin_milli: int
+) -> None:
     """Lower what a cap counts when an activity is taken back; earlier cuts are not revisited."""
-    values = {"citizen": citizen_id, "rule": rule_id, "day": day, "coins": coin_milli}
+    values = {
+        "citizen": citizen_id,
+        "region": region_id,
+        "subject": cap.subject,
+        "period": cap.period,
+        "start": cap.period_start(day),
+        "coins": coin_milli,
+    }
     call.db.execute(_GIVE_BACK, values)
-
-
-def _by_scenario(found_caps: list[Cap], value: Callable[[Cap], object], kind: type[pl.DataType]) -> pl.Expr:
-    pairs = {name: value(cap) for cap in found_caps for name in cap.scenarios}
-    if not pairs:
-        return pl.lit(None, kind)
-    return pl.col("scenario").replace_strict(pairs, default=None, return_dtype=kind)
 
 
 def _sums(allotted: pl.DataFrame) -> pl.DataFrame:
@@ -87,42 +114,58 @@ def _sums(allotted: pl.DataFrame) -> pl.DataFrame:
     return limited.group_by(_PERIOD).agg(pl.col("coin_milli").sum()).sort(_PERIOD)
 
 
-def _raise_usage(call: Call, sums: pl.DataFrame) -> None:
+def _raise_usage(call: Call, sums: pl.DataFrame, region_id: str) -> None:
     sums = sums.filter(pl.col("coin_milli") > 0)
     if not sums.is_empty():
-        execute_text(call, _WRITE, {**_arrays(sums), "given": array_of(sums["coin_milli"])})
+        execute_text(call, _WRITE, {**_arrays(sums, region_id), "given": array_of(sums["coin_milli"])})
 
 
-def _arrays(keys: pl.DataFrame) -> dict[str, str]:
-    return {f"c{place}": array_of(keys[name]) for place, name in enumerate(_PERIOD)}
+def _arrays(keys: pl.DataFrame, region_id: str) -> dict[str, str]:
+    return {"region": region_id, **{f"c{place}": array_of(keys[name]) for place, name in enumerate(_PERIOD)}}
 
 
+_RULING = {
+    "scenario": pl.String,
+    "cap_rule_id": pl.String,
+    "cap_subject": pl.String,
+    "cap_period": pl.String,
+    "cap_milli": pl.Int64,
+    "since": pl.Date,
+    "until": pl.Date,
+}
 _USED = {
     "citizen_id": pl.String,
     "account_id": pl.Int64,
-    "cap_rule_id": pl.String,
+    "cap_subject": pl.String,
+    "cap_period": pl.String,
     "period_start": pl.Date,
     "used": pl.Int64,
 }
-_ARRAYS = "CAST(%(c0)s AS uuid[]), CAST(%(c1)s AS bigint[]), CAST(%(c2)s AS uuid[]), CAST(%(c3)s AS date[])"
+_ARRAYS = (
+    "CAST(%(c0)s AS uuid[]), CAST(%(c1)s AS bigint[]), CAST(%(c2)s AS text[]), CAST(%(c3)s AS text[]),"
+    " CAST(%(c4)s AS date[])"
+)
 _LOCK = (
-    "INSERT INTO cap_usage AS u (holder_id, account_id, rule_id, period_start, used)"  # noqa: S608 - our own text
-    f" SELECT h, a, r, p, 0 FROM unnest({_ARRAYS}) AS k (h, a, r, p) ORDER BY h, a, r, p"
-    " ON CONFLICT (holder_id, account_id, rule_id, period_start) DO UPDATE SET used = u.used"
-    " RETURNING holder_id, account_id, rule_id, period_start, used"
+    "INSERT INTO cap_usage AS u (holder_id, account_id, region_id, subject, period, period_start, used)"  # noqa: S608 - our own text
+    f" SELECT h, a, %(region)s, s, d, p, 0 FROM unnest({_ARRAYS}) AS k (h, a, s, d, p) ORDER BY h, a, s, d, p"
+    " ON CONFLICT (holder_id, account_id, region_id, subject, period, period_start)"
+    " DO UPDATE SET used = u.used"
+    " RETURNING holder_id, account_id, subject, period, period_start, used"
 )
 # By primary key, one after the other in key order: without statistics a join reads the whole table.
 _LOCK_STANDING = (
-    f"SELECT k.h, k.a, k.r, k.p, u.used FROM unnest({_ARRAYS}) AS k (h, a, r, p)"  # noqa: S608 - our own text
+    f"SELECT k.h, k.a, k.s, k.d, k.p, u.used FROM unnest({_ARRAYS}) AS k (h, a, s, d, p)"  # noqa: S608 - our own text
     " CROSS JOIN LATERAL (SELECT c.used FROM cap_usage c WHERE c.holder_id = k.h AND c.account_id = k.a"
-    " AND c.rule_id = k.r AND c.period_start = k.p FOR UPDATE) u"
+    " AND c.region_id = %(region)s AND c.subject = k.s AND c.period = k.d AND c.period_start = k.p"
+    " FOR UPDATE) u"
 )
 _WRITE = (
     "UPDATE cap_usage u SET used = u.used + k.given FROM"  # noqa: S608 - our own text
-    f" unnest({_ARRAYS}, CAST(%(given)s AS bigint[])) AS k (h, a, r, p, given)"
-    " WHERE u.holder_id = k.h AND u.account_id = k.a AND u.rule_id = k.r AND u.period_start = k.p"
+    f" unnest({_ARRAYS}, CAST(%(given)s AS bigint[])) AS k (h, a, s, d, p, given)"
+    " WHERE u.holder_id = k.h AND u.account_id = k.a AND u.region_id = %(region)s AND u.subject = k.s"
+    " AND u.period = k.d AND u.period_start = k.p"
 )
 _GIVE_BACK = text(
-    "UPDATE cap_usage SET used = greatest(0, used - :coins) WHERE holder_id = :citizen AND rule_id = :rule"
-    " AND period_start = :day"
+    "UPDATE cap_usage SET used = greatest(0, used - :coins) WHERE holder_id = :citizen"
+    " AND region_id = :region AND subject = :subject AND period = :period AND period_start = :start"
 )

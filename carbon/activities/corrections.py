@@ -7,7 +7,6 @@ revision of the same fact pays the fund back first, so repeating corrections cre
 """
 
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from sqlalchemy import Row, text
 from carbon.activities.allotment import give_back_usage
 from carbon.activities.tables import ActivityReversal
 from kernel.call import Call
-from kernel.publications.tables import Publication
+from kernel.publications.rules import cap_by_id
 from ledger.accounts import find_account, institution
 from ledger.chart import STANDARD, Code, Kind, Unit
 from ledger.posting import Transfer, post
@@ -43,11 +42,13 @@ def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Correct
         values = {"partner": partner_id, "event": event, "revision": revision - 1}
         row = call.db.execute(_CORRECTED, values).one()
         if row.cap_rule_id is not None and row.coin_milli:
+            found = cap_by_id(call, row.cap_rule_id)
             give_back_usage(
                 call,
                 citizen_id=str(row.citizen_id),
-                rule_id=str(row.cap_rule_id),
-                day=_period_start(call, row.cap_rule_id, row.business_day),
+                cap=found,
+                region_id=row.region_id,
+                day=row.business_day,
                 coin_milli=row.coin_milli,
             )
         corrected.append(Corrected(row, UUID(activity)))
@@ -130,14 +131,10 @@ def _take_carbon_back(call: Call, row: Row[Any], region_id: str) -> int:
     ).transfer_id
 
 
-def _period_start(call: Call, rule_id: UUID, day: date) -> date:
-    rule = call.db.get_one(Publication, rule_id)
-    return day.replace(day=1) if rule.content["period"] == "month" else day
-
-
 _CORRECTED = text(
-    "SELECT a.citizen_id, a.id, a.partner_id, a.source_event_id, a.revision, a.business_day, a.cap_rule_id,"
-    " a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id FROM activity_reference r"
+    "SELECT a.citizen_id, a.id, a.partner_id, a.source_event_id, a.revision, a.region_id, a.business_day,"
+    " a.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id"
+    " FROM activity_reference r"
     " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
     " WHERE r.partner_id = :partner AND r.source_event_id = :event AND r.revision = :revision"
 )

@@ -24,7 +24,7 @@ from carbon.partners.registry import find_partner
 from kernel.call import Call
 from kernel.errors import Refusal
 from kernel.identifiers import new_id
-from kernel.publications.rules import STANDARD, caps, coin_rate
+from kernel.publications.rules import STANDARD, caps_between, coin_rate
 from ledger.bulk_accounts import CARBON, open_citizen_accounts
 
 CREDITED, ASSESSED, REJECTED = "credited", "assessed", "rejected"
@@ -94,7 +94,9 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     rows = rows.join(accounts, on="citizen_id", how="left", maintain_order="left")
     rate = coin_rate(call, region_id, day=call.today)
     corrected = lower_caps(call, intake.partner_id, rows)
-    rows = allot_coins(call, rows, rate=rate, found_caps=caps(call, region_id, day=call.today))
+    days = rows["business_day"]
+    found = caps_between(call, region_id, first=min(days), last=max(days))
+    rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
     batch_id = intake.batch_id or new_id()
     rows = post_credits(call, rows, region_id=region_id, batch_id=batch_id, chunk_no=intake.chunk_no)
     take_back_corrected(call, corrected, region_id=region_id)

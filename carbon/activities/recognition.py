@@ -109,8 +109,9 @@ _BOUND = (
     " AND b.ended_at IS NULL AND b.subject_hash = ANY (CAST(%(hashes)s AS bytea[]))"
 )
 _GAPS = (
-    f"SELECT citizen_id, {_WRITTEN.format('withdrawn_at')}, {_WRITTEN.format('came')} FROM (SELECT"  # noqa: S608 - our own text
-    " c.citizen_id, c.withdrawn_at, lead(c.given_at) OVER"
-    " (PARTITION BY c.citizen_id ORDER BY c.given_at, c.id) AS came FROM consent c WHERE c.partner_id = %(partner)s"
+    f"SELECT citizen_id, {_WRITTEN.format('withdrawn_at')}, {_WRITTEN.format('came')}"  # noqa: S608 - our own text
+    " FROM (SELECT c.citizen_id, c.withdrawn_at,"
+    " lead(c.given_at) OVER (PARTITION BY c.citizen_id ORDER BY c.given_at, c.id) AS came"
+    " FROM consent c WHERE c.partner_id = %(partner)s"
     " AND c.citizen_id = ANY (CAST(%(citizens)s AS uuid[]))) g WHERE withdrawn_at < came"
 )

@@ -72,6 +72,12 @@ class Binding(Base):
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("ix_binding_citizen", "citizen_id"),
+        Index(
+            "ix_binding_former",
+            "partner_id",
+            "subject_hash",
+            postgresql_where=text("ended_at IS NOT NULL"),
+        ),
         CheckConstraint("octet_length(subject_hash) = 32", name="subject_is_hashed"),
     )
 

@@ -42,6 +42,9 @@ class Cap:
     scenarios: frozenset[str]
     period: str
     coins_milli: int
+    since: date
+    until: date | None
+    """The first day it no longer rules, where there is one."""
 
     def period_start(self, day: date) -> date:
         """The first day of the period that `day` belongs to."""
@@ -66,14 +69,18 @@ def rule_in_force(call: Call, region_id: str, *, kind: str, subject: str, day: d
 
 def rules_in_force(call: Call, region_id: str, *, kind: str, day: date) -> list[Publication]:
     """All publications of a kind that rule `day`, one for each subject, by subject."""
+    return _rules_between(call, region_id, kind=kind, first=day, last=day)
+
+
+def _rules_between(call: Call, region_id: str, *, kind: str, first: date, last: date) -> list[Publication]:
     rules = select(Publication).where(
         Publication.region_id == region_id,
         Publication.kind == kind,
         Publication.state == "published",
-        Publication.effective_from <= day,
-        Publication.ends_on.is_(None) | (Publication.ends_on > day),
+        Publication.effective_from <= last,
+        Publication.ends_on.is_(None) | (Publication.ends_on > first),
     )
-    return list(call.db.scalars(rules.order_by(Publication.subject)))
+    return list(call.db.scalars(rules.order_by(Publication.subject, Publication.effective_from)))
 
 
 def coin_rate(call: Call, region_id: str, *, day: date) -> CoinRate:
@@ -84,16 +91,29 @@ def coin_rate(call: Call, region_id: str, *, day: date) -> CoinRate:
 
 def caps(call: Call, region_id: str, *, day: date) -> list[Cap]:
     """All caps of a day, by subject."""
-    return [
-        Cap(
-            rule_id=rule.id,
-            subject=rule.subject,
-            scenarios=frozenset(rule.content["scenarios"]),
-            period=rule.content["period"],
-            coins_milli=rule.content["coins_milli"],
-        )
-        for rule in rules_in_force(call, region_id, kind="cap", day=day)
-    ]
+    return caps_between(call, region_id, first=day, last=day)
+
+
+def caps_between(call: Call, region_id: str, *, first: date, last: date) -> list[Cap]:
+    """All caps that rule any of these days, by subject and day."""
+    return [_cap(rule) for rule in _rules_between(call, region_id, kind="cap", first=first, last=last)]
+
+
+def cap_by_id(call: Call, rule_id: UUID) -> Cap:
+    """The cap that an effect stored."""
+    return _cap(call.db.get_one(Publication, rule_id))
+
+
+def _cap(rule: Publication) -> Cap:
+    return Cap(
+        rule_id=rule.id,
+        subject=rule.subject,
+        scenarios=frozenset(rule.content["scenarios"]),
+        period=rule.content["period"],
+        coins_milli=rule.content["coins_milli"],
+        since=rule.effective_from,
+        until=rule.ends_on,
+    )
 
 
 def cap_of(found: list[Cap], scenario: str) -> Cap | None:
