@@ -1,6 +1,7 @@
 """What tills and merchants send and are told."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 from marshmallow import fields
@@ -40,6 +41,7 @@ class TakesScan(Takes):
     """A scan."""
 
     into = Scan
+    examples = MappingProxyType({"The digits under a code": {"code": "881234567890123456"}})
     code = Text(required=True, most=LONGEST_SCAN)
 
 
@@ -47,6 +49,7 @@ class TakesConfirmation(Takes):
     """A confirmation."""
 
     into = Confirmation
+    examples = MappingProxyType({"A session": {"session": f"{SESSION}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z"}})
     session = PublicId(SESSION, required=True)
 
 
@@ -54,12 +57,14 @@ class TakesWhy(Takes):
     """A reason."""
 
     into = Why
+    examples = MappingProxyType({"A reason": {"reason": "the till was scanned twice"}})
     reason = Text(required=True, least=2, most=300)
 
 
 class TakesNames(Takes):
     """The two names of a merchant or store."""
 
+    examples = MappingProxyType({"A bakery": {"name_zh": "示例面包坊", "name_en": "Example bakery"}})
     name_zh = Text(required=True, most=60)
     name_en = Text(required=True, most=120)
 
@@ -67,12 +72,14 @@ class TakesNames(Takes):
 class TakesTill(Takes):
     """A till to add."""
 
+    examples = MappingProxyType({"A till": {"label": "till 1"}})
     label = Text(required=True, most=60)
 
 
 class TakesPairing(Takes):
     """A pairing code typed at a till, and the public key made there."""
 
+    examples = MappingProxyType({"A code": {"code": "ABCDEFGHJKMN"}})
     code = Text(required=True, most=32)
     public_key = Text(most=64, load_default=None)
 

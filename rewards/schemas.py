@@ -1,6 +1,7 @@
 """What the shelf, vouchers and codes look like from outside."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from marshmallow import fields
 
@@ -27,6 +28,7 @@ class ShelfQuery(PageQuery):
 class TakesExchange(Takes):
     """An exchange."""
 
+    examples = MappingProxyType({"A reward": {"reward_id": f"{REWARD}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z"}})
     reward_id = PublicId(REWARD, required=True)
 
 
@@ -34,6 +36,7 @@ class TakesReason(Takes):
     """A reason."""
 
     into = Reason
+    examples = MappingProxyType({"A reason": {"reason": "the phone was lost"}})
     reason = Text(required=True, least=2, most=300)
 
 
@@ -49,6 +52,22 @@ class TakesOffer(Takes):
     """A reward to put on the shelf."""
 
     into = Offer
+    examples = MappingProxyType(
+        {
+            "A loaf": {
+                "title_zh": "全麦面包一份",
+                "title_en": "A wholemeal loaf",
+                "price_coin_milli": 30_000,
+                "cost_fen": 500,
+                "funding": [{"funder_id": f"{FUNDER}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z", "parts": 1}],
+                "valid_days": 30,
+                "limit_per_person": 20,
+                "stock": 1000,
+                "sells_from": "2026-11-01T00:00:00+08:00",
+                "sells_until": "2027-11-01T00:00:00+08:00",
+            }
+        }
+    )
     title_zh = Text(required=True, most=60)
     title_en = Text(required=True, most=120)
     price_coin_milli = Whole(required=True, least=1, most=10**12)
@@ -66,6 +85,7 @@ class TakesOffer(Takes):
 class TakesFunder(Takes):
     """A funder to enter."""
 
+    examples = MappingProxyType({"A fund": {"name_zh": "公共资金", "name_en": "Public fund"}})
     name_zh = Text(required=True, most=60)
     name_en = Text(required=True, most=120)
 

@@ -1,6 +1,7 @@
 """What signing in takes and gives."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from marshmallow import fields
 
@@ -33,6 +34,7 @@ class TakesWechatCode(Takes):
     """A WeChat sign-in."""
 
     into = WechatCode
+    examples = MappingProxyType({"A code of wx.login": {"js_code": "0a3Xk1Ga1bQ4vK0xYw0w3abcDe4Xk1Gz"}})
     js_code = Text(required=True, most=128, pattern=r"[!-~]+")
 
 
@@ -40,6 +42,9 @@ class TakesCredentials(Takes):
     """A password sign-in."""
 
     into = Credentials
+    examples = MappingProxyType(
+        {"An operator": {"username": "demo-editor", "password": "correct horse battery 017"}}
+    )
     username = Text(required=True, most=64, pattern=r"[a-z0-9._-]{3,64}")
     password = Text(required=True, most=128, load_only=True)
 
@@ -48,6 +53,9 @@ class TakesRefreshToken(Takes):
     """A refresh."""
 
     into = RefreshOrder
+    examples = MappingProxyType(
+        {"A refresh token": {"refresh_token": "eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwMTkifQ.c2lnbmF0dXJl"}}
+    )
     refresh_token = Text(required=True, most=4096, load_only=True)
 
 

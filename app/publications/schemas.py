@@ -1,5 +1,6 @@
 """What operators send of rules, and what everybody reads of them."""
 
+from types import MappingProxyType
 from typing import Any
 
 import marshmallow as ma
@@ -9,23 +10,40 @@ from app.publications.rule_desk import KINDS, Proposal
 from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, QuerySchema, Takes, Text
 from kernel.publications.publishing import PREFIX
 from kernel.publications.rules import STANDARD
+from kernel.publications.shapes import SHAPES, content_schema
 from kernel.publications.tables import STATES
 from kernel.units import INT64_MAX
 
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
 MOST_VALUES = 64
 _plain_text = Text(most=64)
+_SUBJECTS = {"cap": "transit", "factor_fallback": "parcel_box_returned"}
+
+
+def _example(kind: str) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "subject": _SUBJECTS.get(kind, STANDARD),
+        "title": SHAPES[kind].says,
+        "content": dict(SHAPES[kind].example),
+        "source": "Decision 3/2027 of the operation centre",
+        "effective_from": "2027-06-01",
+    }
 
 
 class TakesRule(Takes):
     """A rule. `content` says what its kind says; amounts are milli-coins and milligrams."""
 
     into = Proposal
+    examples = MappingProxyType({f"A {kind.replace('_', ' ')}": _example(kind) for kind in KINDS})
     kind = fields.String(required=True, validate=ma.validate.OneOf(KINDS))
     subject = Text(load_default=STANDARD, most=64, pattern=r"[a-z][a-z0-9_]*")
     title = Text(required=True, most=200)
     content = fields.Dict(
-        keys=Text(most=64), required=True, validate=ma.validate.Length(min=1, max=MOST_VALUES)
+        keys=Text(most=64),
+        required=True,
+        validate=ma.validate.Length(min=1, max=MOST_VALUES),
+        metadata=content_schema(),
     )
     source = Text(required=True, most=500)
     effective_from = Day(required=True)
@@ -60,6 +78,7 @@ def _fault(value: Any) -> str | None:
 class TakesRulePublication(Takes):
     """Why a rule is put in force."""
 
+    examples = MappingProxyType({"A reason": {"reason": "decided by the committee on the 2nd"}})
     reason = Text(required=True, least=2, most=300)
 
 
@@ -84,7 +103,7 @@ class GivesRule(Gives):
     kind = fields.String()
     subject = fields.String()
     title = fields.String()
-    content = fields.Dict(keys=fields.String())
+    content = fields.Dict(keys=fields.String(), metadata=content_schema())
     source = fields.String()
     assumption = fields.String(allow_none=True)
     standing = fields.String()

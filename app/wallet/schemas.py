@@ -56,7 +56,7 @@ class GivesTransfer(Gives):
         lambda line: None if line.reverses_id is None else str(line.reverses_id),
         metadata={"type": ["string", "null"]},
     )
-    expires_on = Day()
+    expires_on = Day(allow_none=True)
     occurred_at = Instant()
     recorded_at = Instant()
 

@@ -1,5 +1,7 @@
 """What a partner sends to open a batch, and what it reads of its batches and their lines."""
 
+from types import MappingProxyType
+
 from marshmallow import fields
 
 from carbon.activities.batch_records import BATCH, Opening
@@ -11,6 +13,12 @@ class TakesOpening(Takes):
     """A batch to open."""
 
     into = Opening
+    examples = MappingProxyType(
+        {
+            "A file of lines": {"reference": "rides-2026-11-01", "adapter": "ndjson"},
+            "Taps of a metro, with a station list": {"reference": "taps-2026-11", "adapter": "shenzhen_tong"},
+        }
+    )
     reference = Text(required=True, most=128)
     adapter = Text(required=True, most=64)
 

@@ -9,6 +9,7 @@ from flask import current_app
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.explanation import explain
+from carbon.activities.explanation_schemas import GivesExplanation
 from carbon.activities.history import Lived, own_activities
 from carbon.activities.intake import Intake, take_activity
 from carbon.activities.schemas import GivesActivities, GivesOutcome, TakesRecord
@@ -68,6 +69,7 @@ def my_activities(call: Call, page: dict[str, Any]) -> Page[Lived]:
     "GET",
     "/v1/me/transfers/<int:transfer>/explanation",
     needs=Permission.ME_READ,
+    gives=GivesExplanation,
     summary="Why these coins or kilograms: activities, steps, factor, source, rounding, replay",
     no_store=True,
 )

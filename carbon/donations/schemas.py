@@ -1,6 +1,7 @@
 """What enterprises and operators send about donations, and what everybody reads of the pool."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,22 @@ def _of(thing: Any, name: str) -> int:
 class TakesDeclaration(Takes):
     """A project: its dossier, kilograms, verifier, period (`period_end` is the first day after it)."""
 
+    examples = MappingProxyType(
+        {
+            "A retrofit": {
+                "enterprise_name": "示例企业 A",
+                "project_key": "demo-led-retrofit-01",
+                "title": "LED retrofit of a demo plant",
+                "dossier": "Metered before and after; 12 months each.",
+                "period_start": "2024-01-01",
+                "period_end": "2025-01-01",
+                "carbon_mg": 100_000_000,
+                "verifier": "示例核查机构",
+                "verification_document": "DEMO-V-2026-01",
+                "exclusivity_statement": "Not sold, not claimed elsewhere.",
+            }
+        }
+    )
     enterprise_id = PublicId(ENTERPRISE, load_default=None)
     enterprise_name = Text(required=True, most=120)
     project_key = Text(required=True, most=120)
@@ -61,12 +78,14 @@ class TakesDeclaration(Takes):
 class TakesDecision(Takes):
     """Why a project is approved or rejected."""
 
+    examples = MappingProxyType({"A reason": {"reason": "the verification report was read"}})
     reason = Text(required=True, least=2, most=300)
 
 
 class TakesGift(Takes):
     """How much of the project to give to the pool."""
 
+    examples = MappingProxyType({"Sixty kilograms": {"carbon_mg": 60_000_000}})
     carbon_mg = Whole(required=True, least=1, most=MOST_CARBON_MG)
 
 
@@ -74,6 +93,15 @@ class TakesAllocation(Takes):
     """Equal shares for up to 200 citizens, each named once."""
 
     into = AllocationOrder
+    examples = MappingProxyType(
+        {
+            "A kilogram each": {
+                "citizen_ids": [f"{CITIZEN}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z"],
+                "carbon_mg_each": 1_000_000,
+                "reason": "public welfare day",
+            }
+        }
+    )
     citizen_ids = Several(PublicId(CITIZEN), required=True, least=1, most=MOST_CITIZENS)
     carbon_mg_each = Whole(required=True, least=1, most=MOST_CARBON_MG)
     reason = Text(required=True, least=2, most=300)

@@ -32,6 +32,13 @@ class FactorsOverlap(Refusal):
     title_zh = "同一场景和地区在同一天将有两行因子生效"
 
 
+class FirstDayUnused(Refusal):
+    """Every row has a first day of its own; `first_day` is for rows that have none."""
+
+    kind = Kind.INVALID
+    title_zh = "每一行都已有自己的生效起始日,first_day 只用于没有起始日的行"
+
+
 class FirstDayUnknown(Refusal):
     """A row has no first day; an operator decides it before the table is drafted."""
 

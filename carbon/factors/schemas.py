@@ -1,8 +1,11 @@
 """What operators send of factor tables, and what everybody reads of them."""
 
+from types import MappingProxyType
+
 import marshmallow as ma
 from marshmallow import fields
 
+from carbon.factors.example_table import EXAMPLE_CSV, EXAMPLE_YAML
 from carbon.factors.submission import TableFile
 from kernel.http.fields import Day, Gives, Instant, PageQuery, Takes, Text
 from kernel.publications.tables import STATES
@@ -13,18 +16,43 @@ REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
 
 
 class TakesTableFile(Takes):
-    """A factor table as a file in JSON: the text of a YAML or CSV bundle."""
+    """A factor table as a file in JSON: the text of a YAML or CSV bundle; see docs/factor-tables.md."""
 
     into = TableFile
+    examples = MappingProxyType(
+        {
+            "A table as YAML": {"form": "yaml", "text": EXAMPLE_YAML},
+            "The same as CSV": {"form": "csv", "text": EXAMPLE_CSV},
+        }
+    )
     form = fields.String(required=True, validate=ma.validate.OneOf(("yaml", "csv")))
-    text = Text(required=True, most=LONGEST_FILE)
-    first_day = Day(load_default=None)
-    source = Text(most=2000, load_default=None)
+    text = Text(required=True, most=LONGEST_FILE, metadata={"description": "the file as it stands"})
+    first_day = Day(
+        load_default=None,
+        metadata={
+            "description": "Taken by the rows that have no `valid_from`, as a nominal start; refused where"
+            " every row has one of its own."
+        },
+    )
+    source = Text(
+        most=2000,
+        load_default=None,
+        metadata={"description": "What is cited for the table as a whole; else the titles of its sources."},
+    )
 
 
 class TakesTablePublication(Takes):
     """Why it is published and, where rows start on a nominal day, why that day is taken."""
 
+    examples = MappingProxyType(
+        {
+            "A reason": {"reason": "checked against the printed document"},
+            "With nominal first days": {
+                "reason": "checked against the printed document",
+                "nominal_start": "the document names its year only",
+            },
+        }
+    )
     reason = Text(required=True, least=2, most=300)
     nominal_start = Text(least=2, most=300, load_default=None)
 

@@ -10,7 +10,7 @@ from typing import Literal
 from uuid import UUID
 
 from carbon.factors.bundle_files import read_bundle
-from carbon.factors.errors import NominalStartUndecided, NotAFactorTable, RegionNotYours
+from carbon.factors.errors import FirstDayUnused, NominalStartUndecided, NotAFactorTable, RegionNotYours
 from carbon.factors.factor_rows import Bundle
 from carbon.factors.publication import draft_factor_table, publish_factor_table
 from kernel.audit import audit
@@ -38,8 +38,8 @@ class TableFile:
 def submit(call: Call, sent: TableFile) -> Publication:
     """Read, check and keep a table as a draft of the caller's.
 
-    Refuses, in this order: what `read_bundle` refuses (with every fault of the file), RegionNotYours,
-    FirstDayUnknown, what `draft` refuses.
+    Refuses, in this order: what `read_bundle` refuses (with every fault of the file), FirstDayUnused,
+    RegionNotYours, FirstDayUnknown, what `draft` refuses.
     """
     bundle = _with_first_day(read_bundle(sent.text.encode(), form=sent.form), sent.first_day)
     require(bundle.region == call.region, RegionNotYours(region=bundle.region, pointer="/region"))
@@ -78,6 +78,8 @@ def own_table(call: Call, publication_id: UUID) -> Publication:
 def _with_first_day(bundle: Bundle, first_day: date | None) -> Bundle:
     if first_day is None:
         return bundle
+    open_rows = any(row.valid_from is None for row in bundle.rows)
+    require(open_rows, FirstDayUnused(pointer="/body/first_day"))
     rows = tuple(
         replace(row, valid_from=first_day, valid_from_kind=NOMINAL) if row.valid_from is None else row
         for row in bundle.rows

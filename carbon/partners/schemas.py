@@ -1,6 +1,7 @@
 """What citizens send and read about their consents and cards, and operators about partners."""
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 import marshmallow as ma
@@ -36,6 +37,9 @@ class TakesConsent(Takes):
     """A consent."""
 
     into = ConsentOrder
+    examples = MappingProxyType(
+        {"A consent": {"partner_id": f"{PARTNER}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z", "text_version": "v1"}}
+    )
     partner_id = PublicId(PARTNER, required=True)
     text_version = Text(required=True, most=32, pattern=r"[a-z0-9.-]+")
 
@@ -44,6 +48,14 @@ class TakesBinding(Takes):
     """A binding. The number is hashed before anything is kept."""
 
     into = BindingOrder
+    examples = MappingProxyType(
+        {
+            "A card": {
+                "partner_id": f"{PARTNER}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z",
+                "subject_number": "3104700123456789",
+            }
+        }
+    )
     partner_id = PublicId(PARTNER, required=True)
     subject_number = Text(required=True, most=64, pattern=CARD_NUMBER, load_only=True)
 
@@ -51,6 +63,7 @@ class TakesBinding(Takes):
 class TakesPartner(Takes):
     """A partner to register."""
 
+    examples = MappingProxyType({"A metro": {"name": "示例地铁", "data_source": "transit"}})
     name = Text(required=True, most=120)
     data_source = fields.String(required=True, validate=ma.validate.OneOf(tuple(CONSENT_TEXTS)))
 
@@ -58,6 +71,7 @@ class TakesPartner(Takes):
 class TakesPartnerStep(Takes):
     """A reason somebody may have to read."""
 
+    examples = MappingProxyType({"A reason": {"reason": "the contract was renewed"}})
     reason = Text(required=True, least=2, most=300)
 
 

@@ -1,6 +1,7 @@
 """What each kind of rule says, field by field; a draft in any other shape is refused."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kernel.errors import require
@@ -11,29 +12,109 @@ FACTOR_TABLE = "factor_table"
 _MOST = 10**15
 
 
-def _whole(least: int = 1, most: int = _MOST) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and least <= value <= most
+@dataclass(frozen=True)
+class Part:
+    """One field of a rule: what fits it, and the same as JSON Schema says it."""
+
+    fits: Callable[[Any], bool]
+    schema: Mapping[str, Any]
 
 
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
+def _whole(says: str, least: int = 1, most: int = _MOST) -> Part:
+    schema = {"type": "integer", "minimum": least, "maximum": most, "description": says}
+    return Part(lambda value: type(value) is int and least <= value <= most, schema)
 
 
-SHAPES: dict[str, Mapping[str, Callable[[Any], bool]]] = {
-    "coin_rate": {"coins_milli": _whole(), "per_mg": _whole()},
-    "cap": {
-        "scenarios": _texts,
-        "period": lambda value: value in ("day", "month"),
-        "coins_milli": _whole(0),
-    },
-    "validity": {"months": _whole(1, 119)},
-    "prepare_lock": {"seconds": _whole(1, 3600)},
-    "reversal_window": {"hours": _whole(1, 24 * 31)},
-    "grace": {"days": _whole(1, 366)},
-    "factor_fallback": {"region_id": lambda value: isinstance(value, str) and bool(value)},
-    "spending_order": {"classes": _texts},
+def _text(says: str) -> Part:
+    return Part(
+        lambda value: isinstance(value, str) and bool(value),
+        {"type": "string", "minLength": 1, "description": says},
+    )
+
+
+def _texts(says: str) -> Part:
+    def fit(value: Any) -> bool:
+        return (
+            isinstance(value, list) and bool(value) and all(isinstance(item, str) and item for item in value)
+        )
+
+    items = {"type": "string", "minLength": 1}
+    return Part(fit, {"type": "array", "minItems": 1, "items": items, "description": says})
+
+
+def _choice(says: str, *options: str) -> Part:
+    schema = {"type": "string", "enum": list(options), "description": says}
+    return Part(lambda value: value in options, schema)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of rule: what it rules, what its subject names, its fields, and one content of them."""
+
+    says: str
+    subject: str
+    parts: Mapping[str, Part]
+    example: Mapping[str, Any]
+
+
+SHAPES: Mapping[str, Shape] = {
+    "coin_rate": Shape(
+        "How many coins kilograms are worth",
+        "`standard`",
+        {
+            "coins_milli": _whole("milli-coins that `per_mg` milligrams bring"),
+            "per_mg": _whole("milligrams CO2e"),
+        },
+        {"coins_milli": 1000, "per_mg": 10_000},
+    ),
+    "cap": Shape(
+        "The most coins a citizen gets for some scenarios in a day or month; kilograms are never capped",
+        "a name of yours for the group, such as `transit`",
+        {
+            "scenarios": _texts("each once; a scenario has one cap at a time"),
+            "period": _choice("of the calendar, in Shanghai's days", "day", "month"),
+            "coins_milli": _whole("milli-coins a citizen and period", 0),
+        },
+        {"scenarios": ["metro_ride", "bus_ride"], "period": "day", "coins_milli": 30_000},
+    ),
+    "validity": Shape(
+        "When coins end: with the last day of so many months after the month they came in",
+        "the class of coins: `standard` or `promotional`",
+        {"months": _whole("calendar months", 1, 119)},
+        {"months": 24},
+    ),
+    "prepare_lock": Shape(
+        "How long a scan reserves a voucher before it is confirmed",
+        "`standard`",
+        {"seconds": _whole("seconds", 1, 3600)},
+        {"seconds": 60},
+    ),
+    "reversal_window": Shape(
+        "How long a merchant may undo a redemption",
+        "`standard`",
+        {"hours": _whole("hours", 1, 24 * 31)},
+        {"hours": 24},
+    ),
+    "grace": Shape(
+        "How long coins live that come back when their own day is over",
+        "`standard`",
+        {"days": _whole("days", 1, 366)},
+        {"days": 30},
+    ),
+    "factor_fallback": Shape(
+        "Whose factor a scenario takes where this region has published none",
+        "the scenario",
+        {"region_id": _text("another region that is known here")},
+        {"region_id": "CN"},
+    ),
+    "spending_order": Shape(
+        "Which coins are spent first",
+        "`standard`",
+        {"classes": _texts("`promotional` and `standard`, each once, first spent first")},
+        {"classes": ["promotional", "standard"]},
+    ),
 }
-"""Kind -> fields. Amounts are milli-coins and milligrams; a validity ends within ten years."""
+"""Every kind of rule. Amounts are milli-coins and milligrams; a validity ends within ten years."""
 
 
 def check_content(kind: str, content: Mapping[str, Any]) -> None:
@@ -44,7 +125,25 @@ def check_content(kind: str, content: Mapping[str, Any]) -> None:
     shape = SHAPES.get(kind)
     if shape is None:
         raise RuleKindUnknown(f"{kind!r:.40}")
-    for name, fits in shape.items():
-        require(fits(content.get(name)), RuleContentWrong(f"{name} of {kind}", pointer=f"/content/{name}"))
-    unknown = sorted(set(content) - set(shape))
+    for name, part in shape.parts.items():
+        wrong = RuleContentWrong(f"{name} of {kind}", pointer=f"/content/{name}")
+        require(part.fits(content.get(name)), wrong)
+    unknown = sorted(set(content) - set(shape.parts))
     require(not unknown, RuleContentWrong(f"unknown: {', '.join(unknown)}", pointer="/content"))
+
+
+def content_schema() -> dict[str, Any]:
+    """`content` as JSON Schema: one object a kind."""
+    kinds = [
+        {
+            "title": kind,
+            "description": f"{shape.says}. The subject is {shape.subject}.",
+            "type": "object",
+            "properties": {name: dict(part.schema) for name, part in shape.parts.items()},
+            "required": list(shape.parts),
+            "additionalProperties": False,
+            "examples": [dict(shape.example)],
+        }
+        for kind, shape in SHAPES.items()
+    ]
+    return {"description": "What a rule of its kind says.", "oneOf": kinds}

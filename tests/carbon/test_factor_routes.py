@@ -112,6 +112,12 @@ def test_a_nominal_start_is_somebodys_decision(desk: Desk) -> None:
     no_day = TEXT.replace("    valid_from: 2021-12-01\n", "", 1)
     assert code(draft(desk, no_day)) == (422, "first_day_unknown")
     assert draft(desk, no_day, first_day="2022-01-01").json["rows"][0]["valid_from"] == "2022-01-01"
+    unused = draft(desk, first_day="2022-01-01")
+    assert (*code(unused), unused.json["errors"][0]["pointer"]) == (
+        422,
+        "first_day_unused",
+        "/body/first_day",
+    )
 
 
 def test_every_fault_of_a_file_is_named_with_its_place(desk: Desk) -> None:

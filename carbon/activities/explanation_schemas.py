@@ -1,0 +1,198 @@
+"""The tree behind a transfer, as the document describes it; what is computed stands in `explanation`."""
+
+from typing import Any
+
+from marshmallow import fields
+
+from kernel.http.fields import Gives
+
+
+def _said(says: str, **schema: Any) -> dict[str, Any]:
+    return {"description": says, **schema}
+
+
+def _instant() -> fields.String:
+    return fields.String(metadata={"format": "date-time"})
+
+
+def _day(*, allow_none: bool = False) -> fields.String:
+    return fields.String(allow_none=allow_none, metadata={"format": "date"})
+
+
+class GivesMoved(Gives):
+    """The transfer itself; `amount` in milli-coins, milligrams or fen by its unit."""
+
+    id = fields.String()
+    code = fields.String()
+    unit = fields.String()
+    amount = fields.Integer()
+    occurred_at = _instant()
+    recorded_at = _instant()
+    expires_on = _day(allow_none=True)
+    reverses_id = fields.String(allow_none=True)
+
+
+class GivesSaying(Gives):
+    """What the transfer's code means, for people."""
+
+    en = fields.String()
+    zh = fields.String()
+
+
+class GivesStep(Gives):
+    """One step of the arithmetic; both values are exact decimals."""
+
+    title_en = fields.String()
+    title_zh = fields.String()
+    expression = fields.String()
+    value_before_rounding = fields.String()
+    value_after = fields.String()
+    unit = fields.String()
+
+
+class GivesCitedTable(Gives):
+    """The publication a figure stands in."""
+
+    id = fields.String()
+    title = fields.String()
+    source = fields.String()
+    assumption = fields.String(allow_none=True)
+    effective_from = _day()
+    digest = fields.String(allow_none=True, metadata=_said("SHA-256 of the published document"))
+
+
+class GivesUsedFactor(Gives):
+    """The factor row that was in force, and where its figure was printed."""
+
+    code = fields.String()
+    value = fields.String(metadata=_said("as printed"))
+    unit = fields.String()
+    value_ng = fields.Integer(metadata=_said("whole nanograms CO2e a base unit"))
+    gas_set = fields.String()
+    method = fields.String()
+    method_version = fields.Integer()
+    data_year = fields.Integer(allow_none=True)
+    valid_from = _day()
+    valid_to = _day(allow_none=True)
+    verified = fields.Boolean()
+    assumption = fields.String(allow_none=True)
+    found_by = fields.String(metadata=_said("which lookup led here: the own region or a fallback"))
+    source = fields.Dict(metadata=_said("the document, as the table cites it"))
+    seen_in_original = fields.Boolean()
+    table = fields.Nested(GivesCitedTable)
+
+
+class GivesUsedRule(Gives):
+    """A rule as it was applied."""
+
+    title = fields.String()
+    source = fields.String()
+    assumption = fields.String(allow_none=True)
+    effective_from = _day()
+    digest = fields.String(allow_none=True)
+    coins_milli = fields.Integer()
+
+
+class GivesUsedRate(GivesUsedRule):
+    """The coin rate: `coins_milli` for `per_mg` milligrams."""
+
+    per_mg = fields.Integer()
+
+
+class GivesUsedCap(GivesUsedRule):
+    """The cap: `coins_milli` a citizen and `period` for these scenarios together."""
+
+    scenarios = fields.List(fields.String())
+    period = fields.String()
+
+
+class GivesCounted(Gives):
+    """From kilograms to coins, in milli-coins; `cut_milli` is what the cap kept back."""
+
+    rate = fields.Nested(GivesUsedRate)
+    cap = fields.Nested(GivesUsedCap, allow_none=True)
+    before_cap_milli = fields.Integer()
+    cut_milli = fields.Integer()
+    credited_milli = fields.Integer()
+    credited = fields.String(metadata=_said("as people read it"))
+
+
+class GivesExplainedActivity(Gives):
+    """One activity with everything that led from it to kilograms and coins."""
+
+    id = fields.String()
+    scenario = fields.String()
+    occurred_at = _instant()
+    business_day = _day()
+    inputs = fields.Dict(
+        keys=fields.String(), values=fields.Integer(), metadata=_said("the method's inputs by name")
+    )
+    facts = fields.Dict(allow_none=True, metadata=_said("what the partner's form says beside them"))
+    carbon_mg = fields.Integer()
+    carbon = fields.String(metadata=_said("as people read it"))
+    reason = fields.String(allow_none=True)
+    steps = fields.List(fields.Nested(GivesStep))
+    factor = fields.Nested(GivesUsedFactor)
+    coins = fields.Nested(GivesCounted)
+    superseded = fields.Boolean(metadata=_said("whether its source has corrected it since"))
+    digest = fields.String(metadata=_said("SHA-256 over every number of the assessment"))
+    replays_equal = fields.Boolean(metadata=_said("whether the same inputs give the same numbers today"))
+
+
+class GivesShareRate(Gives):
+    """The coin rate of a share."""
+
+    publication = fields.String()
+    title = fields.String()
+    source = fields.String()
+    coins_milli = fields.Integer()
+    per_mg = fields.Integer()
+    signature_holds = fields.Boolean()
+
+
+class GivesShareOrigin(Gives):
+    """A donation that filled the pool before the share."""
+
+    certificate_id = fields.String()
+    certificate = fields.String(metadata=_said("the address of its page"))
+    carbon_mg = fields.Integer()
+    enterprise = fields.String()
+    project = fields.String()
+    verifier = fields.String()
+    document = fields.String()
+    exclusivity_statement = fields.String()
+    signature_holds = fields.Boolean()
+
+
+class GivesExplainedShare(Gives):
+    """A share of kilograms that enterprises gave."""
+
+    kind = fields.String()
+    allocation_id = fields.String()
+    reason = fields.String()
+    allocated_at = _instant()
+    carbon_mg = fields.Integer()
+    carbon_shown = fields.String()
+    coin_milli = fields.Integer()
+    coin_shown = fields.String()
+    coin_rate = fields.Nested(GivesShareRate)
+    rounding = fields.String()
+    given_by = fields.List(fields.Nested(GivesShareOrigin))
+    digest = fields.String()
+    replays = fields.Boolean()
+
+
+class GivesExplanation(Gives):
+    """Why a citizen has these coins or kilograms, down to the printed figure and its document."""
+
+    kind = fields.String(
+        metadata=_said(
+            "what stands behind it; `plain` is told by `says` alone, `unexplained` is a finding",
+            enum=["activities", "pool_share", "correction", "plain", "unexplained"],
+        )
+    )
+    transfer = fields.Nested(GivesMoved)
+    says = fields.Nested(GivesSaying)
+    activities = fields.List(fields.Nested(GivesExplainedActivity), metadata=_said("at most 200"))
+    share = fields.Nested(GivesExplainedShare, allow_none=True)
+    replays_equal = fields.Boolean(allow_none=True, metadata=_said("null where nothing was computed"))

@@ -1,0 +1,169 @@
+"""What an address answers is what the OpenAPI document says it answers."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from carbon.activities.explanation import explain
+from carbon.factors.example_table import EXAMPLE_YAML
+from kernel.clock import SystemClock
+from kernel.identifiers import new_id, parse_public_id
+from tests.conftest import make_call
+from tests.journeys.callers import PROJECT, Crowd, coming_day, crowd
+from tests.journeys.siege import needed, openapi, operation, path_of, rules
+
+pytestmark = pytest.mark.xdist_group("answers")
+
+
+@pytest.fixture(scope="module")
+def city(cache_url: str) -> Iterator[Crowd]:
+    with crowd(cache_url) as made:
+        yield made
+
+
+def faults(schema: dict[str, Any], value: Any) -> list[str]:
+    whole = {**schema, "components": openapi()["components"]}
+    found = Draft202012Validator(whole).iter_errors(value)
+    return [f"{fault.json_path}: {fault.message[:120]}" for fault in found]
+
+
+def answered(operation: dict[str, Any], status: int, media: str = "application/json") -> dict[str, Any]:
+    """The schema of one answer; empty where the document names none."""
+    answer = operation["responses"].get(str(status)) or operation["responses"]["default"]
+    schema: dict[str, Any] = answer.get("content", {}).get(media, {}).get("schema", {})
+    return schema
+
+
+def test_every_list_and_thing_is_read_as_the_document_says(city: Crowd) -> None:
+    wrong = {}
+    for method, address in rules("GET"):
+        said = operation(method, address)
+        query = {"region": "CN-GD-SZ"} if address == "/v1/rewards" else {}
+        answer = city.send(
+            city.caller_for(needed(method, address)), method, path_of(city, address), query_string=query
+        )
+        if not answer.is_json:
+            continue
+        schema = answered(said, answer.status_code, str(answer.mimetype))
+        found = faults(schema, answer.json) if answer.status_code < 500 else [str(answer.json)]
+        if found or (answer.status_code >= 400 and str(answer.status_code) not in said["responses"]):
+            wrong[address] = (answer.status_code, found[:5])
+    assert wrong == {}
+
+
+def test_a_fields_schema_leaves_nothing_out_of_an_explanation(city: Crowd) -> None:
+    citizen = city.callers[0]
+    page = city.send(citizen, "GET", "/v1/me/transfers").get_json()
+    kinds = set()
+    for line in page["items"]:
+        path = f"/v1/me/transfers/{line['transfer_id']}/explanation"
+        told = city.send(citizen, "GET", path).get_json()
+        with city.product.door.sessions() as session:
+            call = make_call(session, now=SystemClock().now())
+            tree = explain(call, parse_public_id("ctz", city.ids["ctz"]), int(line["transfer_id"]))
+        assert told == tree
+        kinds.add(told["kind"])
+    assert kinds >= {"activities", "plain"}
+
+
+def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
+    """An example with what only this city has: its ids, its card, days to come."""
+    if isinstance(value, dict):
+        return {inner: in_the_city(city, address, each, inner) for inner, each in value.items()}
+    if isinstance(value, list):
+        return [in_the_city(city, address, each, name) for each in value]
+    if name == "subject" and address == "/v1/partner/activities":
+        return city.town.residents[0].card
+    own = {
+        "subject_number": "3104700123456789",
+        "effective_from": coming_day(9),
+        "occurred_at": SystemClock().now().isoformat(timespec="seconds"),
+        "sells_until": (SystemClock().now() + timedelta(days=300)).isoformat(timespec="seconds"),
+    }
+    prefix = str(value).partition("_")[0]
+    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids"}:
+        return city.ids[prefix]
+    return own.get(name, value)
+
+
+EXAMPLES = [
+    (address, title, body)
+    for method, address in rules("POST")
+    for content in operation(method, address).get("requestBody", {}).get("content", {}).values()
+    for title, body in {
+        **{name: each["value"] for name, each in content.get("examples", {}).items()},
+        **({"one": content["example"]} if "example" in content else {}),
+    }.items()
+]
+IN_TURN = ("consents", "bindings", "vouchers", "approval", "donations", "allocations", "suspension")
+"""Ends of addresses whose effect others build on."""
+OF_THE_MOMENT = {
+    "/v1/sessions/wechat",
+    "/v1/sessions/password",
+    "/v1/sessions/refresh",
+    "/v1/terminal/pairing",
+    "/v1/terminal/redemptions",
+    "/v1/terminal/redemptions/prepare",
+    "/v1/terminal/redemptions/confirm",
+}
+"""Their bodies are secrets or codes that live for a moment: an example has their form only."""
+
+
+def fresh_project(city: Crowd) -> dict[str, str]:
+    project = {**PROJECT, "project_key": new_id().hex}
+    return {"project": city.make("donor", "/v1/operator/donation-projects", project)["id"]}
+
+
+def fresh_table(city: Crowd) -> dict[str, str]:
+    table = {"form": "yaml", "text": EXAMPLE_YAML.replace("own_cup", f"own_cup_{new_id().hex}")}
+    return {"table": city.make("operator_editor", "/v1/operator/factor-tables", table)["id"]}
+
+
+FRESH = {
+    "/v1/operator/donation-projects/<project>/rejection": fresh_project,
+    "/v1/operator/factor-tables/<table>/publication": fresh_table,
+}
+"""Of what an example uses up, another."""
+
+
+def turn(example: tuple[str, str, Any]) -> tuple[int, bool]:
+    address, title, _ = example
+    end = address.rpartition("/")[2]
+    return IN_TURN.index(end) if end in IN_TURN else len(IN_TURN), title == "a_correction"
+
+
+def test_every_body_has_an_example() -> None:
+    posts = {address for method, address in rules("POST") if "requestBody" in operation(method, address)}
+    assert posts - {address for address, _, _ in EXAMPLES} == set()
+
+
+def test_every_example_has_the_form_of_its_schema() -> None:
+    wrong = {}
+    for address, title, body in EXAMPLES:
+        content = operation("POST", address)["requestBody"]["content"]["application/json"]
+        found = faults(content["schema"], body)
+        if found:
+            wrong[address, title] = found
+    assert wrong == {}
+
+
+def test_every_example_works_in_a_city(city: Crowd) -> None:
+    wrong = {}
+    for address, title, body in sorted(EXAMPLES, key=turn):
+        if address in OF_THE_MOMENT:
+            continue
+        caller = city.caller_for(needed("POST", address))
+        sent = in_the_city(city, address, body)
+        if address in FRESH:
+            city.ids |= FRESH[address](city)
+        answer = city.send(caller, "POST", path_of(city, address), json=sent)
+        if answer.status_code not in {200, 201, 204}:
+            wrong[address, title] = (answer.status_code, answer.get_data(as_text=True))
+        elif answer.status_code != 204:
+            found = faults(answered(operation("POST", address), answer.status_code), answer.json)
+            if found:
+                wrong[address, title] = (answer.status_code, "answer", found[:3])
+    assert not wrong, "\n".join(f"{each}: {why}" for each, why in wrong.items())
