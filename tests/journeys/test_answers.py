@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from carbon.activities.explanation import explain
 from carbon.factors.example_table import EXAMPLE_YAML
@@ -151,7 +151,7 @@ def test_every_example_has_the_form_of_its_schema() -> None:
 
 
 def test_every_example_works_in_a_city(city: Crowd) -> None:
-    wrong = {}
+    wrong: dict[tuple[str, str], Any] = {}
     for address, title, body in sorted(EXAMPLES, key=turn):
         if address in OF_THE_MOMENT:
             continue
