@@ -1,4 +1,8 @@
-"""Whose card it is, and whether they agreed. Numbers are hashed with a key before anything is stored."""
+"""Whose card it is, and whether they agreed. Numbers are hashed with a key before anything is stored.
+
+Whether somebody else has a number is itself worth knowing, so each try counts: what was bound and what
+was refused, before anybody looks whether the number is free.
+"""
 
 import hashlib
 import hmac
@@ -7,14 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, select, text, update
 
 from carbon.activities.errors import ConsentMissing
 from carbon.partners.consent_texts import CONSENT_TEXTS
 from carbon.partners.errors import AlreadyBound, TextOutdated, TooManyBindings
 from carbon.partners.registry import PREFIX as PARTNER
 from carbon.partners.registry import consentable_partner
-from carbon.partners.tables import Binding, Consent, Partner
+from carbon.partners.tables import Binding, BindingRefusal, Consent, Partner
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.errors import Busy, NotFound, require
@@ -92,28 +96,42 @@ def open_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> Consent | No
     return call.db.scalar(_open(citizen_id, partner_id))
 
 
-def bind(call: Call, partner_id: UUID, *, card_secret: bytes, subject_number: str) -> Binding:
+def bind(call: Call, partner_id: UUID, *, card_secret: bytes, subject_number: str) -> Binding | AlreadyBound:
     """Bind a card or account to the caller; binding it again is the same binding.
 
-    The open consent is locked first, so that one citizen's bindings to a partner are counted one after
+    The open consent is locked first, so that one citizen's tries at a partner are counted one after
     another, and none is made beside a withdrawal. Refuses, in this order: `NotFound` (partner),
-    `ConsentMissing`, `TooManyBindings`, `AlreadyBound`.
+    `ConsentMissing`, `TooManyBindings`; gives back `AlreadyBound`, because raising it would roll back that
+    it was tried.
     """
     citizen_id, partner = call.actor.known_id, consentable_partner(call, partner_id)
     consent = call.db.scalar(_open(citizen_id, partner.id).with_for_update(key_share=True))
     require(consent is not None, ConsentMissing())
     hashed = hash_subject(card_secret, partner_id=partner.id, subject=subject_number)
     standing = _active(call, partner, hashed)
-    if standing is None:
-        _refuse_too_many(call, citizen_id, partner)
-        row = {"ids": [new_id()], "hashes": [hashed], "citizens": [citizen_id]}
-        call.db.execute(_BIND, {**row, "partner": partner.id, "region": partner.region_id, "now": call.now})
-        standing = _active(call, partner, hashed)
-        if standing is not None and standing.citizen_id == citizen_id:
-            audit(call, "card.bind", subject=public_id(BINDING, standing.id))
+    if standing is not None and standing.citizen_id == citizen_id:
+        return standing
+    _refuse_too_many(call, citizen_id, partner)
+    row = {"ids": [new_id()], "hashes": [hashed], "citizens": [citizen_id]}
+    call.db.execute(_BIND, {**row, "partner": partner.id, "region": partner.region_id, "now": call.now})
+    standing = _active(call, partner, hashed)
     if standing is None or standing.citizen_id != citizen_id:
-        raise AlreadyBound
+        return _refused(call, citizen_id, partner)
+    audit(call, "card.bind", subject=public_id(BINDING, standing.id))
     return standing
+
+
+def _refused(call: Call, citizen_id: UUID, partner: Partner) -> AlreadyBound:
+    call.db.add(
+        BindingRefusal(
+            citizen_id=citizen_id,
+            id=new_id(),
+            partner_id=partner.id,
+            region_id=partner.region_id,
+            recorded_at=call.now,
+        )
+    )
+    return AlreadyBound()
 
 
 def _active(call: Call, partner: Partner, subject_hash: bytes) -> Binding | None:
@@ -128,16 +146,12 @@ def _active(call: Call, partner: Partner, subject_hash: bytes) -> Binding | None
 
 def _refuse_too_many(call: Call, citizen_id: UUID, partner: Partner) -> None:
     """A person has few cards; somebody who tries many numbers looks for other people's."""
-    counted = call.db.execute(
-        select(
-            func.count().filter(Binding.ended_at.is_(None)).label("standing"),
-            func.count().filter(Binding.bound_at > call.now - _DAY).label("recent"),
-        ).where(Binding.citizen_id == citizen_id, Binding.partner_id == partner.id)
-    ).one()
+    values = {"citizen": citizen_id, "partner": partner.id, "since": call.now - _DAY}
+    counted = call.db.execute(_COUNT, values).one()
     if counted.standing >= MOST_CARDS:
         raise TooManyBindings(f"at most {MOST_CARDS} at a time", most=MOST_CARDS)
-    if counted.recent >= MOST_A_DAY:
-        raise TooManyBindings(f"at most {MOST_A_DAY} in 24 hours", most=MOST_A_DAY)
+    if counted.tried >= MOST_A_DAY:
+        raise TooManyBindings(f"at most {MOST_A_DAY} tries in 24 hours", most=MOST_A_DAY)
 
 
 @dataclass(frozen=True)
@@ -202,6 +216,11 @@ MOST_CARDS, MOST_A_DAY = 5, 10
 _DAY = timedelta(hours=24)
 _AT_ONCE = 2_000
 """Cards a statement, so that each stays far below the time limit of statements."""
+_COUNT = text(
+    "SELECT count(*) FILTER (WHERE ended_at IS NULL) AS standing, count(*) FILTER (WHERE bound_at > :since)"
+    " + (SELECT count(*) FROM binding_refusal WHERE citizen_id = :citizen AND partner_id = :partner"
+    " AND recorded_at > :since) AS tried FROM binding WHERE citizen_id = :citizen AND partner_id = :partner"
+)
 _OPEN = " ON CONFLICT (citizen_id, partner_id) WHERE withdrawn_at IS NULL DO NOTHING"
 _GIVE = text(
     "INSERT INTO consent (citizen_id, id, partner_id, region_id, text_version, given_at)"  # noqa: S608 - our own text

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import current_app
+from flask import Response, current_app
 
 from carbon.activities.routes import CARD_SECRET
 from carbon.partners import offers
@@ -41,8 +41,10 @@ from carbon.partners.schemas import (
 )
 from carbon.partners.tables import Binding, Consent, Partner
 from kernel.call import Call
+from kernel.errors import Refusal
 from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
+from kernel.http.problems import refused
 from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import Permission
@@ -135,10 +137,11 @@ def list_bindings(call: Call, page: dict[str, Any]) -> Page[Binding]:
     status=201,
     summary="Bind a card or account of a partner that the caller consents to; again is the same binding",
 )
-def bind_card(call: Call, order: BindingOrder) -> Binding:
-    """Bind a card or account."""
+def bind_card(call: Call, order: BindingOrder) -> Binding | Response:
+    """Bind a card or account; that it is another's is answered, not raised, so that the try is kept."""
     secret = str(current_app.config[CARD_SECRET]).encode()
-    return bind(call, order.partner_id, card_secret=secret, subject_number=order.subject_number)
+    outcome = bind(call, order.partner_id, card_secret=secret, subject_number=order.subject_number)
+    return refused(outcome) if isinstance(outcome, Refusal) else outcome
 
 
 @endpoint(

@@ -88,3 +88,16 @@ class Binding(Base):
     region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
     bound_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class BindingRefusal(Base):
+    """A try to bind what is another citizen's: whose try and when, never which number."""
+
+    __tablename__ = "binding_refusal"
+    __table_args__ = (Index("ix_binding_refusal_recent", "citizen_id", "partner_id", "recorded_at"),)
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    recorded_at: Mapped[datetime]

@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from app.identity.roles import Role
 from carbon.partners.bindings import MOST_A_DAY, MOST_CARDS, hash_subject
 from carbon.partners.consent_texts import CONSENT_TEXTS
 from carbon.partners.registry import partner_of_key
+from kernel.clock import FixedClock
 from kernel.errors import Refusal
 from kernel.identifiers import parse_public_id
 from tests.app.desk import Desk, desk
@@ -167,6 +169,29 @@ def test_a_citizen_who_tries_many_numbers_is_stopped(desk: Desk, partner: dict[s
         desk.ask("citizen", "DELETE", f"/v1/me/bindings/{standing[0]['id']}")
         assert bind(desk, partner, number=f"more-{_}").status_code == 201
     assert code(bind(desk, partner, number="one-more")) == (429, "too_many_bindings")
+
+
+def test_whether_a_number_is_anothers_cannot_be_asked_without_end(
+    desk: Desk, partner: dict[str, Any], clock: FixedClock
+) -> None:
+    for who in ("citizen", "neighbour"):
+        consent(desk, partner, who)
+    for no in range(MOST_CARDS):
+        assert bind(desk, partner, "neighbour", f"theirs-{no}").status_code == 201
+    mine = bind(desk, partner).json
+
+    def ask(no: int) -> tuple[int, str]:
+        return code(bind(desk, partner, number=f"theirs-{no % MOST_CARDS}"))
+
+    with ThreadPoolExecutor(8) as pool:  # at once, so that none is asked before another is counted
+        answers = list(pool.map(ask, range(20)))
+    assert answers.count((409, "already_bound")) == MOST_A_DAY - 1
+    assert answers.count((429, "too_many_bindings")) == 20 - (MOST_A_DAY - 1)
+    assert bind(desk, partner).json == mine
+    for who, number in (("citizen", "theirs-0"), ("citizen", "nobodys"), ("neighbour", CARD)):
+        assert code(bind(desk, partner, who, number)) == (429, "too_many_bindings")
+    clock.advance(timedelta(hours=25))
+    assert bind(desk, partner, number="nobodys").status_code == 201
 
 
 def test_a_replaced_key_stops_at_once_and_a_suspended_partner_too(

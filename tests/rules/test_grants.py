@@ -19,6 +19,7 @@ HISTORY = (
     "activity_reference",
     "activity_reversal",
     "audit_entry",
+    "binding_refusal",
     "coin_regrace",
     "donation",
     "factor",
