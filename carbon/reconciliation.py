@@ -92,6 +92,20 @@ L11 = Check(
                ON r.citizen_id = t.holder_id AND CAST(r.activity_id AS text) = t.activity
                WHERE t.paid > coalesce(r.coin_absorbed_milli, 0)""",
         ),
+        must_be_empty(
+            "what a cap counts differs from what it gave the activities that stand",
+            """SELECT holder_id AS citizen, region_id, subject, period, period_start, u.used, a.given FROM
+               (SELECT holder_id, region_id, subject, period, period_start, sum(used) AS used FROM cap_usage
+               GROUP BY 1, 2, 3, 4, 5) u
+               FULL JOIN (SELECT a.citizen_id AS holder_id, a.region_id, p.subject, p.content ->> 'period' AS period,
+               CASE p.content ->> 'period' WHEN 'month' THEN CAST(date_trunc('month', CAST(a.business_day AS
+               timestamp)) AS date) ELSE a.business_day END AS period_start, sum(a.coin_milli) AS given
+               FROM activity a JOIN publication p ON p.id = a.cap_rule_id
+               LEFT JOIN activity_reversal r ON r.citizen_id = a.citizen_id AND r.activity_id = a.id
+               WHERE r.activity_id IS NULL GROUP BY 1, 2, 3, 4, 5) a
+               USING (holder_id, region_id, subject, period, period_start)
+               WHERE coalesce(u.used, 0) <> coalesce(a.given, 0)""",
+        ),
         *SHARED,
     ),
 )

@@ -1,4 +1,4 @@
-"""Gifts, shares and take-backs, broken by hand in a copy of the database, are named with what is wrong."""
+"""Gifts, shares, caps and take-backs, broken by hand in a copy of the database, are named in words."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -45,6 +45,7 @@ RATE = "coins and what a cap cut are not the kilograms at the published rate"
 REVERSAL = "a reversal says other figures than its activity"
 TAKEN = "coins taken back differ from what a reversal took"
 PAID_BACK = "a fund was paid back more than it bore"
+CAP = "what a cap counts differs from what it gave the activities that stand"
 BELOW_ZERO = "available is below the floor, or further below zero than take-backs took"
 
 
@@ -99,6 +100,10 @@ BREAKS = {
         {TAKEN},
     ),
     "a cut grows": Break("UPDATE activity SET coin_cut_milli = coin_cut_milli + 1000000", {"L11"}, {RATE}),
+    "a cap forgets": Break("UPDATE cap_usage SET used = 0", {"L11"}, {CAP}),
+    "a cap counts what nobody got": Break(
+        "UPDATE cap_usage SET period_start = period_start - 1", {"L11"}, {CAP}
+    ),
     "more is held after a take-back than there is": Break(
         "ALTER TABLE ledger_balance DROP CONSTRAINT ck_ledger_balance_available_stands_on_the_floor;"
         " UPDATE ledger_balance b SET held = posted + 1 WHERE EXISTS (SELECT FROM ledger_transfer t"
