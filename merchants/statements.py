@@ -75,14 +75,17 @@ class _Totals:
     lines: int = 0
     coin_milli: int = 0
     payable_fen: int = 0
-    owed: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
+    owed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, row: Row[Any]) -> None:
         self.lines += 1
         self.coin_milli += row.coin_milli
         self.payable_fen += row.payable_fen
         for share in row.payables:
-            self.owed[UUID(share["funder_id"])] += (-1 if row.reversal else 1) * int(share["cost_fen"])
+            self.owed[share["funder_id"]] += -share["cost_fen"] if row.reversal else share["cost_fen"]
+
+    def by_funder(self) -> list[FunderTotal]:
+        return [FunderTotal(funder_id=UUID(who), payable_fen=fen) for who, fen in sorted(self.owed.items())]
 
 
 def statement(call: Call, merchant_id: UUID, day: date, *, first: int = FIRST_LINES) -> Statement:
@@ -92,11 +95,10 @@ def statement(call: Call, merchant_id: UUID, day: date, *, first: int = FIRST_LI
     sha256 = hashlib.sha256(_head(merchant_id, day))
     values = {"merchant": merchant_id, "day": day}
     for row in call.db.execute(_ALL_LINES, values, execution_options={"yield_per": _AT_ONCE}):
-        line = _line(row)
         totals.add(row)
-        sha256.update(_told(line))
+        sha256.update(_told(row))
         if len(shown) <= first:
-            shown.append(line)
+            shown.append(_line(row))
     page = PageRequest(limit=first).page(shown, _binding(merchant_id, day), _position)
     return Statement(
         merchant_id=merchant_id,
@@ -106,7 +108,7 @@ def statement(call: Call, merchant_id: UUID, day: date, *, first: int = FIRST_LI
         next=page.next,
         coin_milli=totals.coin_milli,
         payable_fen=totals.payable_fen,
-        by_funder=[FunderTotal(funder_id=who, payable_fen=fen) for who, fen in sorted(totals.owed.items())],
+        by_funder=totals.by_funder(),
         digest=sha256.hexdigest(),
     )
 
@@ -139,7 +141,7 @@ def _head(merchant_id: UUID, day: date) -> bytes:
     return canonical_bytes("merchant-statement/2", merchant_id, day)
 
 
-def _told(line: StatementLine) -> bytes:
+def _told(line: StatementLine | Row[Any]) -> bytes:
     return canonical_bytes(
         "merchant-statement-line/2",
         line.redemption_id,
@@ -154,8 +156,8 @@ def _told(line: StatementLine) -> bytes:
 
 def _line(row: Row[Any]) -> StatementLine:
     return StatementLine(
-        redemption_id=row.id,
-        what=_WHAT[row.reversal],
+        redemption_id=row.redemption_id,
+        what=row.what,
         store_id=row.store_id,
         terminal_id=row.terminal_id,
         coin_milli=row.coin_milli,
@@ -184,18 +186,19 @@ def in_ledger(call: Call, merchant_id: UUID, day: date) -> tuple[int, int]:
 
 
 _LINES = (
-    "SELECT id, 0 AS reversal, store_id, terminal_id, coin_milli, cost_fen AS payable_fen, payables,"
-    " redeemed_at AS happened_at FROM redemption WHERE merchant_id = :merchant AND business_day = :day"
-    " UNION ALL SELECT r.id, 1, r.store_id, r.terminal_id, -r.coin_milli, -r.cost_fen, r.payables,"
-    " b.reversed_at FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id"
+    f"SELECT id AS redemption_id, 0 AS reversal, '{_WHAT[0]}' AS what, store_id, terminal_id, coin_milli,"  # noqa: S608 - our own text
+    " cost_fen AS payable_fen, payables, redeemed_at AS happened_at FROM redemption"
+    " WHERE merchant_id = :merchant AND business_day = :day"
+    f" UNION ALL SELECT r.id, 1, '{_WHAT[1]}', r.store_id, r.terminal_id, -r.coin_milli, -r.cost_fen,"
+    " r.payables, b.reversed_at FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id"
     " WHERE b.merchant_id = :merchant AND b.business_day = :day"
 )
-_ALL_LINES = text(f"{_LINES} ORDER BY happened_at, id, reversal")
-_FIRST_LINES = text(f"{_LINES} ORDER BY happened_at, id, reversal LIMIT :most")
+_ORDER = "happened_at, redemption_id, reversal"
+_ALL_LINES = text(f"{_LINES} ORDER BY {_ORDER}")
+_FIRST_LINES = text(f"{_LINES} ORDER BY {_ORDER} LIMIT :most")
 _LINES_AFTER = text(
-    f"WITH line AS ({_LINES}) SELECT * FROM line WHERE (happened_at, id, reversal) > (SELECT happened_at, id,"  # noqa: S608 - our own text
-    " reversal FROM line WHERE id = :after AND reversal = :reversal)"
-    " ORDER BY happened_at, id, reversal LIMIT :most"
+    f"WITH line AS ({_LINES}) SELECT * FROM line WHERE ({_ORDER}) > (SELECT {_ORDER} FROM line"  # noqa: S608 - our own text
+    f" WHERE redemption_id = :after AND reversal = :reversal) ORDER BY {_ORDER} LIMIT :most"
 )
 _COINS = text(
     "SELECT coalesce(-sum(amount), 0) FROM ledger_transfer WHERE contra_id = :account"
