@@ -19,7 +19,9 @@ from sqlalchemy import text
 
 from carbon.activities.adapters.line_codes import LINE_CODES, Sentence
 from carbon.activities.batch_records import find_batch
-from carbon.activities.tables import ActivityBatch
+from carbon.activities.tables import WAITING, ActivityBatch
+from carbon.partners.errors import PartnerSuspended
+from carbon.partners.registry import ACTIVE, find_partner
 from kernel.call import Call
 from kernel.errors import Refusal
 from kernel.paging import Page, PageRequest
@@ -102,12 +104,13 @@ class BatchShown:
     lines_done: int
     outcomes: list[OutcomeCount]
     failure: BatchFailure | None
+    waits_for: str | None
     created_at: datetime
     finished_at: datetime | None
 
 
-def shown(batch: ActivityBatch) -> BatchShown:
-    """A batch with its lines counted by outcome and its failure in words."""
+def shown(call: Call, batch: ActivityBatch) -> BatchShown:
+    """A batch with its lines counted by outcome, its failure in words, and what its worker waits for."""
     return BatchShown(
         id=batch.id,
         reference=batch.reference,
@@ -117,8 +120,17 @@ def shown(batch: ActivityBatch) -> BatchShown:
         lines_done=batch.lines_done,
         outcomes=_counted(batch),
         failure=_failure(batch),
+        waits_for=_waits_for(call, batch),
         created_at=batch.created_at,
         finished_at=batch.finished_at,
+    )
+
+
+def _waits_for(call: Call, batch: ActivityBatch) -> str | None:
+    """The code of what keeps workers from a batch: they go on by themselves when it is over."""
+    is_waiting = batch.state in WAITING
+    return (
+        PartnerSuspended.code if is_waiting and find_partner(call, batch.partner_id).state != ACTIVE else None
     )
 
 

@@ -97,7 +97,7 @@ routes = Routes("batches", __name__, description="A partner's files, and what be
 )
 def open_partner_batch(call: Call, opening: Opening) -> BatchShown:
     """Open a batch, or find the one that this reference opened before."""
-    return shown(open_batch(call, call.actor.known_id, opening))
+    return shown(call, open_batch(call, call.actor.known_id, opening))
 
 
 @contextmanager
@@ -142,7 +142,7 @@ def _body(ready: Callable[[Call, UUID], None], bytes_max: int) -> RawBody:
 )
 def upload_content(call: Call, upload: Upload, *, batch: str) -> BatchShown:
     """Give the batch its content; the same content again changes nothing, other content is refused."""
-    return shown(accept_content(call, _id(batch), upload))
+    return shown(call, accept_content(call, _id(batch), upload))
 
 
 @endpoint(
@@ -156,7 +156,7 @@ def upload_content(call: Call, upload: Upload, *, batch: str) -> BatchShown:
 )
 def upload_stations(call: Call, upload: Upload, *, batch: str) -> BatchShown:
     """Give the batch its station list; the same list again changes nothing, another is refused."""
-    return shown(accept_stations(call, _id(batch), upload))
+    return shown(call, accept_stations(call, _id(batch), upload))
 
 
 @endpoint(
@@ -172,7 +172,7 @@ def upload_stations(call: Call, upload: Upload, *, batch: str) -> BatchShown:
 def batches(call: Call, page: dict[str, Any]) -> Page[BatchShown]:
     """Page through batches."""
     found = list_batches(call, PageRequest(**page))
-    return Page([shown(batch) for batch in found.items], found.next)
+    return Page([shown(call, batch) for batch in found.items], found.next)
 
 
 @endpoint(
@@ -186,7 +186,7 @@ def batches(call: Call, page: dict[str, Any]) -> Page[BatchShown]:
 )
 def batch_state(call: Call, *, batch: str) -> BatchShown:
     """Show a batch."""
-    return shown(find_batch(call, _id(batch)))
+    return shown(call, find_batch(call, _id(batch)))
 
 
 @endpoint(

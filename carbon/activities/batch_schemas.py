@@ -60,6 +60,7 @@ class GivesBatch(Gives):
     lines_done = Whole()
     outcomes = fields.List(fields.Nested(GivesBatchOutcome))
     failure = fields.Nested(GivesBatchFailure, allow_none=True)
+    waits_for = fields.String(allow_none=True)
     created_at = Instant()
     finished_at = Instant(allow_none=True)
 

@@ -2,10 +2,12 @@
 
 A turn is a lease on the row: taken by a conditional look that skips rows in other hands, renewed by every
 chunk, over when it is not renewed. A worker that died is followed by the next, which goes on after the
-last committed chunk; a worker that was only slow finds the lease gone and commits nothing.
+last committed chunk; a worker that was only slow finds the lease gone and commits nothing. A batch that
+meets a busy database, or whose partner is suspended, is put down: it waits, and no try is counted.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,13 +20,18 @@ from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
 from carbon.activities.imports import CHUNK_LINES, LEASE, Run, Turn, read_frames, work_through
 from carbon.activities.tables import WAITING, ActivityBatch
 from carbon.activities.uploads import discard, left_behind
+from carbon.partners.errors import PartnerSuspended
+from carbon.partners.registry import ACTIVE
+from carbon.partners.tables import Partner
 from kernel.call import Call
-from kernel.errors import Kind, Refusal, require
+from kernel.errors import Busy, Kind, Refusal, require
 from kernel.identifiers import new_id
 
 TRIES_MAX = 5
 """Turns without a finished chunk; a file that kills its worker must not do so for ever."""
 MOST_BATCHES = 100
+BUSY_PAUSE = timedelta(seconds=5)
+"""How long a batch waits after it met rows that others held."""
 ORPHAN_AGE = timedelta(days=1)
 """No upload takes so long; what no batch names after it was left by a process that died."""
 
@@ -76,6 +83,7 @@ def _take_one(call: Call, card_secret: bytes, chunk_lines: int) -> _Job | None:
     batch = call.db.scalar(
         select(ActivityBatch)
         .where(ActivityBatch.state.in_(WAITING), ActivityBatch.spool.is_not(None), is_free)
+        .where(ActivityBatch.partner_id.in_(select(Partner.id).where(Partner.state == ACTIVE)))
         .order_by(ActivityBatch.id)
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True)
@@ -117,7 +125,12 @@ def _import(run: Run, job: _Job, uploads: Path, keep_on: Callable[[], bool]) -> 
     except _PutDown:
         run(lambda call: _put_down(call, job))
         return False
-    except Refusal:  # the turn is another's, or the database was busy: the lease runs out, somebody goes on
+    except BatchTaken:
+        return False
+    except Refusal as refusal:
+        reason = refusal.code
+        with suppress(Busy):  # then the lease runs out
+            run(lambda call: _put_down(call, job, reason=reason, pause=BUSY_PAUSE))
         return False
     # After the commit: until then the file is what a cut-off batch goes on with.
     discard(uploads, job.spool)
@@ -130,7 +143,7 @@ def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[int], None]) -
     try:
         _read_and_take(run, job, uploads, go_on)
     except Refusal as refusal:
-        if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, BatchTaken):
+        if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, BatchTaken | PartnerSuspended):
             raise
         return refusal
     return None
@@ -161,11 +174,15 @@ def _end(call: Call, job: _Job, failure: Refusal | None) -> None:
     move(call, batch, State.FAILED, reason=failure.code)
 
 
-def _put_down(call: Call, job: _Job) -> None:
-    """End the turn early, so that nobody has to wait for the lease."""
+def _put_down(
+    call: Call, job: _Job, *, reason: str = "put down", pause: timedelta = timedelta(microseconds=-1)
+) -> None:
+    """End the turn early, so that nobody has to wait for the lease, and count no try."""
     batch = locked_batch(call, job.turn.batch_id)
-    if batch.lease == job.turn.lease:
-        batch.leased_until = call.now - timedelta(microseconds=1)
+    if batch.lease == job.turn.lease and batch.state == State.RUNNING:
+        batch.leased_until = call.now + pause
+        batch.tries = max(0, batch.tries - 1)
+        move(call, batch, State.RUNNING, reason=reason)
 
 
 def _sweep(run: Run, uploads: Path) -> None:

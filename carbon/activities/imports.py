@@ -39,6 +39,8 @@ LEASE = timedelta(minutes=5)
 _CHUNK_SETTINGS = (
     # Not the request path: a chunk is bounded by its lines.
     "SET LOCAL statement_timeout = '60s'",
+    # Nobody waits for this answer; who holds a row for longer has an accident, and the batch is put down.
+    "SET LOCAL lock_timeout = '5s'",
     # Every join of a chunk is by key; without statistics (a first import) the planner scans whole tables.
     "SET LOCAL enable_seqscan = off",
 )

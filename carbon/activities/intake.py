@@ -20,9 +20,10 @@ from carbon.activities.errors import LineRefused
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
 from carbon.activities.references import DUPLICATE, claim_references, number_revisions
-from carbon.partners.registry import find_partner
+from carbon.partners.errors import PartnerSuspended
+from carbon.partners.registry import ACTIVE, find_partner
 from kernel.call import Call
-from kernel.errors import Refusal
+from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
 from kernel.publications.rules import STANDARD, caps_between, coin_rate
 from ledger.bulk_accounts import CARBON, open_citizen_accounts
@@ -60,9 +61,10 @@ def take_activity(call: Call, intake: Intake, line: pl.DataFrame) -> dict[str, o
 def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     """Take a chunk of lines; returns a row of OUTCOME for each, in their order.
 
-    Refuses NotFound (partner) and NoRuleInForce (coin rate, validity) as a whole.
+    Refuses NotFound (partner), PartnerSuspended and NoRuleInForce (coin rate, validity) as a whole.
     """
     partner = find_partner(call, intake.partner_id)
+    require(partner.state == ACTIVE, PartnerSuspended())
     if "reason" not in frame.columns:
         frame = frame.with_columns(reason=pl.lit(None, pl.String))
     frame = recognise(call, frame, partner_id=partner.id, card_secret=intake.card_secret)
