@@ -127,7 +127,7 @@ def show_public_table(call: Call, *, table: str) -> dict[str, Any]:
     "GET",
     "/v1/public/factor-tables/<table>/rows.csv",
     needs=PUBLIC,
-    summary="The rows of a published table as CSV (UTF-8)",
+    summary="The rows of a published table as CSV, to read; a draft takes the form of docs/factor-tables.md",
 )
 def download_rows(call: Call, *, table: str) -> Response:
     """Give the rows as a file."""

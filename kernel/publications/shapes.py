@@ -18,17 +18,24 @@ class Part:
 
     fits: Callable[[Any], bool]
     schema: Mapping[str, Any]
+    is_: str
+    """What fits, as a refusal says it."""
 
 
 def _whole(says: str, least: int = 1, most: int = _MOST) -> Part:
     schema = {"type": "integer", "minimum": least, "maximum": most, "description": says}
-    return Part(lambda value: type(value) is int and least <= value <= most, schema)
+    return Part(
+        lambda value: type(value) is int and least <= value <= most,
+        schema,
+        f"a whole number from {least} to {most}",
+    )
 
 
 def _text(says: str) -> Part:
     return Part(
         lambda value: isinstance(value, str) and bool(value),
         {"type": "string", "minLength": 1, "description": says},
+        "a text",
     )
 
 
@@ -39,12 +46,12 @@ def _texts(says: str) -> Part:
         )
 
     items = {"type": "string", "minLength": 1}
-    return Part(fit, {"type": "array", "minItems": 1, "items": items, "description": says})
+    return Part(fit, {"type": "array", "minItems": 1, "items": items, "description": says}, "a list of texts")
 
 
 def _choice(says: str, *options: str) -> Part:
     schema = {"type": "string", "enum": list(options), "description": says}
-    return Part(lambda value: value in options, schema)
+    return Part(lambda value: value in options, schema, f"one of {', '.join(options)}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +133,7 @@ def check_content(kind: str, content: Mapping[str, Any]) -> None:
     if shape is None:
         raise RuleKindUnknown(f"{kind!r:.40}")
     for name, part in shape.parts.items():
-        wrong = RuleContentWrong(f"{name} of {kind}", pointer=f"/content/{name}")
+        wrong = RuleContentWrong(f"{name} of a {kind} is {part.is_}", pointer=f"/content/{name}")
         require(part.fits(content.get(name)), wrong)
     unknown = sorted(set(content) - set(shape.parts))
     require(not unknown, RuleContentWrong(f"unknown: {', '.join(unknown)}", pointer="/content"))

@@ -4,14 +4,23 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from flask import Flask
 
+from app.commands import add_commands
+from app.demo_commands import add_demo_commands
+from app.openapi_document import current_product
+from carbon.factors.bundle_files import _EXAMPLE, _ROW, _SOURCE, _TABLE, VALID_FROM_KINDS, VARIANTS
+from carbon.factors.example_table import EXAMPLE_CSV, EXAMPLE_YAML
+from carbon.methodologies.registry import METHODS
+from kernel.publications.shapes import SHAPES
 from tests.conftest import ROOT
 from tests.journeys.conftest import Running
 
 pytestmark = pytest.mark.xdist_group("make run")
-GUIDES = ("docs/start.md", "docs/partners.md")
+GUIDES = ("docs/start.md", "docs/partners.md", "docs/factor-tables.md")
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -38,6 +47,31 @@ def test_a_guide_says_what_happens(
     for client in names.values():
         if hasattr(client, "close"):
             client.close()
+
+
+def test_the_guide_of_operations_names_every_command_and_metric() -> None:
+    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    app = Flask("commands")
+    product = SimpleNamespace(flask=app, settings=current_product().settings)
+    add_commands(product)  # type: ignore[arg-type]  # the commands hang on a flask and read settings
+    add_demo_commands(product)  # type: ignore[arg-type]  # as above
+    for name, command in app.cli.commands.items():
+        inner = getattr(command, "commands", {"": None})
+        assert [each for each in inner if f"`flask --app wsgi {name} {each}".strip() not in text] == []
+    metrics = current_product().flask.test_client().get("/metrics").get_data(as_text=True)
+    for metric in re.findall(r"^# HELP (\w+?)(?:_total)? ", metrics, re.MULTILINE):
+        assert metric in text
+
+
+def test_the_guide_of_factor_tables_names_every_field_kind_and_example() -> None:
+    text = (ROOT / "docs/factor-tables.md").read_text(encoding="utf-8")
+    table = {f"table_{name}" for name in _TABLE}
+    example = {f"example_{name}" for name in _EXAMPLE}
+    kinds = {*SHAPES, *(part for shape in SHAPES.values() for part in shape.parts)}
+    named = {*table, *_ROW, *_SOURCE, *example, *METHODS, *VARIANTS, *VALID_FROM_KINDS, *kinds}
+    assert [name for name in sorted(named) if f"`{name}`" not in text] == []
+    assert EXAMPLE_YAML in text
+    assert EXAMPLE_CSV in text
 
 
 def test_every_file_and_command_that_the_readme_names_exists() -> None:
