@@ -10,6 +10,7 @@ from carbon.activities.errors import CardWasAnothers, ConsentWasWithdrawn
 from carbon.activities.intake import take_activity
 from carbon.partners.bindings import bind, give_consent, unbind, withdraw_consent
 from carbon.partners.consent_texts import CONSENT_TEXTS, GENERAL
+from carbon.partners.tables import Binding
 from kernel.actor import Actor, ActorKind
 from kernel.call import Call
 from kernel.identifiers import new_id
@@ -44,7 +45,9 @@ class Person:
         """Bind the card."""
         self.consent(now)
         call = self.at(now)
-        return bind(call, self.city.partner_id, card_secret=SECRET, subject_number="card-1").id
+        bound = bind(call, self.city.partner_id, card_secret=SECRET, subject_number="card-1")
+        assert isinstance(bound, Binding)
+        return bound.id
 
 
 def send(call: Call, city: City, event: str, occurred_at: datetime) -> None:
