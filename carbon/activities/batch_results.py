@@ -29,7 +29,7 @@ from kernel.paging import Page, PageRequest
 OUTCOMES = ("credited", "assessed", "duplicate", "rejected")
 COLUMNS = ("line", "outcome", "code", "pointer", "text_zh", "text_en", "detail")
 PAGE_LINES = 5_000
-_SENTENCES = {
+SENTENCES = {
     "credited": Sentence("The line brought kilograms and coins.", "该行已计入减排量和碳币"),
     "assessed": Sentence("The line was assessed and came to nothing.", "该行已核算,减排量为零"),
     "duplicate": Sentence("The same record was taken before.", "同一记录此前已登记"),
@@ -45,6 +45,7 @@ _SENTENCES = {
     "fare_outside_table": Sentence("The fare is not one of the fare table.", "票价不在票价表内"),
     "internal": Sentence("The line was not taken.", "该行未被受理"),
 }
+"""What a line came to, and why it came to nothing; other codes are `LINE_CODES` and refusals."""
 _FORMULA = re.compile(r"[=+\-@\t\r\n|%]")
 
 
@@ -137,12 +138,12 @@ def _waits_for(call: Call, batch: ActivityBatch) -> str | None:
 def sentence(outcome: str, code: str | None) -> Sentence:
     """The sentence of a line's code, or of its outcome where it has none."""
     if code is None:
-        return _SENTENCES.get(outcome, _SENTENCES["internal"])
-    known = _SENTENCES.get(code) or LINE_CODES.get(code)
+        return SENTENCES.get(outcome, _SENTENCES["internal"])
+    known = SENTENCES.get(code) or LINE_CODES.get(code)
     if known is not None:
         return known
     refusal = Refusal.catalogue.get(code)
-    return _SENTENCES["internal"] if refusal is None else Sentence(refusal.title(), refusal.title("zh"))
+    return SENTENCES["internal"] if refusal is None else Sentence(refusal.title(), refusal.title("zh"))
 
 
 def list_lines(call: Call, batch_id: UUID, *, outcome: str | None, page: PageRequest) -> Page[LineResult]:
