@@ -138,7 +138,7 @@ def _waits_for(call: Call, batch: ActivityBatch) -> str | None:
 def sentence(outcome: str, code: str | None) -> Sentence:
     """The sentence of a line's code, or of its outcome where it has none."""
     if code is None:
-        return SENTENCES.get(outcome, _SENTENCES["internal"])
+        return SENTENCES.get(outcome, SENTENCES["internal"])
     known = SENTENCES.get(code) or LINE_CODES.get(code)
     if known is not None:
         return known
