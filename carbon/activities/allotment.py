@@ -13,6 +13,7 @@ from kernel.bulk_text import array_of, copied_whole, execute_text, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import Cap, CoinRate
+from kernel.units import INT64_MAX
 
 MANY = 50
 """From so many periods on a chunk is worth the round trips of a savepoint."""
@@ -27,6 +28,8 @@ def allot_coins(
     The cap is that of the fact's own day, out of `found_caps`; what it counts belongs to its subject and
     is not begun anew by a successor.
     """
+    rate = rate.in_lowest_terms()
+    _refuse_to_wrap(rows, rate)
     earned = pl.col("carbon_mg") * rate.coins_milli // rate.per_mg
     rows = _with_caps(rows.with_columns(earned=earned), found_caps)
     capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
@@ -37,6 +40,14 @@ def allot_coins(
         allotted = _allotted(rows, used)
         _raise_usage(call, _sums(allotted), region_id)
     return allotted.drop("earned", "cap_subject", "cap_period", "period_start", "cap_milli", "used")
+
+
+def _refuse_to_wrap(rows: pl.DataFrame, rate: CoinRate) -> None:
+    """Polars wraps silently: no product and no sum of the chunk may leave 64 bits, nor may its kilograms."""
+    most = int(rows.select(pl.col("carbon_mg").max()).item() or 0)
+    sums = max(most, int(rate.coins_for(most))) * rows.height
+    if most * rate.coins_milli > INT64_MAX or sums > INT64_MAX:
+        raise BrokenInvariant(f"{rows.height} lines of up to {most} mg do not fit into 64 bits at this rate")
 
 
 def _with_caps(rows: pl.DataFrame, found_caps: list[Cap]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from kernel.call import Call
 from kernel.clock import end_of_month_after
 from kernel.errors import BrokenInvariant
 from kernel.publications.errors import NoRuleInForce
+from kernel.publications.rates import lowest_terms
 from kernel.publications.tables import Publication
 from kernel.units import MilliCoin, floor_to_milli_coins
 
@@ -31,6 +32,11 @@ class CoinRate:
     def coins_for(self, carbon_mg: int) -> MilliCoin:
         """Milli-coins for milligrams, floored."""
         return floor_to_milli_coins(carbon_mg, coins_milli=self.coins_milli, per_mg=self.per_mg)
+
+    def in_lowest_terms(self) -> "CoinRate":
+        """The same rate in the smallest numbers: what bulk arithmetic must use."""
+        coins_milli, per_mg = lowest_terms({"coins_milli": self.coins_milli, "per_mg": self.per_mg})
+        return CoinRate(rule_id=self.rule_id, coins_milli=coins_milli, per_mg=per_mg)
 
 
 @dataclass(frozen=True, kw_only=True)

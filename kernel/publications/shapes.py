@@ -6,6 +6,7 @@ from typing import Any
 
 from kernel.errors import require
 from kernel.publications.errors import RuleContentWrong, RuleKindUnknown
+from kernel.publications.rates import beyond_limits
 
 FACTOR_TABLE = "factor_table"
 """Its rows are checked where factors are known, when it is published."""
@@ -137,6 +138,8 @@ def check_content(kind: str, content: Mapping[str, Any]) -> None:
         require(part.fits(content.get(name)), wrong)
     unknown = sorted(set(content) - set(shape.parts))
     require(not unknown, RuleContentWrong(f"unknown: {', '.join(unknown)}", pointer="/content"))
+    too_much = beyond_limits(content) if kind == "coin_rate" else None
+    require(too_much is None, RuleContentWrong(too_much or "", pointer="/content/coins_milli"))
 
 
 def content_schema() -> dict[str, Any]:
