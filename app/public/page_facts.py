@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from app.public.rule_words import CLASSES, grams_in_words, rule_in_words
 from app.public.scenario_words import MEASURES, STANDINGS, Words, scenario_words
 from app.publications.rule_desk import KINDS, rules_of_day
+from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
+from carbon.activities.batch_results import SENTENCES
 from carbon.donations.giving import DONATION, find_certificate
 from carbon.donations.pool import certificates, pool_state
 from carbon.donations.tables import DonationProject
@@ -18,6 +20,8 @@ from carbon.methodologies.registry import find_method
 from kernel.call import Call
 from kernel.canonical import canonical_json
 from kernel.clock import business_day
+from kernel.errors import Refusal
+from kernel.http.problems import FRAMEWORK_TITLES, INTERNAL_ERROR, INTERNAL_STATUS
 from kernel.identifiers import public_id
 from kernel.paging import PageRequest
 from kernel.publications.publishing import PREFIX
@@ -184,3 +188,23 @@ def _regions(session: Session) -> dict[str, Words]:
 
 def _named(region: Region) -> Words:
     return Words(region.name_zh, region.name_en)
+
+
+def problems_shown() -> dict[str, Any]:
+    """Every code a problem document or a line can carry, with its sentences; each code stands once."""
+    refusals = [
+        {"code": code, "status": refusal.kind.value, "zh": refusal.title("zh"), "en": refusal.title()}
+        for code, refusal in Refusal.catalogue.items()
+    ]
+    known = set(Refusal.catalogue)
+    framework = {**FRAMEWORK_TITLES, INTERNAL_STATUS: INTERNAL_ERROR}
+    refusals += [
+        {"code": code, "status": status, "zh": zh, "en": en}
+        for status, (code, en, zh) in framework.items()
+        if code not in known
+    ]
+    lines = SENTENCES | {code: said for code, said in sorted(LINE_CODES.items()) if code != ACTIVITY}
+    return {
+        "refusals": sorted(refusals, key=lambda row: str(row["code"])),
+        "lines": [{"code": code, "zh": said.zh, "en": said.en} for code, said in lines.items()],
+    }

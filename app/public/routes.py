@@ -12,6 +12,7 @@ from app.public.page_facts import (
     certificate_shown,
     certificates_shown,
     home_figures,
+    problems_shown,
     rules_shown,
     table_shown,
     tables_shown,
@@ -20,7 +21,6 @@ from app.public.pages import STYLESHEET, page, page_while_sent, readable, site
 from app.public.schemas import ListingQuery, RegionQuery
 from carbon.donations.giving import DONATION
 from kernel.call import Call
-from kernel.errors import Refusal
 from kernel.http.endpoint import Routes, endpoint
 from kernel.identifiers import parse_public_id
 from kernel.permission import PUBLIC
@@ -100,7 +100,7 @@ def donation_certificate(call: Call, *, certificate: str) -> Response:
 @endpoint(routes, "GET", "/problems", needs=PUBLIC, summary="Every problem this API answers, as a page")
 def problems(_call: Call) -> Response:
     """Give the catalogue of refusals as a page, one anchor a code."""
-    return page("problems.html", refusals=sorted(Refusal.catalogue.items()))
+    return page("problems.html", **problems_shown())
 
 
 @endpoint(routes, "GET", "/pages.css", needs=PUBLIC, summary="The stylesheet of the pages")

@@ -10,9 +10,10 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
+from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES, Sentence
+from carbon.activities.batch_results import SENTENCES
 from kernel.errors import Refusal
-from kernel.http.problems import FRAMEWORK_TITLES
+from kernel.http.problems import FRAMEWORK_TITLES, INTERNAL_ERROR, INTERNAL_STATUS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("app", "merchants", "rewards", "carbon", "ledger", "kernel")
@@ -109,17 +110,26 @@ def _framework() -> Iterator[str]:
     yield "|---|---|---|"
     for status, (code, title, title_zh) in FRAMEWORK_TITLES.items():
         yield f"| {status} | `{code}` | {title}<br>{title_zh} |"
-    yield "| 500 | `internal_error` | Something broke on our side.<br>系统内部错误 |"
+    code, title, title_zh = INTERNAL_ERROR
+    yield f"| {INTERNAL_STATUS} | `{code}` | {title}<br>{title_zh} |"
+    yield ""
+    yield "Any other 4xx of the framework is a `bad_request`, any other 5xx an `internal_error`; both keep"
+    yield "their own status."
 
 
 def _lines() -> Iterator[str]:
-    yield "## Of a line in a file 文件中单行的代码"
+    yield "## Outcomes of lines 单行的处理结果"
     yield ""
     yield "A line of a batch is refused by itself and the rest goes on; a single record that is refused so is"
     yield "a 422 `line_refused` with the code in `facts.line_code`. A line may carry any code above, too."
     yield ""
-    yield "| code 代码 | meaning 含义 |"
+    yield "| outcome or code 结果或代码 | meaning 含义 |"
     yield "|---|---|"
-    for code, sentence in sorted(LINE_CODES.items()):
-        if code != ACTIVITY:
-            yield f"| `{code}` | {sentence.en}<br>{sentence.zh} |"
+    for code, sentence in outcomes_of_lines().items():
+        yield f"| `{code}` | {sentence.en}<br>{sentence.zh} |"
+
+
+def outcomes_of_lines() -> dict[str, Sentence]:
+    """What can become of a line, by outcome or code: outcomes first, then codes."""
+    codes = {code: said for code, said in sorted(LINE_CODES.items()) if code != ACTIVITY}
+    return SENTENCES | codes

@@ -28,6 +28,7 @@ from kernel.errors import BrokenInvariant, NotFound, Refusal, require
 from kernel.http.fields import PageQuery, Takes
 from kernel.http.openapi import OPENED, Documented, Opened, bodies, notes
 from kernel.http.problems import BodyMalformed, RequestInvalid, refused, request_id
+from kernel.http.sentences import spoken
 from kernel.idempotency import Answer, Attempt, check_key, claim, remember
 from kernel.permission import Permission
 from kernel.signing import KeyRing
@@ -94,7 +95,8 @@ class StrictParser(FlaskParser):
 
     def handle_error(self, error: ma.ValidationError, req: Any, schema: ma.Schema, **_: Any) -> Any:
         """Turn marshmallow's messages into pointers."""
-        raise RequestInvalid(list(islice(_pointed(error.messages), MOST_ERRORS))) from error
+        faults = islice(_pointed(error.messages), MOST_ERRORS)
+        raise RequestInvalid([{**each, "detail": spoken(each["detail"], "en")} for each in faults]) from error
 
 
 def read_json(req: Any) -> Any:

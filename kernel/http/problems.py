@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from kernel.database import translated
 from kernel.errors import Busy, Kind, Refusal
+from kernel.http.sentences import spoken
 from kernel.identifiers import new_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -28,17 +29,24 @@ FRAMEWORK_TITLES = {
     404: ("not_found", "Nothing by this address is here.", "没有找到"),
     405: ("method_not_allowed", "This address does not take this method.", "该地址不支持此方法"),
     408: ("request_timeout", "The request took too long to arrive.", "请求超时"),
+    406: ("not_acceptable", "This address has no such form of what is there.", "没有所要求的表示形式"),
     411: (
         "length_required",
         "The length of the body must be announced (Content-Length).",
         "请用 Content-Length 声明内容长度",
     ),
     413: ("request_too_large", "The request is larger than this address takes.", "请求内容过大"),
+    414: ("address_too_long", "The address is longer than the service takes.", "请求地址过长"),
     415: ("media_type_unsupported", "This address does not take this media type.", "不支持的内容类型"),
+    416: ("range_not_satisfiable", "The file has no such range.", "请求的范围不在文件之内"),
+    417: ("expectation_failed", "The service cannot do what the Expect header asks.", "无法满足 Expect 首部"),
     422: ("request_invalid", "The request has fields that are not acceptable.", "请求中的字段不符合要求"),
     429: ("too_many_requests", "Too many requests; wait as long as Retry-After says.", "请求过于频繁"),
+    431: ("headers_too_large", "The headers are larger than the service takes.", "请求首部过大"),
     503: ("busy", "Others hold what this request needs; try again in a moment.", "系统繁忙,请稍后重试"),
 }
+INTERNAL_STATUS = 500
+INTERNAL_ERROR = ("internal_error", "Something broke on our side.", "系统内部错误")
 
 
 class RequestInvalid(Refusal):
@@ -70,14 +78,17 @@ def request_id() -> str:
 
 def refused(refusal: Refusal) -> Response:
     """The answer that says why not."""
+    language = _language()
     errors = getattr(refusal, "errors", None)
     if errors is None and refusal.pointer:
-        errors = [{"pointer": refusal.pointer, "detail": refusal.detail or refusal.title(_language())}]
+        errors = [{"pointer": refusal.pointer, "detail": refusal.detail or refusal.title(language)}]
+    if language != "en":
+        errors = [_in(language, error) for error in errors or []]
     response = problem(
         status=refusal.kind.value,
         code=refusal.code,
-        title=refusal.title(_language()),
-        detail=refusal.detail,
+        title=refusal.title(language),
+        detail=refusal.detail if language == "en" else spoken(refusal.detail, language),
         facts=refusal.facts,
         errors=errors or [],
     )
@@ -87,6 +98,11 @@ def refused(refusal: Refusal) -> Response:
     if wait is not None:
         response.headers["Retry-After"] = str(wait)
     return response
+
+
+def _in(language: str, error: Any) -> Any:
+    """A fault with its sentence in `language`; those of a file are rows of their own and stay."""
+    return {**error, "detail": spoken(error["detail"], language)} if isinstance(error, dict) else error
 
 
 def problem(
@@ -118,7 +134,8 @@ def problem(
 def framework_problem(error: HTTPException) -> Response:
     """The same format for what the framework refuses; Allow, Retry-After and the like are kept."""
     status = error.code or 500
-    code, title, title_zh = FRAMEWORK_TITLES.get(status, (f"http_{status}", error.name, error.name))
+    other = INTERNAL_ERROR if status >= INTERNAL_STATUS else FRAMEWORK_TITLES[400]
+    code, title, title_zh = FRAMEWORK_TITLES.get(status, other)
     response = problem(status=status, code=code, title=title_zh if _language() == "zh" else title)
     for name, value in error.get_headers():
         if name in {"Allow", "Retry-After", "WWW-Authenticate", "Content-Range"}:
@@ -146,7 +163,8 @@ def answer_all_errors(app: Flask) -> None:
         _log.error("bug", error=type(error).__name__, at=_place(error), request_id=request_id())
         if app.testing:
             app.extensions.setdefault("bugs", []).append(error)
-        return problem(status=500, code="internal_error", title="Something broke on our side.")
+        code, title, title_zh = INTERNAL_ERROR
+        return problem(status=INTERNAL_STATUS, code=code, title=title_zh if _language() == "zh" else title)
 
     app.register_error_handler(Refusal, on_refusal)
     app.register_error_handler(HTTPException, on_http)
