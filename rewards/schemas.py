@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+import marshmallow as ma
 from marshmallow import fields
 
 from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Several, Takes, Text, Whole
@@ -80,6 +82,11 @@ class TakesOffer(Takes):
     sells_until = Instant(required=True)
     merchant_id = PublicId("mer", load_default=None)
     scope_no = Whole(least=1, most=2**32 - 1, load_default=None)
+
+    @ma.validates_schema
+    def _is_sold_for_a_while(self, data: dict[str, Any], **_: Any) -> None:
+        if data["sells_until"] <= data["sells_from"]:
+            raise ma.ValidationError("must lie after sells_from", "sells_until")
 
 
 class TakesFunder(Takes):

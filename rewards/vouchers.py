@@ -260,7 +260,7 @@ def owned(call: Call, voucher_id: UUID) -> Owned:
     ).one_or_none()
     if row is None:
         raise NotFound("no such voucher")
-    return _owned(row)
+    return _owned(row, call.now)
 
 
 def all_owned(call: Call, page: PageRequest) -> Page[Owned]:
@@ -271,7 +271,7 @@ def all_owned(call: Call, page: PageRequest) -> Page[Owned]:
     query = _OWNED.where(Voucher.holder_id == holder).order_by(Voucher.id.desc()).limit(page.limit + 1)
     if position is not None:
         query = query.where(Voucher.id < position[0])
-    found = [_owned(row) for row in call.db.execute(query)]
+    found = [_owned(row, call.now) for row in call.db.execute(query)]
     return page.page(found, binding, lambda item: [str(item.id)])
 
 
@@ -308,8 +308,11 @@ def _held(row: Row[Any]) -> Held:
     )
 
 
-def _owned(row: Any) -> Owned:
-    return Owned(**{**row._mapping, "state": State(row.state)})  # noqa: SLF001 - SQLAlchemy's public name
+def _owned(row: Any, now: datetime) -> Owned:
+    shown = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    until, state = shown.pop("locked_until"), State(row.state)
+    lapsed = state is State.LOCKED and until <= now  # a lock that ran out counts as issued again
+    return Owned(**{**shown, "state": State.ISSUED if lapsed else state})
 
 
 _OWNED = select(
@@ -322,6 +325,7 @@ _OWNED = select(
     Voucher.price_coin_milli,
     Voucher.issued_at,
     Voucher.ends_at,
+    Voucher.locked_until,
 ).join(Reward, Reward.id == Voucher.reward_id)
 _TAKE = text("SELECT * FROM voucher WHERE holder_id = :holder AND id = :voucher FOR UPDATE")
 _TAKE_SESSION = text("SELECT * FROM voucher WHERE lock_session = :session FOR UPDATE")

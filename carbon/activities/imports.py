@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.adapters.frames import SCHEMA
+from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
@@ -26,6 +27,7 @@ from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, mov
 from carbon.activities.batch_states import State
 from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
 from carbon.activities.intake import Intake, take_chunk
+from carbon.activities.references import lines_before
 from carbon.activities.tables import ActivityBatch
 from kernel.call import Call
 from kernel.errors import require
@@ -33,7 +35,9 @@ from kernel.errors import require
 Result = TypeVar("Result")
 CHUNK_LINES = 5_000
 """Small enough that people redeem undisturbed beside it (measured in the design)."""
-LEASE = timedelta(minutes=5)
+STEPS_MOST = 20
+"""Lines of one fact that a chunk takes one after another, where some correct others."""
+LEASE = timedelta(minutes=2)
 """How long a worker's turn lasts after its last chunk: longer than the largest file takes to read."""
 
 _CHUNK_SETTINGS = (
@@ -176,12 +180,23 @@ def _chunk_work(turn: Turn, chunk_no: int, chunk: pl.DataFrame) -> Callable[[Cal
 
 
 def _chunks(frames: Iterable[pl.DataFrame], *, size: int, skip: int) -> Iterator[pl.DataFrame]:
-    """Cut frames into chunks of `size` lines, leaving out the first `skip` lines of all."""
+    """Cut frames into chunks of at most `size` lines, leaving out the first `skip` lines of all."""
     for frame in frames:
         done = min(skip, frame.height)
         skip -= done
-        for start in range(done, frame.height, size):
-            yield frame.slice(start, size)
+        while done < frame.height:
+            chunk = _of_few_steps(frame.slice(done, size))
+            done += chunk.height
+            yield chunk
+
+
+def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
+    """The chunk up to the line that would correct one fact once too often for a transaction."""
+    is_activity = pl.col("outcome") == ACTIVITY
+    if chunk.filter(is_activity & pl.col("corrects_revision").is_not_null()).is_empty():
+        return chunk
+    beyond = chunk.select((is_activity & (lines_before(is_activity) >= STEPS_MOST)).arg_true()).to_series()
+    return chunk.head(beyond[0]) if len(beyond) else chunk
 
 
 def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> int:

@@ -90,6 +90,8 @@ class Text(fields.String):
             raise ma.ValidationError("must be text")
         if _CONTROL.search(value) or any("\ud800" <= character <= "\udfff" for character in value):
             raise ma.ValidationError("holds characters that are not text")
+        if value and not value.strip():
+            raise ma.ValidationError("is blank")
         if self._pattern is not None and not self._pattern.fullmatch(value):
             raise ma.ValidationError("is not in the form that belongs here")
         return value

@@ -147,6 +147,18 @@ def _merchant_id(public: str) -> Any:
     return parse_public_id("mer", public)
 
 
+def test_a_lock_that_ran_out_is_no_longer_shown(city: City) -> None:
+    _, till, reward = _open_shop(city)
+    bought = city.ask("citizen", "POST", "/v1/me/vouchers", {"reward_id": reward}).json
+    voucher = f"/v1/me/vouchers/{bought['id']}"
+    code = city.ask("citizen", "GET", f"{voucher}/codes").json["items"][0]["text"]
+    assert city.ask(till, "POST", "/v1/terminal/redemptions/prepare", {"code": code}).status_code == 201
+    assert city.ask("citizen", "GET", voucher).json["state"] == "locked"
+    city.clock.advance(timedelta(seconds=60))
+    assert city.ask("citizen", "GET", voucher).json["state"] == "issued"
+    assert city.ask("citizen", "GET", "/v1/me/vouchers").json["items"][0]["state"] == "issued"
+
+
 def test_the_pictures_show_the_present_code_and_are_kept_by_no_cache(city: City) -> None:
     _, till, reward = _open_shop(city)
     voucher = city.ask("citizen", "POST", "/v1/me/vouchers", {"reward_id": reward}).json["id"]
@@ -296,3 +308,16 @@ def test_a_reward_has_a_price_that_is_a_whole_positive_number(city: City, price:
     answer = city.ask("operator", "POST", "/v1/rewards", _offer(funder, price))
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"] == "/body/price_coin_milli"
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"sells_until": "2026-11-01T00:00:00+08:00"}, "/body/sells_until"),
+        ({"title_zh": " \u3000"}, "/body/title_zh"),
+    ],
+)
+def test_a_reward_is_sold_for_a_while_and_has_a_name(city: City, change: Any, pointer: str) -> None:
+    funder = city.ask("operator", "POST", "/v1/funders", {"name_zh": "甲", "name_en": "A"}).json["id"]
+    answer = city.ask("operator", "POST", "/v1/rewards", {**_offer(funder, 1), **change})
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, pointer)
