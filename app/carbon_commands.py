@@ -38,7 +38,26 @@ def add_carbon_commands(product: Product) -> None:
     @click.option("--reference", help="The partner's name of this batch; default: the file's name.")
     @click.option("--stations", type=click.Path(exists=True, path_type=Path), help="Station list of a metro.")
     def import_(file: Path, partner: str, adapter: str, reference: str | None, stations: Path | None) -> None:
-        """Credit FILE line by line; the same file again credits nothing."""
+        """Credit FILE line by line; the same file again credits nothing.
+
+        \b
+        What FILE is, by --adapter:
+          csv            source_event_id, subject, scenario, occurred_at, and quantity with
+                         unit or columns named for inputs such as distance_m; optional:
+                         started_at, corrects_revision
+          ndjson         the same fields, one JSON object a line
+          utility_bills  account, meter, period_start, period_end, reading_start,
+                         reading_end, unit (kWh or m3), baseline
+          shenzhen_tong  taps as the city publishes them: card_no, deal_date, deal_type,
+                         deal_value, equ_no, company_name, station; optional:
+                         deal_money, car_no, conn_mark, close_date
+        and what --stations is: line_zh, seq, station_zh, lon, lat; optional:
+        line_name, station_en
+
+        docs/partners.md describes them.
+        """  # noqa: D301 - click reads the backspace
+        if adapter == "shenzhen_tong" and stations is None:
+            raise click.UsageError("shenzhen_tong is read with a station list: --stations FILE")
         try:
             partner_id = parse_public_id(PREFIX, partner)
             run(product, lambda call: find_partner(call, partner_id))
@@ -64,11 +83,22 @@ def add_carbon_commands(product: Product) -> None:
     @carbon.command("examples")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     def examples(file: Path) -> None:
-        """Recompute the worked examples of FILE with the factors in force; exit 1 on a failure."""
+        """Recompute the worked examples of FILE with the factors in force; exit 1 on a failure.
+
+        \b
+        FILE is a CSV with the columns
+          id        your name of the example
+          region    such as CN-GD-SZ
+          on        the business day, YYYY-MM-DD
+          method    the method that must be found, such as per_person_km
+          inputs    JSON: {"scenario": "metro_ride", "distance_m": 10000}, or a list of such
+          expected  the printed figure
+          unit      mg, g, kg or t, with CO2 or CO2e where printed: gCO2
+        """  # noqa: D301 - click reads the backspace
         try:
             rows = read_examples(file.read_bytes())
         except Refusal as refusal:
-            raise click.ClickException(f"{refusal.code}: {refusal.title()}") from refusal
+            raise click.ClickException(f"{refusal.code}: {refusal.title()} {refusal.detail}") from refusal
         results = run(product, lambda call: check_examples(rows, finder(call)))
         for result in results:
             said = "pass" if result.passed else f"FAIL {result.code or ''} {result.detail}".rstrip()

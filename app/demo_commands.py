@@ -26,7 +26,13 @@ def add_demo_commands(product: Product) -> None:
     @click.option("--partner", required=True, help="Id of the transit partner (ptn_…).")
     @click.option("--share", type=click.IntRange(0, 100), default=95, show_default=True, help="Per cent.")
     def bind_cards_(file: Path, partner: str, share: int) -> None:
-        """Give a hash-chosen share of the cards of FILE a demo citizen with consent."""
+        """Give a hash-chosen share of the cards of FILE a demo citizen with consent.
+
+        \b
+        FILE holds taps as `activities import --adapter shenzhen_tong` reads them, a CSV with
+        card_no, deal_date, deal_type, deal_value, equ_no, company_name and station. Cards are
+        taken from card_no. Bind first, import after.
+        """  # noqa: D301 - click reads the backspace
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
         try:
             with Progress(*columns, TimeRemainingColumn()) as bar:

@@ -69,7 +69,6 @@ _PHRASES = tuple(
         (r"expected (\w+_) and (\d+) characters", "is {0} and {1} characters", "应为 {0} 加 {1} 个字符"),
         (r"the number is too large for an id", "is too large for an id", "超出编号的范围"),
         (r"holds characters that are not text", "holds characters that are not text", "含有不允许的字符"),
-        (r"is blank", "is blank", "不能只有空白"),
         (r"is not in the form that belongs here", "is not in the form that belongs here", "格式不正确"),
         (r"has more than (\d+) (?:items|entries)", "has more than {0} items", "超过 {0} 项"),
         (r"(must be an instant with a zone), as (\S+)", "{0}, as {1}", "必须是带时区的时刻,如 {1}"),

@@ -4,6 +4,11 @@ from pathlib import Path
 
 from app.commands import add_commands
 from app.factory import Product
+from carbon.activities.adapters.activity_lines import _REQUIRED as REQUIRED_OF_LINES
+from carbon.activities.adapters.shenzhen_tong.stations import _COLUMNS as OF_STATIONS
+from carbon.activities.adapters.shenzhen_tong.taps import _REQUIRED as REQUIRED_OF_TAPS
+from carbon.activities.adapters.utility_bills import _COLUMNS as OF_BILLS
+from carbon.examples import _COLUMNS as OF_EXAMPLES
 from kernel.identifiers import public_id
 from tests.carbon.city import OFFICIAL, plant_city
 from tests.conftest import ROOT, Database
@@ -53,3 +58,39 @@ def test_worked_examples_pass_with_their_factors_and_fail_without(
     database.run(lambda call: plant_city(call, OFFICIAL))
     some = runner.invoke(args=["carbon", "examples", str(vectors)])
     assert "W03" in next(line for line in some.output.splitlines() if line.endswith("pass"))
+
+
+def test_an_import_of_taps_asks_for_its_station_list(product: Product, tmp_path: Path) -> None:
+    file = tmp_path / "taps.csv"
+    file.write_text("card_no\n", encoding="utf-8")
+    add_commands(product)
+    with product.flask.app_context():
+        refused = product.flask.test_cli_runner().invoke(
+            args=["activities", "import", str(file), "--partner", "ptn_x", "--adapter", "shenzhen_tong"]
+        )
+    assert refused.exit_code == 2
+    assert "--stations" in refused.output
+
+
+def test_a_file_of_examples_with_other_columns_is_told_which_are_missing(
+    product: Product, tmp_path: Path
+) -> None:
+    file = tmp_path / "examples.csv"
+    file.write_text("id,region,inputs\n1,CN,x\n", encoding="utf-8")
+    add_commands(product)
+    with product.flask.app_context():
+        refused = product.flask.test_cli_runner().invoke(args=["carbon", "examples", str(file)])
+    assert refused.exit_code == 1
+    assert "missing: on, method, expected, unit" in refused.output
+
+
+def test_help_names_every_column_that_a_file_must_have(product: Product) -> None:
+    runner = product.flask.test_cli_runner()
+    add_commands(product)
+    with product.flask.app_context():
+        for command, columns in (
+            (["activities", "import"], (*REQUIRED_OF_LINES, *REQUIRED_OF_TAPS, *OF_STATIONS, *OF_BILLS)),
+            (["carbon", "examples"], OF_EXAMPLES),
+        ):
+            said = runner.invoke(args=[*command, "--help"]).output
+            assert [name for name in columns if name not in said] == []
