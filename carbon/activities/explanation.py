@@ -5,12 +5,12 @@ milligrams and the stored digest is the replay. Any changed number makes it fail
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import Select, func, or_, select, text
 
 from carbon.activities.tables import Activity, ActivityReversal
 from carbon.donations.allocation import explain_share, find_share
@@ -30,10 +30,10 @@ MOST_ACTIVITIES = 200
 def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
     """The tree behind a citizen's own transfer; refuses NotFound, for another's too.
 
-    `kind` says what stands behind it: `activities` (of a posting with more than 200 the first 200 are
-    given), `pool_share`, `correction` (an activity its source corrected), `plain` (spending, expiry and
-    what gives it back, told in a sentence), or `unexplained`: a credit with nothing behind it, which is a
-    finding. `replays_equal` is null where nothing was computed.
+    `kind` says what stands behind it: `activities` (`activities_count` of them; the first 200 are given
+    and replayed), `pool_share`, `correction` (an activity its source corrected), `plain` (spending, expiry
+    and what gives it back, told in a sentence), or `unexplained`: a credit with nothing behind it, which
+    is a finding. `replays_equal` is null where nothing was computed.
     """
     found = {"citizen": citizen_id, "transfer": transfer_id}
     transfer = call.db.execute(_TRANSFER, found).one_or_none()
@@ -53,6 +53,7 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
         },
         "says": _SAYS[Code(transfer.code)],
         "activities": [],
+        "activities_count": 0,
         "share": None,
         "replays_equal": None,
     }
@@ -63,41 +64,42 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
 
 
 def _behind(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
-    activities = _posted_by(call, citizen_id, transfer_id)
-    if activities:
-        return {
-            "kind": "activities",
-            "activities": [explain_activity(call, activity) for activity in activities],
-            "replays_equal": all(replays_equal(call, activity) for activity in activities),
-        }
+    behind = _told(call, "activities", _posted_by(citizen_id, transfer_id))
+    if behind:
+        return behind
     if find_share(call, citizen_id, transfer_id=transfer_id) is not None:
         share = explain_share(call, citizen_id, coin_transfer_id=transfer_id)
         return {"kind": "pool_share", "share": share, "replays_equal": share["replays"]}
-    superseded = _taken_back_by(call, citizen_id, transfer_id)
-    if superseded:
-        return {
-            "kind": "correction",
-            "activities": [explain_activity(call, activity) for activity in superseded],
-            "replays_equal": all(replays_equal(call, activity) for activity in superseded),
-        }
-    return {}
+    return _told(call, "correction", _taken_back_by(citizen_id, transfer_id))
 
 
-def _posted_by(call: Call, citizen_id: UUID, transfer_id: int) -> Sequence[Activity]:
-    return call.db.scalars(
-        select(Activity)
-        .where(
-            Activity.citizen_id == citizen_id,
-            or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
-        )
-        .order_by(Activity.occurred_at, Activity.id)
-        .limit(MOST_ACTIVITIES)
-    ).all()
+def _told(call: Call, kind: str, query: Select[Activity]) -> dict[str, Any]:
+    """The first activities of a query, and how many there are; empty when there is none."""
+    first = query.order_by(Activity.occurred_at, Activity.id).limit(MOST_ACTIVITIES)
+    activities = call.db.scalars(first).all()
+    if not activities:
+        return {}
+    count = len(activities)
+    if count == MOST_ACTIVITIES:
+        count = call.db.scalar(select(func.count()).select_from(query.subquery())) or count
+    return {
+        "kind": kind,
+        "activities": [explain_activity(call, activity) for activity in activities],
+        "activities_count": count,
+        "replays_equal": all(replays_equal(call, activity) for activity in activities),
+    }
 
 
-def _taken_back_by(call: Call, citizen_id: UUID, transfer_id: int) -> Sequence[Activity]:
+def _posted_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
+    return select(Activity).where(
+        Activity.citizen_id == citizen_id,
+        or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
+    )
+
+
+def _taken_back_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
     """The activities that a transfer took back because their source corrected them."""
-    return call.db.scalars(
+    return (
         select(Activity)
         .join(
             ActivityReversal,
@@ -111,8 +113,7 @@ def _taken_back_by(call: Call, citizen_id: UUID, transfer_id: int) -> Sequence[A
                 ActivityReversal.carbon_transfer_id == transfer_id,
             ),
         )
-        .limit(MOST_ACTIVITIES)
-    ).all()
+    )
 
 
 def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:

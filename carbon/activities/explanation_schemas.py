@@ -193,6 +193,10 @@ class GivesExplanation(Gives):
     )
     transfer = fields.Nested(GivesMoved)
     says = fields.Nested(GivesSaying)
-    activities = fields.List(fields.Nested(GivesExplainedActivity), metadata=_said("at most 200"))
+    activities = fields.List(fields.Nested(GivesExplainedActivity), metadata=_said("the first 200"))
+    activities_count = fields.Integer(metadata=_said("how many there are"))
     share = fields.Nested(GivesExplainedShare, allow_none=True)
-    replays_equal = fields.Boolean(allow_none=True, metadata=_said("null where nothing was computed"))
+    replays_equal = fields.Boolean(
+        allow_none=True,
+        metadata=_said("of the activities or the share given; null where nothing was computed"),
+    )

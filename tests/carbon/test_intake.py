@@ -162,6 +162,18 @@ def test_a_credit_is_explained_and_replays_equal(call: Call, city: City) -> None
         explain(call, new_id(), activity.coin_transfer_id)
 
 
+def test_an_explanation_of_very_many_activities_says_how_many_there_are(
+    call: Call, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = city.bind(call, ["card-017"])["card-017"]
+    take(call, city, *(ride(f"e{number}", metres=100) for number in range(5)))
+    transfer = activities(call)[0].carbon_transfer_id
+    assert transfer is not None
+    monkeypatch.setattr("carbon.activities.explanation.MOST_ACTIVITIES", 2)
+    tree = explain(call, owner, transfer)
+    assert (len(tree["activities"]), tree["activities_count"], tree["replays_equal"]) == (2, 5, True)
+
+
 @pytest.mark.parametrize("change", [{"carbon_mg": 1}, {"inputs": {"distance_m": 9}}, {"digest": b"0" * 32}])
 def test_any_mutation_makes_the_replay_fail(call: Call, city: City, change: dict[str, Any]) -> None:
     city.bind(call, ["card-017"])
