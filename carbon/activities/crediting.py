@@ -19,7 +19,7 @@ _GROUP = ("citizen_id", "scenario", "business_day")
 
 
 def post_credits(
-    call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID, chunk_no: int
+    call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID, chunk: str
 ) -> pl.DataFrame:
     """Post the coins and kilograms of assessed rows; adds `coin_transfer_id` and `carbon_transfer_id`."""
     ends = first_invalid_day(call, region_id, validity_class=STANDARD, credited_on=call.today)
@@ -39,7 +39,7 @@ def post_credits(
         batch_id=batch_id,
         expires_on=None,
     )
-    place = f"{batch_id}/{chunk_no}"
+    place = f"{batch_id}/{chunk}"
     rows = _post(call, coins, rows, place, account="account_id", amount="coin_milli", into="coin_transfer_id")
     return _post(
         call, carbon, rows, place, account="carbon_account_id", amount="carbon_mg", into="carbon_transfer_id"

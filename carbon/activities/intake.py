@@ -19,9 +19,10 @@ from carbon.activities.crediting import post_credits
 from carbon.activities.errors import LineRefused
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
-from carbon.activities.references import DUPLICATE, claim_references, number_revisions
+from carbon.activities.references import DUPLICATE, claim_references, in_steps, number_revisions
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE, find_partner
+from carbon.partners.tables import Partner
 from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
@@ -68,25 +69,34 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     if "reason" not in frame.columns:
         frame = frame.with_columns(reason=pl.lit(None, pl.String))
     frame = recognise(call, frame, partner_id=partner.id, card_secret=intake.card_secret)
-    frame = assess_frame(call, frame, region_id=partner.region_id)
+    frame = number_revisions(assess_frame(call, frame, region_id=partner.region_id))
+    steps = in_steps(frame)
+    taken = pl.concat([_take(call, intake, step, partner, no) for no, step in enumerate(steps)])
+    outcomes = frame.select("file_no", "line_no").join(
+        taken, on=["file_no", "line_no"], how="left", maintain_order="left"
+    )
+    if intake.batch_id is not None:
+        _keep_lines(call, intake.batch_id, outcomes)
+    return outcomes
+
+
+def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner, step: int) -> pl.DataFrame:
+    """Claim and credit lines of which none corrects another; their outcomes."""
     claimant = Claimant(
         partner_id=partner.id,
         region_id=partner.region_id,
         secret=intake.card_secret,
         batch_id=intake.batch_id,
     )
-    frame = claim_meters(call, claimant, number_revisions(frame))
+    frame = claim_meters(call, claimant, frame)
     frame = end_unused(call, claim_references(call, frame, partner_id=partner.id))
     rows = frame.filter(GOOD)
     if not rows.is_empty():
-        _credit(call, intake, rows, partner.region_id)
-    outcomes = _outcomes(frame)
-    if intake.batch_id is not None:
-        _keep_lines(call, intake.batch_id, outcomes)
-    return outcomes
+        _credit(call, intake, rows, partner.region_id, step)
+    return _outcomes(frame)
 
 
-def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> None:
+def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, step: int) -> None:
     citizens = [UUID(citizen) for citizen in rows["citizen_id"].unique()]
     accounts = open_citizen_accounts(call, citizens, region_id=region_id).select(
         pl.col("holder_id").alias("citizen_id"),
@@ -100,7 +110,8 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     found = caps_between(call, region_id, first=min(days), last=max(days))
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
     batch_id = intake.batch_id or new_id()
-    rows = post_credits(call, rows, region_id=region_id, batch_id=batch_id, chunk_no=intake.chunk_no)
+    chunk = f"{intake.chunk_no}.{step}" if step else str(intake.chunk_no)
+    rows = post_credits(call, rows, region_id=region_id, batch_id=batch_id, chunk=chunk)
     take_back_corrected(call, corrected, region_id=region_id)
     _keep_activities(call, intake, rows, region_id=region_id, coin_rule=rate.rule_id)
 
