@@ -14,7 +14,7 @@ from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
-from app.serve import PARTS
+from app.parts import PARTS
 from app.settings import Settings
 from kernel.errors import BrokenInvariant
 
