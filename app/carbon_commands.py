@@ -26,7 +26,11 @@ from kernel.identifiers import parse_public_id
 
 def add_carbon_commands(product: Product) -> None:
     """Hang `activities import` and `carbon examples` on the application."""
+    _add_activities(product)
+    _add_carbon(product)
 
+
+def _add_activities(product: Product) -> None:
     @product.flask.cli.group("activities")
     def activities() -> None:
         """Low-carbon actions."""
@@ -76,6 +80,8 @@ def add_carbon_commands(product: Product) -> None:
             raise click.ClickException(f"{refusal.code}: {refusal.title()} {refusal.detail}") from refusal
         _print_outcomes(imported)
 
+
+def _add_carbon(product: Product) -> None:
     @product.flask.cli.group("carbon")
     def carbon() -> None:
         """Kilograms and their factors."""

@@ -184,9 +184,7 @@ def endpoint(
                 response.headers["Cache-Control"] = "no-store"
             return response
 
-        inside = answered if raw is None else _with_bytes(raw, answered)
-        inside.__name__, inside.__doc__, inside.__module__ = face.__name__, face.__doc__, face.__module__
-        loaded: Callable[..., Any] = inside
+        loaded = _named(answered if raw is None else _with_bytes(raw, answered), face)
         if query is not None:
             loaded = routes.arguments(query, location="query")(loaded)
         if takes is not None:
@@ -196,7 +194,7 @@ def endpoint(
         bytes_ = ((), ()) if raw is None else (raw.media_types, raw.headers)
         said = notes(needs=needs, idempotent=idempotent, media_types=bytes_[0], headers=bytes_[1])
         loaded = routes.doc(summary=summary, **said)(loaded)
-        loaded._apidoc[OPENED] = Opened(  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest keeps its notes there
+        loaded._apidoc[OPENED] = Opened(  # noqa: SLF001 - flask-smorest keeps its notes there
             needs=needs,
             takes_json=takes is not None,
             takes_query=query is not None,
@@ -207,21 +205,33 @@ def endpoint(
             steps=(face,) if raw is None else (face, raw.receive),
         )
 
-        def outside(**path: Any) -> Any:
-            actor = door().identify()
-            if needs is not None and not actor.permits(needs):
-                raise SignInNeeded if actor.kind is ActorKind.ANONYMOUS else NotPermitted(needed=needs.value)
-            require(all("\0" not in str(part) for part in path.values()), NotFound())  # no column holds it
-            request.environ["tanpuhui.actor"] = actor
-            return loaded(**path)
-
-        outside.__name__, outside.__doc__, outside.__module__ = face.__name__, face.__doc__, face.__module__
+        outside = _named(_guarded(loaded, needs), face)
         outside._apidoc = loaded._apidoc  # type: ignore[attr-defined]  # noqa: SLF001 - flask-smorest keeps its notes there
         outside.needs = needs  # type: ignore[attr-defined]  # the rules test reads it
         routes.route(rule, methods=[method])(outside)
         return face
 
     return decorate
+
+
+def _guarded(loaded: Callable[..., Any], needs: Permission | None) -> Callable[..., Any]:
+    """Who may not call is told so before anything of the request is read."""
+
+    def outside(**path: Any) -> Any:
+        actor = door().identify()
+        if needs is not None and not actor.permits(needs):
+            raise SignInNeeded if actor.kind is ActorKind.ANONYMOUS else NotPermitted(needed=needs.value)
+        require(all("\0" not in str(part) for part in path.values()), NotFound())  # no column holds it
+        request.environ["tanpuhui.actor"] = actor
+        return loaded(**path)
+
+    return outside
+
+
+def _named(inner: Callable[..., Any], face: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `inner` the name that its face has in the document and in traces."""
+    inner.__name__, inner.__doc__, inner.__module__ = face.__name__, face.__doc__, face.__module__
+    return inner
 
 
 def _with_bytes(raw: RawBody, answered: Callable[..., Response]) -> Callable[..., Response]:
