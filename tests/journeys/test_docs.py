@@ -59,7 +59,7 @@ def test_the_guide_of_operations_names_every_command_and_metric() -> None:
         inner = getattr(command, "commands", {"": None})
         assert [each for each in inner if f"`flask --app wsgi {name} {each}".strip() not in text] == []
     metrics = current_product().flask.test_client().get("/metrics").get_data(as_text=True)
-    for metric in re.findall(r"^# HELP (\w+?)(?:_total)? ", metrics, re.MULTILINE):
+    for metric in re.findall(r"^# HELP (\w+?)(?:_total|_created)? ", metrics, re.MULTILINE):
         assert metric in text
 
 
