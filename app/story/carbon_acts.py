@@ -70,10 +70,12 @@ def are_pushed(story: Story) -> None:
     tell, cast = story.tell, story.cast
     tell.step(3, "Partners push records 数据合作方推送记录")
     start, end = month_start(story.today, -1), month_start(story.today, 0)
+    power = f"{cast.account},E{cast.run},{start},{end},1200.0,1387.6,kWh,188.8"
+    water = f"{cast.account},W{cast.run},{start},{end},310.0,321.5,m3,13.5"
     files = {
         "transit": tap_file(_taps(story), closed=story.today),
-        "electricity": f"{BILLS}\n{cast.account},E{cast.run},{start},{end},1200.0,1387.6,kWh,188.8\n".encode(),
-        "water": f"{BILLS}\n{cast.account},W{cast.run},{start},{end},310.0,321.5,m3,13.5\n".encode(),
+        "electricity": f"{BILLS}\n{power}\n".encode(),
+        "water": f"{BILLS}\n{water}\n".encode(),
     }
     for name, data in files.items():
         partner, reference = cast.partner(name), f"story-{cast.run}"
