@@ -26,6 +26,8 @@ def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
 
     Raises what any statement of the session raises: IntegrityError for a violated key.
     """
+    if frame.is_empty():
+        return
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in frame.columns)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), columns)
     text = BytesIO()
@@ -37,6 +39,10 @@ def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
     except psycopg.Error as error:
         # As the session's own: who retries deadlocks and knows lock waits looks for these.
         raise DBAPIError.instance(f"COPY {table}", None, error, psycopg.Error) from error
+
+
+WORTH_A_SAVEPOINT = 50
+"""From so many rows on `copied_whole` is worth the two round trips of its savepoint."""
 
 
 def copied_whole(call: Call, table: str, frame: pl.DataFrame) -> bool:
@@ -78,6 +84,16 @@ def select_frame(
 def _cell(name: str, kind: Any) -> str:
     """What a column writes into a line: text in quotation marks, all else as it is."""
     return f"""'"' || replace({name}::text, '"', '""') || '"'""" if kind == pl.String else f"{name}::text"
+
+
+def written_bytes(name: str) -> pl.Expr:
+    """A Binary column as PostgreSQL reads it."""
+    return (pl.lit("\\x") + pl.col(name).bin.encode("hex")).alias(name)
+
+
+def written_instant(name: str) -> pl.Expr:
+    """An instant column as PostgreSQL reads it."""
+    return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
 
 
 def array_of(values: pl.Series) -> str:

@@ -7,14 +7,14 @@ again. The caller's chunk is one transaction; lanes by holder and workers come a
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
 import polars as pl
 from sqlalchemy import text
 
-from kernel.bulk_text import array_of, copied_whole, copy_in, select_frame
+from kernel.bulk_text import array_of, copied_whole, copy_in, select_frame, written_bytes, written_instant
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, Busy
 from kernel.units import INT64_MAX
@@ -143,8 +143,8 @@ def _post_rows(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
         (pl.lit(f"{run.source}/") + pl.col("reference")).alias("reference"),
         pl.lit(str(run.batch_id)).alias("batch_id"),
         "expires_on",
-        _instants("occurred_at"),
-        pl.lit(_instant(call.now)).alias("recorded_at"),
+        written_instant("occurred_at"),
+        pl.lit(call.now.isoformat()).alias("recorded_at"),
     )
     copy_in(call, "ledger_transfer", ordered)
     return rows
@@ -175,7 +175,7 @@ def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
         pl.lit(run.source).alias("source"),
         "reference",
         "transfer_id",
-        (pl.lit("\\x") + pl.col("payload_hash").bin.encode("hex")).alias("payload_hash"),
+        written_bytes("payload_hash"),
     ).sort("holder_id", "reference")
     return copied_whole(call, "ledger_reference", frame)
 
@@ -208,14 +208,6 @@ def _transfer_ids(call: Call, count: int) -> pl.Series:
     ).scalars()
     ids = [start + step for start in starts for step in range(ID_BLOCK)]
     return pl.Series("transfer_id", ids[:count], dtype=pl.Int64)
-
-
-def _instants(name: str) -> pl.Expr:
-    return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").alias(name)
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat()
 
 
 _CREDIT = text(

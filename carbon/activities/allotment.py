@@ -9,14 +9,12 @@ from datetime import date
 import polars as pl
 from sqlalchemy import text
 
-from kernel.bulk_text import array_of, copied_whole, execute_text, select_frame
+from kernel.bulk_text import WORTH_A_SAVEPOINT, array_of, copied_whole, execute_text, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import Cap, CoinRate
 from kernel.units import INT64_MAX
 
-MANY = 50
-"""From so many periods on a chunk is worth the round trips of a savepoint."""
 _PERIOD = ("citizen_id", "account_id", "cap_subject", "cap_period", "period_start")
 
 
@@ -34,7 +32,7 @@ def allot_coins(
     rows = _with_caps(rows.with_columns(earned=earned), found_caps)
     capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
     keys = capped.select(_PERIOD).unique().sort(_PERIOD)
-    allotted = _allotted_by_copy(call, rows, keys, region_id) if keys.height >= MANY else None
+    allotted = _allotted_by_copy(call, rows, keys, region_id) if keys.height >= WORTH_A_SAVEPOINT else None
     if allotted is None:
         used = select_frame(call, _LOCK, _arrays(keys, region_id), schema=_USED)
         allotted = _allotted(rows, used)

@@ -13,7 +13,6 @@ import polars as pl
 from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.allotment import allot_coins
 from carbon.activities.assessment import assess_frame
-from carbon.activities.copying import copy_frame, written_bytes, written_instant
 from carbon.activities.corrections import lower_caps, take_back_corrected
 from carbon.activities.crediting import post_credits
 from carbon.activities.errors import LineRefused
@@ -23,6 +22,7 @@ from carbon.activities.references import DUPLICATE, claim_references, in_steps, 
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE, find_partner
 from carbon.partners.tables import Partner
+from kernel.bulk_text import copy_in, written_bytes, written_instant
 from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
@@ -148,7 +148,7 @@ def _keep_activities(
         "line_no",
         pl.lit(call.now.isoformat()).alias("recorded_at"),
     )
-    copy_frame(call, "activity", kept)
+    copy_in(call, "activity", kept)
 
 
 def _reason() -> pl.Expr:
@@ -175,4 +175,4 @@ def _keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:
     kept = outcomes.filter(pl.col("activity_id").is_null()).select(
         pl.lit(str(batch_id)).alias("batch_id"), "file_no", "line_no", "outcome", "code", "pointer", "detail"
     )
-    copy_frame(call, "activity_batch_line", kept)
+    copy_in(call, "activity_batch_line", kept)

@@ -14,6 +14,7 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import Row, text
 
+from carbon.activities.batch_records import BATCH
 from carbon.activities.errors import MeterIntervalTaken
 from carbon.activities.recognition import GOOD, refuse
 from kernel.bulk_text import array_of, new_ids, select_frame
@@ -22,7 +23,6 @@ from kernel.clock import SHANGHAI
 from kernel.errors import Busy
 from kernel.identifiers import new_id, public_id
 
-BATCH = "bat"
 LOOKS = 4
 """How often a line that lost looks for the winner, which may give its days back at that moment."""
 

@@ -12,13 +12,19 @@ import polars as pl
 from carbon.activities.adapters.frames import refuse_repetitions
 from carbon.activities.errors import RecordDiffers, RevisionUnknown
 from carbon.activities.recognition import GOOD, refuse
-from kernel.bulk_text import array_of, copied_whole, execute_text, new_ids, select_frame
+from kernel.bulk_text import (
+    WORTH_A_SAVEPOINT,
+    array_of,
+    copied_whole,
+    execute_text,
+    new_ids,
+    select_frame,
+    written_bytes,
+)
 from kernel.call import Call
 from kernel.canonical import digest
 
 DUPLICATE = "duplicate"
-MANY = 50
-"""From so many lines on a chunk is worth the two round trips of a savepoint."""
 
 
 def number_revisions(frame: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +84,7 @@ def _claimed(call: Call, claims: pl.DataFrame, partner_id: UUID) -> tuple[pl.Dat
     """
     none = claims.select("source_event_id", "revision").clear()
     corrected = bool((claims["revision"] > 1).any())
-    if not corrected and claims.height >= MANY and _copied(call, claims, partner_id):
+    if not corrected and claims.height >= WORTH_A_SAVEPOINT and _copied(call, claims, partner_id):
         return none, pl.DataFrame(schema={**_FOUND, "standing_hash": pl.Binary})
     values = {
         "partner": partner_id,
@@ -102,7 +108,7 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
         "revision",
         "citizen_id",
         "activity_id",
-        (pl.lit("\\x") + pl.col("claim_hash").bin.encode("hex")).alias("payload_hash"),
+        written_bytes("claim_hash").alias("payload_hash"),
     )
     return copied_whole(call, "activity_reference", rows)
 
