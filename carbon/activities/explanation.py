@@ -82,11 +82,12 @@ def _told(call: Call, kind: str, query: Select[Activity]) -> dict[str, Any]:
     count = len(activities)
     if count == MOST_ACTIVITIES:
         count = call.db.scalar(select(func.count()).select_from(query.subquery())) or count
+    told = [explain_activity(call, activity) for activity in activities]
     return {
         "kind": kind,
-        "activities": [explain_activity(call, activity) for activity in activities],
+        "activities": told,
         "activities_count": count,
-        "replays_equal": all(replays_equal(call, activity) for activity in activities),
+        "replays_equal": all(each["replays_equal"] for each in told),
     }
 
 
@@ -120,6 +121,7 @@ def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
     """One activity: its facts, steps, factor row, source, coin rate and cap."""
     row = call.db.get_one(Factor, activity.factor_id)
     reversal = call.db.get(ActivityReversal, (activity.citizen_id, activity.id))
+    again = replay(call, activity)
     return {
         "id": public_id("act", activity.id),
         "scenario": activity.scenario,
@@ -130,12 +132,12 @@ def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
         "carbon_mg": activity.carbon_mg,
         "carbon": show_grams(activity.carbon_mg),
         "reason": activity.reason,
-        "steps": [asdict(step) for step in replay(call, activity).steps],
+        "steps": [asdict(step) for step in again.steps],
         "factor": _factor(call, row, activity.found_by),
         "coins": _coins(call, activity),
         "superseded": reversal is not None,
         "digest": activity.digest.hex(),
-        "replays_equal": replays_equal(call, activity),
+        "replays_equal": _equals(call, activity, again),
     }
 
 
@@ -147,7 +149,10 @@ def replay(call: Call, activity: Activity) -> Assessment:
 
 def replays_equal(call: Call, activity: Activity) -> bool:
     """Whether replay gives the stored milligrams, digest and coins."""
-    again = replay(call, activity)
+    return _equals(call, activity, replay(call, activity))
+
+
+def _equals(call: Call, activity: Activity, again: Assessment) -> bool:
     coins = _uncut_coins(call, activity)
     return (
         again.carbon_mg == activity.carbon_mg
