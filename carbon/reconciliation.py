@@ -29,6 +29,20 @@ L10 = Check(
                WHERE r.activity_id IS NULL""",
         ),
         must_be_empty(
+            "an activity names a row that does not stand",
+            """SELECT a.region_id, a.partner_id, a.batch_id, a.factor_id, a.coin_rule_id, a.cap_rule_id FROM
+               (SELECT DISTINCT region_id, partner_id, batch_id, factor_id, coin_rule_id, cap_rule_id
+               FROM activity) a
+               LEFT JOIN region ON region.id = a.region_id
+               LEFT JOIN partner ON partner.id = a.partner_id
+               LEFT JOIN activity_batch b ON b.id = a.batch_id
+               LEFT JOIN factor ON factor.id = a.factor_id
+               LEFT JOIN publication coins ON coins.id = a.coin_rule_id
+               LEFT JOIN publication caps ON caps.id = a.cap_rule_id
+               WHERE region.id IS NULL OR partner.id IS NULL OR factor.id IS NULL OR coins.id IS NULL
+               OR (a.batch_id IS NOT NULL AND b.id IS NULL) OR (a.cap_rule_id IS NOT NULL AND caps.id IS NULL)""",
+        ),
+        must_be_empty(
             "kilograms taken back differ from the reversed activities",
             """SELECT r.activity_id, r.carbon_mg, t.amount FROM activity_reversal r
                LEFT JOIN ledger_transfer t ON t.holder_id = r.citizen_id AND t.id = r.carbon_transfer_id

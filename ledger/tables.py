@@ -218,7 +218,7 @@ class CapUsage(Base):
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"), primary_key=True)
+    region_id: Mapped[str] = mapped_column(primary_key=True)
     subject: Mapped[str] = mapped_column(primary_key=True)
     period: Mapped[str] = mapped_column(primary_key=True)
     period_start: Mapped[date] = mapped_column(primary_key=True)

@@ -73,7 +73,10 @@ class MeterClaim(Base):
 
 
 class Activity(Base):
-    """An assessed fact: inputs, the rules used, the kilograms, the coins, and where they were posted."""
+    """An assessed fact: inputs, the rules used, the kilograms, the coins, and where they were posted.
+
+    What it names was read in its own transaction and is never deleted: no foreign keys (decision 0010).
+    """
 
     __tablename__ = "activity"
     __table_args__ = (
@@ -91,8 +94,8 @@ class Activity(Base):
 
     citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
-    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    region_id: Mapped[str]
+    partner_id: Mapped[UUID]
     source_event_id: Mapped[str]
     revision: Mapped[int] = mapped_column(Integer)
     scenario: Mapped[str]
@@ -101,10 +104,10 @@ class Activity(Base):
     business_day: Mapped[date]
     inputs: Mapped[dict[str, Any]]
     facts: Mapped[dict[str, Any] | None]
-    factor_id: Mapped[UUID] = mapped_column(ForeignKey("factor.id"))
+    factor_id: Mapped[UUID]
     found_by: Mapped[str]
-    coin_rule_id: Mapped[UUID] = mapped_column(ForeignKey("publication.id"))
-    cap_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("publication.id"))
+    coin_rule_id: Mapped[UUID]
+    cap_rule_id: Mapped[UUID | None]
     carbon_mg: Mapped[int]
     coin_milli: Mapped[int]
     coin_cut_milli: Mapped[int]
@@ -113,7 +116,7 @@ class Activity(Base):
     carbon_transfer_id: Mapped[int | None]
     reason: Mapped[str | None]
     """Why nothing was credited, where nothing was."""
-    batch_id: Mapped[UUID | None] = mapped_column(ForeignKey("activity_batch.id"))
+    batch_id: Mapped[UUID | None]
     file_no: Mapped[int | None] = mapped_column(SmallInteger)
     line_no: Mapped[int | None]
     recorded_at: Mapped[datetime]

@@ -2,6 +2,7 @@
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from carbon.activities.intake import take_chunk
 from carbon.reconciliation import CHECKS
@@ -10,6 +11,8 @@ from ledger.reconciliation import reconcile
 from tests.carbon.city import lines, plant_city, ride
 from tests.conftest import Database
 
+NAMES = ("region_id", "partner_id", "factor_id", "coin_rule_id", "cap_rule_id", "batch_id")
+"""What an activity names without a foreign key."""
 BREAKS = {
     "UPDATE activity SET carbon_mg = carbon_mg + 1 WHERE source_event_id = 'e1'": {"L10", "L11"},
     "UPDATE activity SET coin_milli = coin_milli + 1 WHERE source_event_id = 'e1'": {"L11"},
@@ -36,3 +39,23 @@ def test_a_broken_carbon_invariant_is_named(database: Database, statement: str) 
         connection.execute(text(statement))
     owner.dispose()
     assert names_broken(database) == BREAKS[statement]
+
+
+@pytest.mark.parametrize("column", NAMES)
+def test_an_activity_that_names_what_does_not_stand_is_named(database: Database, column: str) -> None:
+    city = database.run(plant_city)
+    database.run(lambda call: city.bind(call, ["card-017"]))
+    database.run(lambda call: take_chunk(call, city.intake(), lines(ride("e1", metres=1_000))))
+    assert names_broken(database) == set()
+    nowhere = "'CN-XX'" if column == "region_id" else "gen_random_uuid()"
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text(f"UPDATE activity SET {column} = {nowhere}"))  # noqa: S608 - our own text
+    owner.dispose()
+    assert "L10" in names_broken(database)
+
+
+@pytest.mark.parametrize("table", ["region", "partner", "activity_batch", "factor", "publication"])
+def test_the_application_may_not_delete_what_an_activity_names(database: Database, table: str) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        database.run(lambda call: call.db.execute(text(f"DELETE FROM {table}")))  # noqa: S608 - our own text
