@@ -184,6 +184,7 @@ class CoinBucket(Base):
     __table_args__ = (
         CheckConstraint("credited >= 0", name="credited_is_not_negative"),
         CheckConstraint("expired >= 0", name="expired_is_not_negative"),
+        {"postgresql_with": {"fillfactor": "70"}},
     )
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
