@@ -26,7 +26,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("ALTER TABLE coin_bucket RESET (fillfactor)")
     _, create, former = (
-        (_FUNCTIONS / "0002_ledger.sql").read_text(encoding="utf-8").partition("CREATE FUNCTION ledger_credit_many")
+        (_FUNCTIONS / "0002_ledger.sql")
+        .read_text(encoding="utf-8")
+        .partition("CREATE FUNCTION ledger_credit_many")
     )
     with op.get_bind().connection.cursor() as cursor:
         cursor.execute(create.replace("CREATE", "CREATE OR REPLACE") + former)
