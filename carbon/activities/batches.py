@@ -17,7 +17,7 @@ from sqlalchemy import and_, or_, select
 from carbon.activities.batch_records import locked_batch, move
 from carbon.activities.batch_states import State
 from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
-from carbon.activities.imports import CHUNK_LINES, LEASE, Run, Turn, read_frames, work_through
+from carbon.activities.imports import CHUNK_LINES, LANES, LEASE, Run, Turn, read_frames, work_through
 from carbon.activities.tables import WAITING, ActivityBatch
 from carbon.activities.uploads import discard, left_behind
 from carbon.partners.errors import PartnerSuspended
@@ -57,6 +57,7 @@ def take_waiting_batches(
     keep_on: Callable[[], bool] = lambda: True,
     most: int = MOST_BATCHES,
     chunk_lines: int = CHUNK_LINES,
+    lanes: int = LANES,
 ) -> int:
     """Import what partners uploaded to the folder `uploads`; returns how many batches came to their end.
 
@@ -66,7 +67,7 @@ def take_waiting_batches(
     """
     finished = 0
     for _ in range(most):
-        job = run(lambda call: _take_one(call, card_secret, chunk_lines)) if keep_on() else None
+        job = run(lambda call: _take_one(call, card_secret, chunk_lines, lanes)) if keep_on() else None
         if job is None:
             break
         finished += _import(run, job, uploads, keep_on)
@@ -74,7 +75,7 @@ def take_waiting_batches(
     return finished
 
 
-def _take_one(call: Call, card_secret: bytes, chunk_lines: int) -> _Job | None:
+def _take_one(call: Call, card_secret: bytes, chunk_lines: int, lanes: int) -> _Job | None:
     """Lease the oldest batch that waits, or whose worker was cut off."""
     is_free = or_(
         ActivityBatch.state == State.UPLOADED,
@@ -99,9 +100,9 @@ def _take_one(call: Call, card_secret: bytes, chunk_lines: int) -> _Job | None:
         partner_id=batch.partner_id,
         card_secret=card_secret,
         lines_done=batch.lines_done,
-        chunks_done=batch.chunks_done,
-        chunk_lines=chunk_lines,
         lease=batch.lease,
+        chunk_lines=chunk_lines,
+        lanes=lanes,
     )
     return _Job(
         turn=turn,

@@ -18,10 +18,11 @@ SOURCE = "activity"
 _GROUP = ("citizen_id", "scenario", "business_day")
 
 
-def post_credits(
-    call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID, chunk: str
-) -> pl.DataFrame:
-    """Post the coins and kilograms of assessed rows; adds `coin_transfer_id` and `carbon_transfer_id`."""
+def post_credits(call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID) -> pl.DataFrame:
+    """Post the coins and kilograms of assessed rows; adds `coin_transfer_id` and `carbon_transfer_id`.
+
+    A posting is named by the batch and by the first line that is credited with it: no line is taken twice.
+    """
     ends = first_invalid_day(call, region_id, validity_class=STANDARD, credited_on=call.today)
     coins = CreditRun(
         code=Code.CREDIT,
@@ -39,7 +40,7 @@ def post_credits(
         batch_id=batch_id,
         expires_on=None,
     )
-    place = f"{batch_id}/{chunk}"
+    place = f"{batch_id}/{rows['file_no'][0]}.{rows['line_no'][0]}"
     rows = _post(call, coins, rows, place, account="account_id", amount="coin_milli", into="coin_transfer_id")
     return _post(
         call, carbon, rows, place, account="carbon_account_id", amount="carbon_mg", into="carbon_transfer_id"

@@ -7,6 +7,8 @@ and commits. A batch that was cut off goes on after its last chunk; the same fil
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
@@ -18,36 +20,28 @@ from sqlalchemy import text
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.adapters.frames import SCHEMA
-from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.utility_bills import read_bills
 from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
 from carbon.activities.batch_states import State
+from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
 from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
 from carbon.activities.intake import Intake, take_chunk
-from carbon.activities.references import lines_before
 from carbon.activities.tables import ActivityBatch
+from kernel.bulk_text import select_frame
 from kernel.call import Call
 from kernel.errors import require
+from kernel.identifiers import new_id
 
 Result = TypeVar("Result")
-CHUNK_LINES = 5_000
-"""Small enough that people redeem undisturbed beside it (measured in the design)."""
-STEPS_MOST = 20
-"""Lines of one fact that a chunk takes one after another, where some correct others."""
+CHUNK_LINES = 10_000
+"""Small enough that people redeem undisturbed beside it: 5,000 a lane (measured in the design)."""
+LANES = 2
+"""Transactions of a chunk that run side by side: one for each core of a small machine."""
 LEASE = timedelta(minutes=2)
 """How long a worker's turn lasts after its last chunk: longer than the largest file takes to read."""
-
-_CHUNK_SETTINGS = (
-    # Not the request path: a chunk is bounded by its lines.
-    "SET LOCAL statement_timeout = '60s'",
-    # Nobody waits for this answer; who holds a row for longer has an accident, and the batch is put down.
-    "SET LOCAL lock_timeout = '5s'",
-    # Every join of a chunk is by key; without statistics (a first import) the planner scans whole tables.
-    "SET LOCAL enable_seqscan = off",
-)
 
 
 class Run(Protocol):
@@ -67,6 +61,7 @@ class ImportOrder:
     card_secret: bytes
     stations: bytes = b""
     chunk_lines: int = CHUNK_LINES
+    lanes: int = LANES
 
 
 @dataclass(frozen=True)
@@ -133,70 +128,105 @@ def import_lines(
             progress(done, frame.height)
 
     work_through(run, [frame], turn, after_chunk=tell)
-    return run(lambda call: _close(call, turn.batch_id))
+    return run(lambda call: _close(call, turn))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One run's go at a batch: where the batch stands, and the lease of a worker (None: the command line)."""
+    """One run's go at a batch: the lines of it that are done, and the lease; who came last has it."""
 
     batch_id: UUID
     partner_id: UUID
     card_secret: bytes
     lines_done: int
-    chunks_done: int
+    lease: UUID
     chunk_lines: int
-    lease: UUID | None = None
+    lanes: int
 
 
 def work_through(
     run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[int], None]
 ) -> None:
-    """Take what is left of a batch's lines, a chunk a transaction; `after_chunk` hears the lines done.
+    """Take what is left of a batch's lines, a chunk after the other; `after_chunk` hears the lines done.
 
-    A chunk's rows and the count of it are committed together, so a run that was cut off anywhere goes on
-    at the first line that was not taken. Refuses BatchTaken, and as a whole what `take_chunk` refuses.
+    A chunk's lanes are transactions of their own; the rows of each and the count of it are committed
+    together, so a run that was cut off anywhere goes on with the lines that were not taken. Refuses
+    BatchTaken, and as a whole what `take_chunk` refuses.
     """
-    chunks = _chunks(frames, size=turn.chunk_lines, skip=turn.lines_done)
-    for chunk_no, chunk in enumerate(chunks, start=turn.chunks_done + 1):
-        after_chunk(run(_chunk_work(turn, chunk_no, chunk)))
+    chunks = chunks_of(_untaken(run, frames, turn), size=turn.chunk_lines)
+    with (
+        ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as pool,
+        closing(read_ahead(chunks)) as ahead,
+    ):
+        for chunk in ahead:
+            works = [_chunk_work(turn, part) for part in lanes_of(chunk, most=turn.lanes)]
+            done = [pool.submit(run, work) for work in works]
+            wait(done)
+            after_chunk(max(each.result() for each in done))
 
 
-def _chunk_work(turn: Turn, chunk_no: int, chunk: pl.DataFrame) -> Callable[[Call], int]:
-    intake = Intake(
-        partner_id=turn.partner_id, card_secret=turn.card_secret, batch_id=turn.batch_id, chunk_no=chunk_no
-    )
+def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
+    """The lines that no earlier turn took: each of those left one row, of an activity or of a line."""
+    known = turn.lines_done
+    for frame in frames:
+        if known and not frame.is_empty():
+            taken = run(_looking_for(turn.batch_id, frame))
+            known -= taken.height
+            yield frame.join(taken, on=["file_no", "line_no"], how="anti", maintain_order="left")
+        else:
+            yield frame
+
+
+def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.DataFrame]:
+    places = frame.select("file_no", "line_no").sort("file_no", "line_no")
+    first_file, first_line = places.row(0)
+    last_file, last_line = places.row(-1)
+    values = {
+        "batch": batch_id,
+        "first_file": first_file,
+        "first_line": first_line,
+        "last_file": last_file,
+        "last_line": last_line,
+    }
+    schema = {"file_no": frame.schema["file_no"], "line_no": frame.schema["line_no"]}
+
+    def look(call: Call) -> pl.DataFrame:
+        return select_frame(call, _TAKEN, values, schema=schema)
+
+    return look
+
+
+def _chunk_work(turn: Turn, chunk: pl.DataFrame) -> Callable[[Call], int]:
+    intake = Intake(partner_id=turn.partner_id, card_secret=turn.card_secret, batch_id=turn.batch_id)
 
     def work(call: Call) -> int:
-        for setting in _CHUNK_SETTINGS:
+        for setting in _chunk_settings(chunk.height):
             call.db.execute(text(setting))
-        # Held while the chunk is taken: a run whose turn is over stops here, before it does the work.
+        # A run whose turn is over stops here, before it does the work, or else at the end.
+        _require_turn(call.db.get(ActivityBatch, turn.batch_id), turn)
+        outcomes = take_chunk(call, intake, chunk)
         batch = locked_batch(call, turn.batch_id)
-        mine = batch.lease == turn.lease and batch.chunks_done == chunk_no - 1
-        require(mine and batch.state == State.RUNNING, BatchTaken())
-        return _count(call, batch, take_chunk(call, intake, chunk))
+        _require_turn(batch, turn)
+        return _count(call, batch, outcomes)
 
     return work
 
 
-def _chunks(frames: Iterable[pl.DataFrame], *, size: int, skip: int) -> Iterator[pl.DataFrame]:
-    """Cut frames into chunks of at most `size` lines, leaving out the first `skip` lines of all."""
-    for frame in frames:
-        done = min(skip, frame.height)
-        skip -= done
-        while done < frame.height:
-            chunk = _of_few_steps(frame.slice(done, size))
-            done += chunk.height
-            yield chunk
+def _chunk_settings(lines: int) -> tuple[str, ...]:
+    return (
+        # Not the request path: a chunk is bounded by its lines.
+        "SET LOCAL statement_timeout = '60s'",
+        # Nobody waits for this answer; who holds a row for longer has an accident, and the batch is put down.
+        # A citizen with two cards may be in both lanes: then one waits until the other is done.
+        f"SET LOCAL lock_timeout = '{5_000 + lines}ms'",
+        # Every join of a chunk is by key; without statistics (a first import) whole tables would be scanned.
+        "SET LOCAL enable_seqscan = off",
+    )
 
 
-def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
-    """The chunk up to the line that would correct one fact once too often for a transaction."""
-    is_activity = pl.col("outcome") == ACTIVITY
-    if chunk.filter(is_activity & pl.col("corrects_revision").is_not_null()).is_empty():
-        return chunk
-    beyond = chunk.select((is_activity & (lines_before(is_activity) >= STEPS_MOST)).arg_true()).to_series()
-    return chunk.head(beyond[0]) if len(beyond) else chunk
+def _require_turn(batch: ActivityBatch | None, turn: Turn) -> None:
+    mine = batch is not None and batch.lease == turn.lease and batch.state == State.RUNNING
+    require(mine, BatchTaken())
 
 
 def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> int:
@@ -207,8 +237,7 @@ def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> int:
     batch.lines_done += outcomes.height
     batch.chunks_done += 1
     batch.tries = 0
-    if batch.lease is not None:
-        batch.leased_until = call.now + LEASE
+    batch.leased_until = call.now + LEASE
     return batch.lines_done
 
 
@@ -218,19 +247,35 @@ def _begin(call: Call, order: ImportOrder, content: bytes) -> Turn:
     require(batch.content_digest == content, BatchDiffers())
     # An upload is its worker's, finished or not; only what the command line began goes on here.
     require(batch.spool is None and batch.state in {State.RUNNING, State.DONE}, BatchTaken())
+    lease = new_id()
+    if batch.state == State.RUNNING:
+        batch.lease, batch.leased_until = lease, call.now + LEASE
     return Turn(
         batch_id=batch.id,
         partner_id=batch.partner_id,
         card_secret=order.card_secret,
         lines_done=batch.lines_done,
-        chunks_done=batch.chunks_done,
+        lease=lease,
         chunk_lines=order.chunk_lines,
+        lanes=order.lanes,
     )
 
 
-def _close(call: Call, batch_id: UUID) -> Imported:
-    batch = locked_batch(call, batch_id)
+def _close(call: Call, turn: Turn) -> Imported:
+    batch = locked_batch(call, turn.batch_id)
     if batch.state == State.RUNNING:
+        _require_turn(batch, turn)
+        batch.lease = batch.leased_until = None
         move(call, batch, State.DONE, reason="every line was taken")
     counts: dict[str, Any] = batch.outcomes
     return Imported(batch.id, batch.lines_done, dict(sorted(counts.items(), key=lambda item: -item[1])))
+
+
+_WITHIN = (
+    "batch_id = %(batch)s AND (file_no, line_no) >= (%(first_file)s, %(first_line)s)"
+    " AND (file_no, line_no) <= (%(last_file)s, %(last_line)s)"
+)
+_TAKEN = (
+    f"SELECT file_no, line_no FROM activity WHERE {_WITHIN}"  # noqa: S608 - our own text
+    f" UNION ALL SELECT file_no, line_no FROM activity_batch_line WHERE {_WITHIN}"
+)

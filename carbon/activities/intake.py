@@ -41,7 +41,6 @@ class Intake:
     partner_id: UUID
     card_secret: bytes
     batch_id: UUID | None = None
-    chunk_no: int = 1
 
 
 def take_activity(call: Call, intake: Intake, line: pl.DataFrame) -> dict[str, object]:
@@ -71,7 +70,7 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     frame = recognise(call, frame, partner_id=partner.id, card_secret=intake.card_secret)
     frame = number_revisions(assess_frame(call, frame, region_id=partner.region_id))
     steps = in_steps(frame)
-    taken = pl.concat([_take(call, intake, step, partner, no) for no, step in enumerate(steps)])
+    taken = pl.concat([_take(call, intake, step, partner) for step in steps])
     outcomes = frame.select("file_no", "line_no").join(
         taken, on=["file_no", "line_no"], how="left", maintain_order="left"
     )
@@ -80,7 +79,7 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     return outcomes
 
 
-def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner, step: int) -> pl.DataFrame:
+def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> pl.DataFrame:
     """Claim and credit lines of which none corrects another; their outcomes."""
     claimant = Claimant(
         partner_id=partner.id,
@@ -92,11 +91,11 @@ def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner, ste
     frame = end_unused(call, claim_references(call, frame, partner_id=partner.id))
     rows = frame.filter(GOOD)
     if not rows.is_empty():
-        _credit(call, intake, rows, partner.region_id, step)
+        _credit(call, intake, rows, partner.region_id)
     return _outcomes(frame)
 
 
-def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, step: int) -> None:
+def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> None:
     citizens = [UUID(citizen) for citizen in rows["citizen_id"].unique()]
     accounts = open_citizen_accounts(call, citizens, region_id=region_id).select(
         pl.col("holder_id").alias("citizen_id"),
@@ -109,9 +108,7 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, step
     days = rows["business_day"]
     found = caps_between(call, region_id, first=min(days), last=max(days))
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
-    batch_id = intake.batch_id or new_id()
-    chunk = f"{intake.chunk_no}.{step}" if step else str(intake.chunk_no)
-    rows = post_credits(call, rows, region_id=region_id, batch_id=batch_id, chunk=chunk)
+    rows = post_credits(call, rows, region_id=region_id, batch_id=intake.batch_id or new_id())
     take_back_corrected(call, corrected, region_id=region_id)
     _keep_activities(call, intake, rows, region_id=region_id, coin_rule=rate.rule_id)
 

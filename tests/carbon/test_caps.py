@@ -47,7 +47,7 @@ def succeed(call: Call, coins_milli: int, *, since: date, **more: Any) -> None:
 
 
 def again(call: Call, city: City, *rows: dict[str, Any]) -> None:
-    outcomes = take_chunk(call, city.intake(chunk_no=2), lines(*rows))["outcome"]
+    outcomes = take_chunk(call, city.intake(), lines(*rows))["outcome"]
     assert set(outcomes) == {"credited"}
 
 

@@ -27,13 +27,12 @@ class Rider:
         self.call, self.city = call, city
         self.id = city.bind(call, ["card-017"])["card-017"]
         self.till = shop(call)
-        self.spent = self.chunks = 0
+        self.spent = 0
 
     def send(self, metres: int, *, corrects: int | None = None, event: str = "e1") -> str:
         """Send the ride, or a correction of it."""
         more: dict[str, Any] = {} if corrects is None else {"corrects_revision": corrects}
-        self.chunks += 1
-        intake = self.city.intake(chunk_no=self.chunks, batch_id=None)
+        intake = self.city.intake()
         outcome = take_chunk(self.call, intake, lines(ride(event, metres=metres, **more)))["outcome"]
         return str(outcome.item())
 

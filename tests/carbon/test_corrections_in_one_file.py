@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.factory import Product
-from carbon.activities.imports import STEPS_MOST
+from carbon.activities.chunks import STEPS_MOST
 from kernel.call import Call
 from tests.carbon.city import City, lines, plant_city, ride
 from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson

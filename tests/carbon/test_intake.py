@@ -41,7 +41,7 @@ def city(call: Call) -> City:
 
 
 def take(call: Call, city: City, *rows: dict[str, Any]) -> list[str]:
-    outcomes = take_chunk(call, city.intake(chunk_no=1), lines(*rows))
+    outcomes = take_chunk(call, city.intake(), lines(*rows))
     return [
         row["outcome"] if row["outcome"] == "credited" else f"{row['outcome']}/{row['code']}"
         for row in outcomes.iter_rows(named=True)

@@ -37,8 +37,8 @@ def city(call: Call) -> City:
     return planted
 
 
-def outcomes(call: Call, city: City, rows: list[dict[str, Any]], chunk_no: int) -> list[str]:
-    taken = take_chunk(call, city.intake(chunk_no=chunk_no), lines(*rows))
+def outcomes(call: Call, city: City, rows: list[dict[str, Any]]) -> list[str]:
+    taken = take_chunk(call, city.intake(), lines(*rows))
     return taken["outcome"].to_list()
 
 
@@ -58,22 +58,22 @@ def test_many_lines_give_what_the_same_records_give_one_by_one(call: Call, city:
         take_activity(call, city.intake(), lines(row))
     one_by_one = coins(call)
     point.rollback()
-    assert set(outcomes(call, city, rows, 1)) == {"credited"}
+    assert set(outcomes(call, city, rows)) == {"credited"}
     assert coins(call) == one_by_one
     assert any(cut for *_, cut in one_by_one[: len(rows)])
 
 
 def test_many_lines_of_which_some_stand_are_told_apart(call: Call, city: City) -> None:
-    assert set(outcomes(call, city, many("a", CARDS[:30]), 1)) == {"credited"}
-    assert outcomes(call, city, many("a"), 2) == ["duplicate"] * 30 + ["credited"] * 40
-    assert set(outcomes(call, city, many("a"), 3)) == {"duplicate"}
+    assert set(outcomes(call, city, many("a", CARDS[:30]))) == {"credited"}
+    assert outcomes(call, city, many("a")) == ["duplicate"] * 30 + ["credited"] * 40
+    assert set(outcomes(call, city, many("a"))) == {"duplicate"}
     assert [o.check.name for o in reconcile(call, (*LEDGER_CHECKS, *CHECKS)) if not o.holds] == []
 
 
 def test_caps_that_stand_and_caps_that_begin_are_filled_in_one_chunk(call: Call, city: City) -> None:
     """The day's cap is 30 coins, a ride of 5 km brings 23.35."""
-    outcomes(call, city, many("a", CARDS[:20]), 1)
-    outcomes(call, city, many("b"), 2)
+    outcomes(call, city, many("a", CARDS[:20]))
+    outcomes(call, city, many("b"))
     used = call.db.execute(text("SELECT used FROM cap_usage ORDER BY used")).scalars().all()
     assert used == [23_350] * 50 + [30_000] * 20
     cut = call.db.execute(text("SELECT sum(coin_cut_milli) FROM activity")).scalar_one()

@@ -57,12 +57,10 @@ class Desk:
 
     call: Call
     city: City
-    chunks: int = 0
 
     def bills(self, *bills: str) -> list[tuple[str, str | None]]:
         """Take bills; outcome and code of each."""
-        self.chunks += 1
-        intake = self.city.intake(chunk_no=self.chunks)
+        intake = self.city.intake()
         return take_chunk(self.call, intake, read_bills([bill_file(*bills)])).select("outcome", "code").rows()
 
     def saving(self, event: str, *, start: int, end: int, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""A file's lines cut into chunks, and a chunk into lanes: transactions that run side by side.
+
+Chunks keep the file's order, and one is done before the next begins. Lanes cut a chunk by its subjects, so
+they hardly ever wait for each other's rows; the lines of one fact stay in one lane, in their order.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import polars as pl
+
+from carbon.activities.adapters.line_codes import ACTIVITY
+from carbon.activities.references import lines_before
+
+STEPS_MOST = 20
+"""Lines of one fact that a chunk takes one after another, where some correct others."""
+LANE_LINES_LEAST = 500
+"""A transaction of fewer lines costs more than it gains."""
+
+
+def chunks_of(frames: Iterable[pl.DataFrame], *, size: int) -> Iterator[pl.DataFrame]:
+    """Chunks of `size` lines, wherever the borders of the frames lie; the last one is shorter."""
+    rest: pl.DataFrame | None = None
+    for frame in frames:
+        rest = frame if rest is None else pl.concat([rest, frame])
+        while rest.height >= size:
+            chunk = _of_few_steps(rest.head(size))
+            rest = rest.slice(chunk.height)
+            yield chunk
+    while rest is not None and not rest.is_empty():
+        chunk = _of_few_steps(rest.head(size))
+        rest = rest.slice(chunk.height)
+        yield chunk
+
+
+def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
+    """The chunk up to the line that would correct one fact once too often for a transaction."""
+    is_activity = pl.col("outcome") == ACTIVITY
+    if chunk.filter(is_activity & pl.col("corrects_revision").is_not_null()).is_empty():
+        return chunk
+    beyond = chunk.select((is_activity & (lines_before(is_activity) >= STEPS_MOST)).arg_true()).to_series()
+    return chunk.head(beyond[0]) if len(beyond) else chunk
+
+
+def lanes_of(chunk: pl.DataFrame, *, most: int) -> list[pl.DataFrame]:
+    """The chunk's lines in at most so many parts; one where it is small, or where lines claim meters.
+
+    Two subjects may claim days of one meter, and the first line of the file shall have them.
+    """
+    lanes = min(most, chunk.height // LANE_LINES_LEAST)
+    if lanes <= 1 or chunk["meter"].null_count() < chunk.height:
+        return [chunk]
+    lane = pl.col("subject").hash() % lanes
+    if chunk["source_event_id"].n_unique() < chunk.height:
+        lane = lane.first().over("source_event_id")
+    parts = chunk.with_columns(lane=lane).partition_by("lane", maintain_order=True, include_key=False)
+    return [part.rechunk() for part in parts]
+
+
+def read_ahead(chunks: Iterator[pl.DataFrame]) -> Generator[pl.DataFrame]:
+    """The same chunks; each is read and cut while the one before it is worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        coming = reader.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = reader.submit(next, chunks, None)
+            yield chunk
