@@ -7,15 +7,20 @@ writes what was used. Allotment is by arrival and is never redone.
 from datetime import date
 
 import polars as pl
+from psycopg.errors import UniqueViolation
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-from kernel.bulk_text import WORTH_A_SAVEPOINT, array_of, copied_whole, execute_text, select_frame
+from kernel.bulk_text import WORTH_A_SAVEPOINT, array_of, copy_in, execute_text, savepoint, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import Cap, CoinRate
 from kernel.units import INT64_MAX
 
-_PERIOD = ("citizen_id", "account_id", "cap_subject", "cap_period", "period_start")
+_KEY = ("citizen_id", "account_id", "cap_subject", "cap_period", "period_start")
+"""What a row of `cap_usage` is found by, beside the region."""
+_PERIOD = ("account_id", "cap_no", "period_start")
+"""The same in a chunk, in numbers."""
 
 
 def allot_coins(
@@ -31,13 +36,23 @@ def allot_coins(
     earned = pl.col("carbon_mg") * rate.coins_milli // rate.per_mg
     rows = _with_caps(rows.with_columns(earned=earned), found_caps)
     capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
-    keys = capped.select(_PERIOD).unique().sort(_PERIOD)
-    allotted = _allotted_by_copy(call, rows, keys, region_id) if keys.height >= WORTH_A_SAVEPOINT else None
+    periods = (
+        capped.group_by(_PERIOD)
+        .agg(
+            pl.col("citizen_id", "cap_subject", "cap_period", "cap_milli").first(),
+            pl.col("earned").sum(),
+            has_one_cap=pl.col("cap_milli").n_unique() == 1,
+        )
+        .sort(_KEY)
+    )
+    at_once = periods.height >= WORTH_A_SAVEPOINT and bool(periods["has_one_cap"].all())
+    allotted = _allotted_at_once(call, rows, periods, region_id) if at_once else None
     if allotted is None:
-        used = select_frame(call, _LOCK, _arrays(keys, region_id), schema=_USED)
+        locked = select_frame(call, _LOCK, _arrays(periods, region_id), schema=_LOCKED)
+        used = periods.join(locked, on=_KEY[1:], how="left", maintain_order="left")
         allotted = _allotted(rows, used)
-        _raise_usage(call, _sums(allotted), region_id)
-    return allotted.drop("earned", "cap_subject", "cap_period", "period_start", "cap_milli", "used")
+        _raise_usage(call, periods, allotted, region_id)
+    return allotted.drop("earned", "cap_no", "cap_subject", "cap_period", "period_start", "cap_milli", "used")
 
 
 def _refuse_to_wrap(rows: pl.DataFrame, rate: CoinRate) -> None:
@@ -50,9 +65,19 @@ def _refuse_to_wrap(rows: pl.DataFrame, rate: CoinRate) -> None:
 
 def _with_caps(rows: pl.DataFrame, found_caps: list[Cap]) -> pl.DataFrame:
     """The cap that ruled each row's scenario on its day, and the period it falls into."""
+    numbers: dict[tuple[str, str], int] = {}
     ruling = pl.DataFrame(
         [
-            (name, str(cap.rule_id), cap.subject, cap.period, cap.coins_milli, cap.since, cap.until)
+            (
+                name,
+                str(cap.rule_id),
+                numbers.setdefault((cap.subject, cap.period), len(numbers)),
+                cap.subject,
+                cap.period,
+                cap.coins_milli,
+                cap.since,
+                cap.until,
+            )
             for cap in found_caps
             for name in sorted(cap.scenarios)
         ],
@@ -70,30 +95,44 @@ def _with_caps(rows: pl.DataFrame, found_caps: list[Cap]) -> pl.DataFrame:
     ).with_columns(period_start=start)
 
 
-def _allotted_by_copy(
-    call: Call, rows: pl.DataFrame, keys: pl.DataFrame, region_id: str
+def _allotted_at_once(
+    call: Call, rows: pl.DataFrame, periods: pl.DataFrame, region_id: str
 ) -> pl.DataFrame | None:
-    """The same where most periods are new: these are copied in as they end up, the others locked and raised.
+    """The same in one look: what stands is raised up to its cap, which locks it; what is new is copied in.
 
     None, and nothing written, when somebody else began one of the periods meanwhile.
     """
-    standing = select_frame(call, _LOCK_STANDING, _arrays(keys, region_id), schema=_USED)
-    used = keys.join(standing, on=_PERIOD, how="left").with_columns(pl.col("used").fill_null(0))
-    allotted = _allotted(rows, used)
-    sums = _sums(allotted)
-    new = sums.join(standing, on=_PERIOD, how="anti", maintain_order="left")
-    fresh = new.rename(
-        {"citizen_id": "holder_id", "cap_subject": "subject", "cap_period": "period", "coin_milli": "used"}
-    ).with_columns(region_id=pl.lit(region_id))
-    if not fresh.is_empty() and not copied_whole(call, "cap_usage", fresh):
+    earned, cap = array_of(periods["earned"]), array_of(periods["cap_milli"])
+    values = {**_arrays(periods, region_id), "earned": earned, "caps": cap}
+    try:
+        with savepoint(call):
+            standing = select_frame(call, _RAISE, values, schema={"place": pl.Int64, "used": pl.Int64})
+            used = periods.with_row_index("place", offset=1).with_columns(pl.col("place").cast(pl.Int64))
+            used = used.join(standing, on="place", how="left", maintain_order="left")
+            copy_in(call, "cap_usage", _begun(used.filter(pl.col("used").is_null()), region_id))
+    except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
         return None
-    _raise_usage(call, sums.join(standing, on=_PERIOD, how="semi", maintain_order="left"), region_id)
-    return allotted
+    return _allotted(rows, used.with_columns(pl.col("used").fill_null(0)))
+
+
+def _begun(periods: pl.DataFrame, region_id: str) -> pl.DataFrame:
+    """Rows of `cap_usage` for new periods, as they end up."""
+    return periods.select(
+        pl.col("citizen_id").alias("holder_id"),
+        "account_id",
+        pl.lit(region_id).alias("region_id"),
+        pl.col("cap_subject").alias("subject"),
+        pl.col("cap_period").alias("period"),
+        "period_start",
+        pl.min_horizontal("earned", "cap_milli").alias("used"),
+    )
 
 
 def _allotted(rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
     """Coins in the order of the lines, as long as the cap of each period has room."""
-    rows = rows.join(used, on=_PERIOD, how="left", maintain_order="left")
+    rows = rows.join(used.select(*_PERIOD, "used"), on=_PERIOD, how="left", maintain_order="left")
     room = (pl.col("cap_milli") - pl.col("used")).clip(lower_bound=0)
     until = pl.col("earned").cum_sum().over(_PERIOD)
     given = pl.min_horizontal(until, room) - pl.min_horizontal(until - pl.col("earned"), room)
@@ -117,33 +156,30 @@ def give_back_usage(
     call.db.execute(_GIVE_BACK, values)
 
 
-def _sums(allotted: pl.DataFrame) -> pl.DataFrame:
-    """What each capped period got, in key order."""
-    limited = allotted.filter(pl.col("used").is_not_null())
-    return limited.group_by(_PERIOD).agg(pl.col("coin_milli").sum()).sort(_PERIOD)
-
-
-def _raise_usage(call: Call, sums: pl.DataFrame, region_id: str) -> None:
-    sums = sums.filter(pl.col("coin_milli") > 0)
+def _raise_usage(call: Call, periods: pl.DataFrame, allotted: pl.DataFrame, region_id: str) -> None:
+    given = allotted.filter(pl.col("used").is_not_null()).group_by(_PERIOD).agg(pl.col("coin_milli").sum())
+    sums = periods.join(given, on=_PERIOD, how="inner", maintain_order="left").filter(
+        pl.col("coin_milli") > 0
+    )
     if not sums.is_empty():
         execute_text(call, _WRITE, {**_arrays(sums, region_id), "given": array_of(sums["coin_milli"])})
 
 
-def _arrays(keys: pl.DataFrame, region_id: str) -> dict[str, str]:
-    return {"region": region_id, **{f"c{place}": array_of(keys[name]) for place, name in enumerate(_PERIOD)}}
+def _arrays(periods: pl.DataFrame, region_id: str) -> dict[str, str]:
+    return {"region": region_id, **{f"c{place}": array_of(periods[name]) for place, name in enumerate(_KEY)}}
 
 
 _RULING = {
     "scenario": pl.String,
     "cap_rule_id": pl.String,
+    "cap_no": pl.Int64,
     "cap_subject": pl.String,
     "cap_period": pl.String,
     "cap_milli": pl.Int64,
     "since": pl.Date,
     "until": pl.Date,
 }
-_USED = {
-    "citizen_id": pl.String,
+_LOCKED = {
     "account_id": pl.Int64,
     "cap_subject": pl.String,
     "cap_period": pl.String,
@@ -159,20 +195,20 @@ _LOCK = (
     f" SELECT h, a, %(region)s, s, d, p, 0 FROM unnest({_ARRAYS}) AS k (h, a, s, d, p) ORDER BY h, a, s, d, p"
     " ON CONFLICT (holder_id, account_id, region_id, subject, period, period_start)"
     " DO UPDATE SET used = u.used"
-    " RETURNING holder_id, account_id, subject, period, period_start, used"
+    " RETURNING account_id, subject, period, period_start, used"
 )
-# By primary key, one after the other in key order: without statistics a join reads the whole table.
-_LOCK_STANDING = (
-    f"SELECT k.h, k.a, k.s, k.d, k.p, u.used FROM unnest({_ARRAYS}) AS k (h, a, s, d, p)"  # noqa: S608 - our own text
-    " CROSS JOIN LATERAL (SELECT c.used FROM cap_usage c WHERE c.holder_id = k.h AND c.account_id = k.a"
-    " AND c.region_id = %(region)s AND c.subject = k.s AND c.period = k.d AND c.period_start = k.p"
-    " FOR UPDATE) u"
+_STANDING = (
+    "u.holder_id = k.h AND u.account_id = k.a AND u.region_id = %(region)s AND u.subject = k.s"
+    " AND u.period = k.d AND u.period_start = k.p"
 )
 _WRITE = (
     "UPDATE cap_usage u SET used = u.used + k.given FROM"  # noqa: S608 - our own text
-    f" unnest({_ARRAYS}, CAST(%(given)s AS bigint[])) AS k (h, a, s, d, p, given)"
-    " WHERE u.holder_id = k.h AND u.account_id = k.a AND u.region_id = %(region)s AND u.subject = k.s"
-    " AND u.period = k.d AND u.period_start = k.p"
+    f" unnest({_ARRAYS}, CAST(%(given)s AS bigint[])) AS k (h, a, s, d, p, given) WHERE {_STANDING}"
+)
+_RAISE = (
+    "UPDATE cap_usage u SET used = greatest(u.used, least(k.cap, u.used + k.earned)) FROM"  # noqa: S608 - our own text
+    f" unnest({_ARRAYS}, CAST(%(earned)s AS bigint[]), CAST(%(caps)s AS bigint[])) WITH ORDINALITY"
+    f" AS k (h, a, s, d, p, earned, cap, place) WHERE {_STANDING} RETURNING k.place, old.used"
 )
 _GIVE_BACK = text(
     "UPDATE cap_usage SET used = greatest(0, used - :coins) WHERE holder_id = :citizen"
