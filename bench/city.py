@@ -154,7 +154,7 @@ def _bind(call: Call, product: Product, partner_id: UUID, people: list[Person]) 
 
 
 def _give_coins(call: Call, people: list[Person]) -> None:
-    accounts = open_citizen_accounts(call, [who.id for who in people], region_id=REGION)
+    accounts = open_citizen_accounts(call, pl.Series([str(who.id) for who in people]), region_id=REGION)
     credit = CreditRun(
         code=Code.CREDIT,
         unit=Unit.COIN,

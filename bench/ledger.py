@@ -12,6 +12,7 @@ from app.product_calls import run
 from bench.city import REGION, City, long
 from bench.figures import Figure, paced, rate
 from bench.raw_copy import CREDIT_TABLES, raw_copy_seconds
+from kernel.bulk_text import new_ids
 from kernel.call import Call
 from kernel.identifiers import new_id
 from ledger.accounts import Account, CitizenAccounts, citizen_accounts, institution, open_account
@@ -116,7 +117,7 @@ def bulk_figures(product: Product, *, rows: int, citizens: int) -> list[Figure]:
     """Credits by COPY through the ledger, beside raw COPY of the same final rows into the same tables."""
     accounts = run(
         product,
-        long(lambda call: open_citizen_accounts(call, [new_id() for _ in range(citizens)], region_id=REGION)),
+        long(lambda call: open_citizen_accounts(call, new_ids(citizens), region_id=REGION)),
     )
     frame = _credits(accounts, rows)
     batch = new_id()

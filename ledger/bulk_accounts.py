@@ -1,8 +1,5 @@
 """The accounts of many citizens: found in one statement, and what is missing opened in two more."""
 
-from collections.abc import Sequence
-from uuid import UUID
-
 import polars as pl
 from sqlalchemy import text
 
@@ -14,15 +11,14 @@ from ledger.chart import NO_CLASS, SPENDING_ORDER, Kind, Unit
 CARBON = "carbon"
 
 
-def open_citizen_accounts(
-    call: Call, citizens: Sequence[UUID], *, region_id: str, floor: int = 0
-) -> pl.DataFrame:
+def open_citizen_accounts(call: Call, citizens: pl.Series, *, region_id: str, floor: int = 0) -> pl.DataFrame:
     """Open what is missing of every citizen's accounts, as `citizen_accounts` does for one.
 
+    `citizens` are ids as text; one may stand there more than once.
     `floor` (milli-coins, 0 or less) bounds what take-backs may leave owing on a new coin account.
     Returns a row a citizen: `holder_id` (text), an account id for each validity class, and `carbon`.
     """
-    holders = pl.Series(sorted(str(citizen) for citizen in set(citizens)), dtype=pl.String)
+    holders = citizens.unique().sort()
     found = _found(call, holders)
     missing = holders.filter(~holders.is_in(found["holder_id"].implode()))
     if not missing.is_empty():

@@ -215,6 +215,7 @@ class CapUsage(Base):
     __table_args__ = (
         CheckConstraint("used >= 0", name="used_is_not_negative"),
         CheckConstraint("period IN ('day', 'month')", name="period_is_known"),
+        {"postgresql_with": {"fillfactor": "80"}},
     )
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)

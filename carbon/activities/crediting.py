@@ -3,7 +3,6 @@
 The activities keep the posting's id and their own share, so a statement's line opens into them.
 """
 
-import hashlib
 from uuid import UUID
 
 import polars as pl
@@ -21,7 +20,7 @@ _GROUP = ("citizen_id", "scenario", "business_day")
 def post_credits(call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID) -> pl.DataFrame:
     """Post the coins and kilograms of assessed rows; adds `coin_transfer_id` and `carbon_transfer_id`.
 
-    A posting is named by the batch and by the first line that is credited with it: no line is taken twice.
+    A posting is named by the first activity that is credited with it, which is new: see `named_activity`.
     """
     ends = first_invalid_day(call, region_id, validity_class=STANDARD, credited_on=call.today)
     coins = CreditRun(
@@ -40,34 +39,38 @@ def post_credits(call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UU
         batch_id=batch_id,
         expires_on=None,
     )
-    place = f"{batch_id}/{rows['file_no'][0]}.{rows['line_no'][0]}"
-    rows = _post(call, coins, rows, place, account="account_id", amount="coin_milli", into="coin_transfer_id")
+    rows = _post(call, coins, rows, account="account_id", amount="coin_milli", into="coin_transfer_id")
     return _post(
-        call, carbon, rows, place, account="carbon_account_id", amount="carbon_mg", into="carbon_transfer_id"
+        call, carbon, rows, account="carbon_account_id", amount="carbon_mg", into="carbon_transfer_id"
     )
 
 
+def named_activity(reference: str) -> UUID | None:
+    """The activity that names a posting (`activity/<id>/coin`); None where none does."""
+    source, _, named = reference.partition("/")
+    first, _, unit = named.partition("/")
+    return UUID(first) if source == SOURCE and unit in set(Unit) else None
+
+
 def _post(
-    call: Call, run: CreditRun, rows: pl.DataFrame, place: str, *, account: str, amount: str, into: str
+    call: Call, run: CreditRun, rows: pl.DataFrame, *, account: str, amount: str, into: str
 ) -> pl.DataFrame:
     groups = (
         rows.filter(pl.col(amount) > 0)
         .group_by(*_GROUP, account)
-        .agg(pl.col(amount).sum().alias("amount"), pl.col("occurred_at").max())
-        .with_columns(
-            reference=pl.concat_str(pl.lit(place), account, "scenario", "business_day", separator="/")
+        .agg(
+            pl.col(amount).sum().alias("amount"),
+            pl.col("occurred_at").max(),
+            pl.col("activity_id", "claim_hash").first(),
         )
+        .with_columns(reference=pl.col("activity_id") + f"/{run.unit.value}")
     )
-    hashes = [
-        hashlib.sha256(f"{reference}|{total}".encode()).digest()
-        for reference, total in groups.select("reference", "amount").iter_rows()
-    ]
     credits_ = groups.select(
         pl.col("citizen_id").alias("holder_id"),
         pl.col(account).alias("account_id"),
         "amount",
         "reference",
-        pl.Series("payload_hash", hashes, dtype=pl.Binary),
+        pl.col("claim_hash").alias("payload_hash"),
         "occurred_at",
     )
     posted = post_batch(call, run, credits_).posted.select("reference", pl.col("transfer_id").alias(into))

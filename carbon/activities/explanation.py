@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select, text
 
+from carbon.activities.crediting import named_activity
 from carbon.activities.tables import Activity, ActivityReversal
 from carbon.donations.allocation import explain_share, find_share
 from carbon.factors.lookup import in_use
@@ -57,14 +58,14 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
         "share": None,
         "replays_equal": None,
     }
-    behind = _behind(call, citizen_id, transfer_id)
+    behind = _behind(call, citizen_id, transfer_id, transfer.reference)
     if not behind and Code(transfer.code) in _COMPUTED:
         behind = {"kind": "unexplained", "replays_equal": False}
     return {**tree, **behind}
 
 
-def _behind(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
-    behind = _told(call, "activities", _posted_by(citizen_id, transfer_id))
+def _behind(call: Call, citizen_id: UUID, transfer_id: int, reference: str) -> dict[str, Any]:
+    behind = _told(call, "activities", _posted_by(citizen_id, transfer_id, named_activity(reference)))
     if behind:
         return behind
     if find_share(call, citizen_id, transfer_id=transfer_id) is not None:
@@ -91,11 +92,16 @@ def _told(call: Call, kind: str, query: Select[Activity]) -> dict[str, Any]:
     }
 
 
-def _posted_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
-    return select(Activity).where(
+def _posted_by(citizen_id: UUID, transfer_id: int, first: UUID | None) -> Select[Activity]:
+    """The activities of a posting; their ids were made at once (`new_ids`), so they lie beside the first."""
+    posted = select(Activity).where(
         Activity.citizen_id == citizen_id,
         or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
     )
+    if first is None:
+        return posted
+    moment = first.hex[:12]
+    return posted.where(Activity.id.between(UUID(f"{moment:0<32}"), UUID(f"{moment:f<32}")))
 
 
 def _taken_back_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
@@ -259,6 +265,7 @@ _SAYS: Mapping[Code, dict[str, str]] = defaultdict(
 )
 """What each code means, for the person who reads it."""
 _TRANSFER = text(
-    "SELECT id, code, unit, amount, occurred_at, recorded_at, expires_on, reverses_id FROM ledger_transfer"
+    "SELECT id, code, unit, amount, reference, occurred_at, recorded_at, expires_on, reverses_id"
+    " FROM ledger_transfer"
     " WHERE holder_id = :citizen AND id = :transfer"
 )

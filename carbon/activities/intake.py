@@ -96,8 +96,7 @@ def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> 
 
 
 def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> None:
-    citizens = [UUID(citizen) for citizen in rows["citizen_id"].unique()]
-    accounts = open_citizen_accounts(call, citizens, region_id=region_id).select(
+    accounts = open_citizen_accounts(call, rows["citizen_id"], region_id=region_id).select(
         pl.col("holder_id").alias("citizen_id"),
         pl.col(STANDARD).alias("account_id"),
         pl.col(CARBON).alias("carbon_account_id"),
@@ -105,8 +104,9 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     rows = rows.join(accounts, on="citizen_id", how="left", maintain_order="left")
     rate = coin_rate(call, region_id, day=call.today)
     corrected = lower_caps(call, intake.partner_id, rows)
-    days = rows["business_day"]
-    found = caps_between(call, region_id, first=min(days), last=max(days))
+    day = pl.col("business_day")
+    first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
+    found = caps_between(call, region_id, first=first, last=last)
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
     rows = post_credits(call, rows, region_id=region_id, batch_id=intake.batch_id or new_id())
     take_back_corrected(call, corrected, region_id=region_id)

@@ -87,8 +87,6 @@ class Activity(Base):
             " AND (carbon_mg = 0) = (carbon_transfer_id IS NULL)",
             name="credited_means_posted",
         ),
-        Index("ix_activity_coin_transfer", "citizen_id", "coin_transfer_id"),
-        Index("ix_activity_carbon_transfer", "citizen_id", "carbon_transfer_id"),
         Index("ix_activity_batch", "batch_id", "file_no", "line_no"),
     )
 

@@ -1,5 +1,8 @@
 """Many accounts opened at once are the accounts that one by one would give."""
 
+from uuid import UUID
+
+import polars as pl
 from sqlalchemy import text
 
 from kernel.call import Call
@@ -9,10 +12,14 @@ from ledger.bulk_accounts import open_citizen_accounts
 from tests.conftest import REGION, Database
 
 
+def as_text(people: list[UUID]) -> pl.Series:
+    return pl.Series([str(person) for person in people], dtype=pl.String)
+
+
 def test_many_opened_at_once_equal_one_by_one(call: Call) -> None:
     old, new = new_id(), new_id()
     standing = citizen_accounts(call, old, region_id=REGION, floor=-7)
-    opened = open_citizen_accounts(call, [new, old, new], region_id=REGION, floor=-5)
+    opened = open_citizen_accounts(call, as_text([new, old, new]), region_id=REGION, floor=-5)
     by_holder = {row["holder_id"]: row for row in opened.iter_rows(named=True)}
     assert set(by_holder) == {str(old), str(new)}
     for holder in (old, new):
@@ -42,6 +49,6 @@ def test_many_opened_at_once_equal_one_by_one(call: Call) -> None:
 
 def test_opening_for_a_thousand_takes_a_handful_of_statements(database: Database) -> None:
     people = [new_id() for _ in range(1000)]
-    opened = database.run(lambda call: open_citizen_accounts(call, people, region_id=REGION))
+    opened = database.run(lambda call: open_citizen_accounts(call, as_text(people), region_id=REGION))
     assert opened.height == 1000
     assert database.rows("SELECT count(*) AS n FROM ledger_balance")[0].n == 3000
