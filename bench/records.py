@@ -1,7 +1,8 @@
 """Records as a city's transit partner delivers them: a month of rides of many cards, always the same.
 
-Cards ride unevenly (some daily, most now and then), by metro with a distance and by bus without one,
-most at the two rush hours; no record repeats another.
+They come in the order of their days. Cards ride unevenly (some daily, most now and then), by metro with a
+distance and by bus without one, out in the morning and back in the evening, mostly by the same means; no
+record repeats another.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +13,9 @@ EARLIEST = datetime(2026, 10, 1, tzinfo=UTC)
 DAYS = 30
 METRO_TENTHS = 6
 """Six rides of ten are by metro."""
-_HOURS = (7, 8, 8, 9, 12, 13, 17, 18, 18, 19, 20, 22)
+OTHER_WAY_BACK = 8
+"""One of so many comes back by the other means."""
+_OUT, _BACK = (6, 7, 7, 8, 8, 8, 9, 11), (13, 17, 17, 18, 18, 19, 20, 22)
 
 
 def card(number: int) -> str:
@@ -25,18 +28,23 @@ def cards(count: int) -> list[str]:
     return [card(number) for number in range(count)]
 
 
-def rides(count: int, *, citizens: int, series: str) -> pl.DataFrame:
-    """`count` records of `citizens` cards; `series` keeps the identities of two calls apart."""
+def rides(count: int, *, citizens: int, series: str, legs: int = 2) -> pl.DataFrame:
+    """`count` records of `citizens` cards; `series` keeps the identities of two calls apart.
+
+    With one leg no card comes back, so hardly any two records are of one card and day.
+    """
     number = pl.int_range(count, dtype=pl.UInt64, eager=True)
+    trip, leg = pl.col("number") // legs, pl.col("number") % legs
     # Multiplying by an odd constant and taking the high bits mixes well, and is the same everywhere.
-    mixed = (number * 0x9E3779B97F4A7C15) // 2**20
+    mixed = ((number // legs) * 0x9E3779B97F4A7C15) // 2**20
     frame = pl.DataFrame({"number": number, "mixed": mixed})
     skewed = (pl.col("mixed") % 1_000_003) * (pl.col("mixed") // 1_000_003 % 1_009) // 1_009
-    metro = pl.col("mixed") % 10 < METRO_TENTHS
-    hours = pl.Series("hour", _HOURS, dtype=pl.Int64)
-    hour = (pl.col("mixed") // 7 % len(_HOURS)).replace_strict(dict(enumerate(hours)), return_dtype=pl.Int64)
+    changes = (leg == 1) & (pl.col("mixed") // 17 % OTHER_WAY_BACK == 0)
+    metro = (pl.col("mixed") % 10 < METRO_TENTHS) ^ changes
+    place = pl.col("mixed") // 7 % len(_OUT)
+    hour = pl.when(leg == 0).then(_of(_OUT, place)).otherwise(_of(_BACK, place))
     seconds = (
-        (pl.col("number") % DAYS).cast(pl.Int64) * 86_400
+        (trip * DAYS // (count // legs + 1)).cast(pl.Int64) * 86_400
         + (hour - 8) * 3_600
         + (pl.col("mixed") // 11 % 3_600).cast(pl.Int64)
     )
@@ -51,6 +59,10 @@ def rides(count: int, *, citizens: int, series: str) -> pl.DataFrame:
         pl.when(metro).then((pl.col("mixed") // 13 % 29_000 + 1_000).cast(pl.Int64)).alias("distance_m"),
         pl.when(~metro).then(pl.lit(1, pl.Int64)).alias("trips"),
     )
+
+
+def _of(hours: tuple[int, ...], place: pl.Expr) -> pl.Expr:
+    return place.replace_strict(dict(enumerate(hours)), return_dtype=pl.Int64)
 
 
 def as_csv(records: pl.DataFrame) -> bytes:
