@@ -26,7 +26,7 @@ from kernel.errors import BrokenInvariant
 
 CONTROL = "raw_copy_activities"
 SECONDS_MAX, LEAST = 40, 1_000
-NIGHT_LINES = 50_000
+NIGHT_LINES = 100_000
 """Lines of a chunk for nightly files, which hold their citizens' balances longer."""
 
 
@@ -66,6 +66,11 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
     pace = deliver(intake, pilot, form="csv", reference="pilot", chunk_lines=CHUNK_LINES).per_second
     records = min(records, max(LEAST, int(pace * SECONDS_MAX)))
     less = max(1, records // 3)
+    others = (
+        ("csv", less, CHUNK_LINES, 2),
+        ("csv_at_night", records, NIGHT_LINES, 2),
+        ("csv_scattered", less, NIGHT_LINES, 1),
+    )
     ndjson = as_ndjson(rides(records, citizens=cards, series="a"))
     first = _credited(deliver(intake, ndjson, form="ndjson", reference="a", chunk_lines=CHUNK_LINES))
     raw = records / raw_copy_seconds(intake.product, ACTIVITY_TABLES, batch_id=first.batch_id)
@@ -82,8 +87,8 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
         ),
         Figure(name="bulk_duplicates_ndjson", value=again.per_second, unit="lines/s"),
     ]
-    for name, chunk_lines in (("csv", CHUNK_LINES), ("csv_at_night", NIGHT_LINES)):
-        data = as_csv(rides(less, citizens=cards, series=name))
+    for name, count, chunk_lines, legs in others:
+        data = as_csv(rides(count, citizens=cards, series=name, legs=legs))
         way = _credited(deliver(intake, data, form="csv", reference=name, chunk_lines=chunk_lines))
         figures.append(_figure(f"bulk_activities_{name}", way, raw=raw))
     return figures

@@ -1,0 +1,225 @@
+"""A chunk in two lanes ends as it would in one; a batch cut off between them loses and doubles nothing."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+
+from app.factory import Product
+from carbon.activities import imports
+from carbon.activities.chunks import LANE_LINES_LEAST, lanes_of
+from carbon.activities.errors import BatchTaken
+from carbon.activities.imports import LEASE, ImportOrder, import_file, read_frame
+from carbon.activities.intake import Intake, take_chunk
+from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
+from carbon.partners.registry import find_partner
+from kernel.call import Call
+from tests.carbon.city import SECRET
+from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson
+from tests.conftest import NOW, Database
+
+CARDS = [f"card-{number:03}" for number in range(60)]
+OTHERS = [f"other-{number:03}" for number in range(60)]
+LINES = 2 * LANE_LINES_LEAST + 200
+
+
+def body(cards: list[str], prefix: str = "e") -> bytes:
+    """Rides of these cards, each of them several on some days; every fiftieth is of a card nobody has."""
+    return ndjson(
+        *(
+            {
+                **RECORD,
+                "source_event_id": f"{prefix}{number}",
+                "subject": "card-x" if number % 50 == 0 else cards[number % len(cards)],
+                "occurred_at": f"2026-11-{number % 6 + 1:02}T11:00:00+08:00",
+                "quantity": 4_000 + number % 7,
+            }
+            for number in range(LINES)
+        )
+    )
+
+
+BODY = body(CARDS)
+OUTCOMES = {"credited": LINES - LINES // 50, "rejected/unbound_card": LINES // 50}
+
+
+@pytest.fixture
+def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
+    return make_partner(product, database, tmp_path / "uploads", *CARDS, *OTHERS)
+
+
+def order(partner: Partner, **more: Any) -> ImportOrder:
+    given = {"adapter": "ndjson", "reference": "two", "card_secret": SECRET, **more}
+    return ImportOrder(partner_id=partner.city.partner_id, **given)
+
+
+def outcomes(partner: Partner) -> dict[str, int]:
+    found: dict[str, int] = partner.database.rows("SELECT outcomes FROM activity_batch")[0].outcomes
+    return found
+
+
+class Meeting:
+    """Holds the units of work of lanes back until so many are there, which proves that they run at once."""
+
+    def __init__(self, database: Database, lanes: int) -> None:
+        self.database = database
+        self.gate = threading.Barrier(lanes)
+
+    def __call__(self, work: Callable[[Call], Any]) -> Any:
+        if "_chunk_work" in work.__qualname__:
+            self.gate.wait(timeout=30)
+        return self.database.run(work)
+
+
+def left(partner: Partner, prefix: str) -> list[tuple[Any, ...]]:
+    """What each line of a body came to."""
+    rows = partner.database.rows(
+        "SELECT source_event_id, line_no, revision, carbon_mg, coin_milli, coin_cut_milli, digest"
+        " FROM activity ORDER BY line_no"
+    )
+    return [tuple(row)[1:] for row in rows if row.source_event_id.startswith(prefix)]
+
+
+def test_two_lanes_run_at_once_and_leave_what_one_would(partner: Partner) -> None:
+    """Coins are cut in the order of the lines: a day's 30 coins hold one ride and a part of the next."""
+    two = import_file(Meeting(partner.database, 2), BODY, order(partner))
+    one = import_file(partner.database.run, body(OTHERS, "o"), order(partner, reference="one", lanes=1))
+    assert two.outcomes == one.outcomes == OUTCOMES
+    chunks = partner.database.rows("SELECT chunks_done, lease FROM activity_batch ORDER BY reference DESC")
+    assert chunks == [(2, None), (1, None)]
+    rows = left(partner, "e")
+    assert rows == left(partner, "o")
+    assert len(rows) == OUTCOMES["credited"]
+    assert any(row[-2] for row in rows)
+    assert partner.broken() == []
+
+
+def test_the_same_file_again_is_duplicates_in_both_lanes(partner: Partner) -> None:
+    import_file(partner.database.run, BODY, order(partner))
+    again = import_file(Meeting(partner.database, 2), BODY, order(partner, reference="again"))
+    assert again.outcomes == {
+        "duplicate/duplicate": OUTCOMES["credited"],
+        "rejected/unbound_card": OUTCOMES["rejected/unbound_card"],
+    }
+    assert partner.broken() == []
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_batch_that_lost_one_lane_goes_on_with_the_lines_of_that_lane(partner: Partner, lost: int) -> None:
+    """Whatever the sizes of the next turn are; the lines of the lane that was committed are not looked at."""
+    chunk = read_frame(BODY, order(partner))
+    parts = [part.height for part in lanes_of(chunk, most=2)]
+    seen = iter(range(2))
+    lock = threading.Lock()
+
+    def run(work: Callable[[Call], Any]) -> Any:
+        if "_chunk_work" not in work.__qualname__:
+            return partner.database.run(work)
+        with lock:
+            if next(seen) == lost:
+                raise ConnectionError("the database was lost")
+            return partner.database.run(work)
+
+    with pytest.raises(ConnectionError):
+        import_file(run, BODY, order(partner))
+    counted = outcomes(partner)
+    assert sum(counted.values()) in parts
+    done = partner.database.rows("SELECT lines_done, chunks_done, state FROM activity_batch")[0]
+    assert tuple(done) == (sum(counted.values()), 1, "running")
+    finished = import_file(partner.database.run, BODY, order(partner, chunk_lines=333))
+    assert finished.outcomes == OUTCOMES
+    assert finished.lines == LINES
+    assert partner.count("activity") == OUTCOMES["credited"]
+    assert partner.count("activity_batch_line") == OUTCOMES["rejected/unbound_card"]
+    assert partner.broken() == []
+
+
+def test_an_upload_whose_worker_died_between_two_lanes_is_finished_by_the_next(partner: Partner) -> None:
+    batch = partner.open().json["id"]
+    partner.upload(batch, BODY)
+    committed: list[int] = []
+
+    def run(work: Callable[[Call], Any]) -> Any:
+        if committed and "_chunk_work" in work.__qualname__:
+            raise ConnectionError("the worker was killed")
+        done = partner.database.run(work)
+        committed.extend([1] if "_chunk_work" in work.__qualname__ else [])
+        return done
+
+    with pytest.raises(ConnectionError):
+        partner.work(run, chunk_lines=LINES // 2, lanes=1)
+    later = NOW + LEASE + timedelta(seconds=1)
+    assert partner.work(lambda work: partner.database.run(work, now=later)) == 1
+    shown = partner.get(f"/{batch}").json
+    assert (shown["state"], shown["lines_done"]) == ("done", LINES)
+    assert outcomes(partner) == OUTCOMES
+    assert partner.broken() == []
+
+
+def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(partner: Partner) -> None:
+    """One lane waits for the other at the cap of their common citizen; nothing above 30 coins a day."""
+    owner = UUID(str(partner.owners[CARDS[0]]))
+
+    def bind(call: Call) -> None:
+        cards = [
+            CitizenCard(owner, hash_subject(SECRET, partner_id=partner.city.partner_id, subject=f"own-{n}"))
+            for n in range(20)
+        ]
+        bind_many(call, find_partner(call, partner.city.partner_id), cards, text_version="v1")
+
+    partner.database.run(bind)
+    rides = ndjson(
+        *({**RECORD, "source_event_id": f"o{n}", "subject": f"own-{n % 20}"} for n in range(LINES))
+    )
+    assert len(lanes_of(read_frame(rides, order(partner)), most=2)) == 2
+    done = import_file(Meeting(partner.database, 2), rides, order(partner))
+    assert done.outcomes == {"credited": LINES}
+    given = partner.database.rows("SELECT sum(coin_milli) AS coins, count(*) AS n FROM activity")[0]
+    assert (given.coins, given.n) == (30_000, LINES)
+    assert partner.broken() == []
+
+
+def test_who_takes_a_batch_over_from_the_command_line_ends_the_former_run(partner: Partner) -> None:
+    taken_over: list[dict[str, int]] = []
+
+    def run(work: Callable[[Call], Any]) -> Any:
+        if "_chunk_work" in work.__qualname__ and not taken_over:
+            taken_over.append(import_file(partner.database.run, BODY, order(partner)).outcomes)
+        return partner.database.run(work)
+
+    with pytest.raises(BatchTaken):
+        import_file(run, BODY, order(partner, lanes=1))
+    assert taken_over == [OUTCOMES]
+    assert outcomes(partner) == OUTCOMES
+    assert partner.broken() == []
+
+
+def test_a_turn_that_ends_while_a_chunk_is_taken_commits_nothing_of_it(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(call: Call, intake: Intake, chunk: pl.DataFrame) -> pl.DataFrame:
+        done = take_chunk(call, intake, chunk)
+        partner.database.run(lambda other: other.db.execute(text("UPDATE activity_batch SET lease = id")))
+        return done
+
+    monkeypatch.setattr(imports, "take_chunk", slow)
+    with pytest.raises(BatchTaken):
+        import_file(partner.database.run, BODY, order(partner, lanes=1))
+    assert partner.count("activity") == partner.count("activity_batch_line") == 0
+    assert outcomes(partner) == {}
+
+
+def test_ids_of_one_intake_lie_together_so_a_posting_finds_its_activities(partner: Partner) -> None:
+    import_file(partner.database.run, BODY, order(partner))
+    grouped = partner.database.rows(
+        "SELECT coin_transfer_id, count(*) AS n, count(DISTINCT left(CAST(id AS text), 13)) AS moments"
+        " FROM activity WHERE coin_transfer_id IS NOT NULL GROUP BY 1"
+    )
+    assert max(row.n for row in grouped) > 1
+    assert {row.moments for row in grouped} == {1}
