@@ -19,8 +19,8 @@ from bench.raw_copy import ACTIVITY_TABLES, raw_copy_seconds
 from bench.records import as_csv, as_ndjson, rides
 from carbon.activities.batch_records import Opening, accept_content, open_batch
 from carbon.activities.batches import take_waiting_batches
-from carbon.activities.imports import CHUNK_LINES
 from carbon.activities.tables import ActivityBatch
+from carbon.activities.turns import CHUNK_LINES
 from carbon.activities.uploads import CONTENT_BYTES_MAX, Announced, received
 from kernel.errors import BrokenInvariant
 

@@ -25,6 +25,7 @@ from carbon.partners.registry import ACTIVE, find_partner
 from kernel.call import Call
 from kernel.errors import Refusal
 from kernel.paging import Page, PageRequest
+from kernel.units import INT64_MAX
 
 OUTCOMES = ("credited", "assessed", "duplicate", "rejected")
 COLUMNS = ("line", "outcome", "code", "pointer", "text_zh", "text_en", "detail")
@@ -147,16 +148,19 @@ def sentence(outcome: str, code: str | None) -> Sentence:
 
 
 def list_lines(call: Call, batch_id: UUID, *, outcome: str | None, page: PageRequest) -> Page[LineResult]:
-    """A page of a batch's lines in the order of the file. Refuses NotFound, WrongCursor."""
-    find_batch(call, batch_id)
+    """A page of a batch's lines in the order of the file. Refuses NotFound, WrongCursor.
+
+    While a batch is worked on these are the lines of its finished chunks: none will come before them.
+    """
+    batch = find_batch(call, batch_id)
     binding = f"batch_lines|{batch_id}|{outcome}"
     place = page.position(binding, int, int) or (0, 0)
-    rows = _lines_after(call, batch_id, place, outcome=outcome, most=page.limit + 1)
+    rows = _lines_after(call, batch, place, outcome=outcome, most=page.limit + 1)
     return page.page(rows, binding, lambda row: [row.file_no, row.line])
 
 
 def every_line(run: Callable[[Callable[[Call], Any]], Any], batch_id: UUID) -> Iterator[list[LineResult]]:
-    """All lines of a batch so far, page after page; `run` gives each page a unit of work of its own."""
+    """All lines of a batch's finished chunks, page by page; `run` gives each page its own unit of work."""
     place = (0, 0)
     while rows := run(partial(_page_after, batch_id=batch_id, place=place)):
         yield rows
@@ -164,7 +168,8 @@ def every_line(run: Callable[[Callable[[Call], Any]], Any], batch_id: UUID) -> I
 
 
 def _page_after(call: Call, *, batch_id: UUID, place: tuple[int, int]) -> list[LineResult]:
-    return _lines_after(call, batch_id, place, outcome=None, most=PAGE_LINES)
+    batch = call.db.get_one(ActivityBatch, batch_id)
+    return _lines_after(call, batch, place, outcome=None, most=PAGE_LINES)
 
 
 def as_csv(pages: Iterator[list[LineResult]]) -> Iterator[bytes]:
@@ -222,9 +227,10 @@ def _harmless(cell: str | int | None) -> str | int | None:
 
 
 def _lines_after(
-    call: Call, batch_id: UUID, place: tuple[int, int], *, outcome: str | None, most: int
+    call: Call, batch: ActivityBatch, place: tuple[int, int], *, outcome: str | None, most: int
 ) -> list[LineResult]:
-    values = {"batch": batch_id, "file": place[0], "line": place[1], "outcome": outcome, "most": most}
+    until = batch.settled_line or 0 if batch.state in WAITING else INT64_MAX
+    values = {"batch": batch.id, "file": place[0], "line": place[1], "until": until, "most": most}
     statement = _STATEMENTS["all" if outcome is None else outcome]
     return [
         LineResult(
@@ -242,13 +248,13 @@ def _lines_after(
 # Each half is asked alone, in the order of its index, and never for more than a page.
 _KEPT = (
     "(SELECT file_no, line_no, outcome, code, pointer, detail FROM activity_batch_line"
-    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line){more}"
+    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line) AND line_no <= :until{more}"
     " ORDER BY file_no, line_no LIMIT :most)"
 )
 _TAKEN = (
     "(SELECT file_no, line_no, CASE WHEN carbon_mg > 0 THEN 'credited' ELSE 'assessed' END AS outcome,"
     " reason AS code, NULL AS pointer, NULL AS detail FROM activity"
-    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line){more}"
+    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line) AND line_no <= :until{more}"
     " ORDER BY file_no, line_no LIMIT :most)"
 )
 _STATEMENTS = {

@@ -17,8 +17,9 @@ from sqlalchemy import and_, or_, select
 from carbon.activities.batch_records import locked_batch, move
 from carbon.activities.batch_states import State
 from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
-from carbon.activities.imports import CHUNK_LINES, LANES, LEASE, Run, Turn, read_frames, work_through
+from carbon.activities.imports import read_frames
 from carbon.activities.tables import WAITING, ActivityBatch
+from carbon.activities.turns import CHUNK_LINES, LANES, LEASE, Run, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE

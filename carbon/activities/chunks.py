@@ -43,12 +43,14 @@ def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
 
 
 def lanes_of(chunk: pl.DataFrame, *, most: int) -> list[pl.DataFrame]:
-    """The chunk's lines in at most so many parts; one where it is small, or where lines claim meters.
+    """The chunk's lines in at most so many parts; one where it is small, or may claim meters.
 
-    Two subjects may claim days of one meter, and the first line of the file shall have them.
+    Two subjects may claim days of one meter, and the first line of the file shall have them. A correction
+    does not name its meter.
     """
     lanes = min(most, chunk.height // LANE_LINES_LEAST)
-    if lanes <= 1 or chunk["meter"].null_count() < chunk.height:
+    may_claim = any(chunk[name].null_count() < chunk.height for name in ("meter", "corrects_revision"))
+    if lanes <= 1 or may_claim:
         return [chunk]
     lane = pl.col("subject").hash() % lanes
     if chunk["source_event_id"].n_unique() < chunk.height:

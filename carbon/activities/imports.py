@@ -1,22 +1,17 @@
-"""A whole file, a chunk a transaction: bounded, resumable, every line with an outcome.
+"""A whole file: read in its partner's form, and taken as a batch of the command line.
 
-`run` is given by whoever owns the database: it opens a unit of work, calls the function with its Call,
-and commits. A batch that was cut off goes on after its last chunk; the same file again credits nothing.
+The batch is named by its reference and known by its content: cut off, it goes on with the lines that are
+left; once done, the same file again credits nothing.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from io import BytesIO
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import text
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.adapters.frames import SCHEMA
@@ -26,29 +21,11 @@ from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.utility_bills import read_bills
 from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
 from carbon.activities.batch_states import State
-from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
 from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
-from carbon.activities.intake import Intake, take_chunk
-from carbon.activities.tables import ActivityBatch
-from kernel.bulk_text import select_frame
+from carbon.activities.turns import CHUNK_LINES, LANES, LEASE, Run, Turn, require_turn, work_through
 from kernel.call import Call
 from kernel.errors import require
 from kernel.identifiers import new_id
-
-Result = TypeVar("Result")
-CHUNK_LINES = 10_000
-"""Small enough that people redeem undisturbed beside it: 5,000 a lane (measured in the design)."""
-LANES = 2
-"""Transactions of a chunk that run side by side: one for each core of a small machine."""
-LEASE = timedelta(minutes=2)
-"""How long a worker's turn lasts after its last chunk: longer than the largest file takes to read."""
-
-
-class Run(Protocol):
-    """One committed unit of work."""
-
-    def __call__(self, work: Callable[[Call], Result], /) -> Result:
-        """Open, work, commit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,118 +104,9 @@ def import_lines(
         if progress is not None:
             progress(done, frame.height)
 
-    work_through(run, [frame], turn, after_chunk=tell)
+    if turn.lines_done < frame.height:
+        work_through(run, [frame], turn, after_chunk=tell)
     return run(lambda call: _close(call, turn))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Turn:
-    """One run's go at a batch: the lines of it that are done, and the lease; who came last has it."""
-
-    batch_id: UUID
-    partner_id: UUID
-    card_secret: bytes
-    lines_done: int
-    lease: UUID
-    chunk_lines: int
-    lanes: int
-
-
-def work_through(
-    run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[int], None]
-) -> None:
-    """Take what is left of a batch's lines, a chunk after the other; `after_chunk` hears the lines done.
-
-    A chunk's lanes are transactions of their own; the rows of each and the count of it are committed
-    together, so a run that was cut off anywhere goes on with the lines that were not taken. Refuses
-    BatchTaken, and as a whole what `take_chunk` refuses.
-    """
-    chunks = chunks_of(_untaken(run, frames, turn), size=turn.chunk_lines)
-    with (
-        ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as pool,
-        closing(read_ahead(chunks)) as ahead,
-    ):
-        for chunk in ahead:
-            works = [_chunk_work(turn, part) for part in lanes_of(chunk, most=turn.lanes)]
-            done = [pool.submit(run, work) for work in works]
-            wait(done)
-            after_chunk(max(each.result() for each in done))
-
-
-def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
-    """The lines that no earlier turn took: each of those left one row, of an activity or of a line."""
-    known = turn.lines_done
-    for frame in frames:
-        if known and not frame.is_empty():
-            taken = run(_looking_for(turn.batch_id, frame))
-            known -= taken.height
-            yield frame.join(taken, on=["file_no", "line_no"], how="anti", maintain_order="left")
-        else:
-            yield frame
-
-
-def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.DataFrame]:
-    places = frame.select("file_no", "line_no").sort("file_no", "line_no")
-    first_file, first_line = places.row(0)
-    last_file, last_line = places.row(-1)
-    values = {
-        "batch": batch_id,
-        "first_file": first_file,
-        "first_line": first_line,
-        "last_file": last_file,
-        "last_line": last_line,
-    }
-    schema = {"file_no": frame.schema["file_no"], "line_no": frame.schema["line_no"]}
-
-    def look(call: Call) -> pl.DataFrame:
-        return select_frame(call, _TAKEN, values, schema=schema)
-
-    return look
-
-
-def _chunk_work(turn: Turn, chunk: pl.DataFrame) -> Callable[[Call], int]:
-    intake = Intake(partner_id=turn.partner_id, card_secret=turn.card_secret, batch_id=turn.batch_id)
-
-    def work(call: Call) -> int:
-        for setting in _chunk_settings(chunk.height):
-            call.db.execute(text(setting))
-        # A run whose turn is over stops here, before it does the work, or else at the end.
-        _require_turn(call.db.get(ActivityBatch, turn.batch_id), turn)
-        outcomes = take_chunk(call, intake, chunk)
-        batch = locked_batch(call, turn.batch_id)
-        _require_turn(batch, turn)
-        return _count(call, batch, outcomes)
-
-    return work
-
-
-def _chunk_settings(lines: int) -> tuple[str, ...]:
-    return (
-        # Not the request path: a chunk is bounded by its lines.
-        "SET LOCAL statement_timeout = '60s'",
-        # Nobody waits for this answer; who holds a row for longer has an accident, and the batch is put down.
-        # A citizen with two cards may be in both lanes: then one waits until the other is done.
-        f"SET LOCAL lock_timeout = '{5_000 + lines}ms'",
-        # Every join of a chunk is by key; without statistics (a first import) whole tables would be scanned.
-        "SET LOCAL enable_seqscan = off",
-    )
-
-
-def _require_turn(batch: ActivityBatch | None, turn: Turn) -> None:
-    mine = batch is not None and batch.lease == turn.lease and batch.state == State.RUNNING
-    require(mine, BatchTaken())
-
-
-def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> int:
-    named = outcomes.select(name=pl.concat_str("outcome", "code", separator="/", ignore_nulls=True))["name"]
-    counted: Counter[str] = Counter(dict(batch.outcomes))
-    counted.update(named.to_list())
-    batch.outcomes = dict(counted)
-    batch.lines_done += outcomes.height
-    batch.chunks_done += 1
-    batch.tries = 0
-    batch.leased_until = call.now + LEASE
-    return batch.lines_done
 
 
 def _begin(call: Call, order: ImportOrder, content: bytes) -> Turn:
@@ -264,18 +132,8 @@ def _begin(call: Call, order: ImportOrder, content: bytes) -> Turn:
 def _close(call: Call, turn: Turn) -> Imported:
     batch = locked_batch(call, turn.batch_id)
     if batch.state == State.RUNNING:
-        _require_turn(batch, turn)
+        require_turn(batch, turn)
         batch.lease = batch.leased_until = None
         move(call, batch, State.DONE, reason="every line was taken")
     counts: dict[str, Any] = batch.outcomes
     return Imported(batch.id, batch.lines_done, dict(sorted(counts.items(), key=lambda item: -item[1])))
-
-
-_WITHIN = (
-    "batch_id = %(batch)s AND (file_no, line_no) >= (%(first_file)s, %(first_line)s)"
-    " AND (file_no, line_no) <= (%(last_file)s, %(last_line)s)"
-)
-_TAKEN = (
-    f"SELECT file_no, line_no FROM activity WHERE {_WITHIN}"  # noqa: S608 - our own text
-    f" UNION ALL SELECT file_no, line_no FROM activity_batch_line WHERE {_WITHIN}"
-)

@@ -59,7 +59,7 @@ def take_activity(call: Call, intake: Intake, line: pl.DataFrame) -> dict[str, o
 
 
 def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
-    """Take a chunk of lines; returns a row of OUTCOME for each, in their order.
+    """Take a chunk of lines; returns a row of OUTCOME for each, in their order, for `keep_lines`.
 
     Refuses NotFound (partner), PartnerSuspended and NoRuleInForce (coin rate, validity) as a whole.
     """
@@ -71,12 +71,9 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     frame = number_revisions(assess_frame(call, frame, region_id=partner.region_id))
     steps = in_steps(frame)
     taken = pl.concat([_take(call, intake, step, partner) for step in steps])
-    outcomes = frame.select("file_no", "line_no").join(
+    return frame.select("file_no", "line_no").join(
         taken, on=["file_no", "line_no"], how="left", maintain_order="left"
     )
-    if intake.batch_id is not None:
-        _keep_lines(call, intake.batch_id, outcomes)
-    return outcomes
 
 
 def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> pl.DataFrame:
@@ -168,7 +165,8 @@ def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(outcome=outcome, code=code, activity_id=activity).select(OUTCOME)
 
 
-def _keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:
+def keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:
+    """Keep the lines of a batch that became no activity. The caller has locked the batch: each comes once."""
     kept = outcomes.filter(pl.col("activity_id").is_null()).select(
         pl.lit(str(batch_id)).alias("batch_id"), "file_no", "line_no", "outcome", "code", "pointer", "detail"
     )

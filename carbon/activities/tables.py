@@ -165,6 +165,8 @@ class ActivityBatch(Base):
     stations_digest: Mapped[bytes | None]
     stations_spool: Mapped[str | None]
     lines_done: Mapped[int]
+    settled_line: Mapped[int | None]
+    """Every line up to this one was taken: what a reader sees while lanes still fill what follows."""
     chunks_done: Mapped[int]
     outcomes: Mapped[dict[str, Any]]
     """Lines by outcome and code so far, such as {"credited": 3, "rejected/unbound_card": 1}."""

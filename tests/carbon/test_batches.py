@@ -19,7 +19,8 @@ from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, sentence
 from carbon.activities.batch_states import TRANSITIONS, State
 from carbon.activities.batches import TRIES_MAX
-from carbon.activities.imports import LEASE, ImportOrder, import_file
+from carbon.activities.imports import ImportOrder, import_file
+from carbon.activities.turns import LEASE
 from carbon.partners.registry import register_partner
 from kernel.call import Call
 from kernel.errors import Refusal

@@ -68,8 +68,9 @@ def test_lines_of_one_fact_stay_in_one_lane_in_their_order_whoever_they_name() -
         (many(2 * LANE_LINES_LEAST - 1), 2),
         (many(), 1),
         (many().with_columns(meter=pl.when(pl.col("line_no") == 9).then(pl.lit("m1"))), 2),
+        (many().with_columns(corrects_revision=pl.when(pl.col("line_no") == 9).then(pl.lit(1))), 2),
     ],
-    ids=["few lines", "one lane", "a meter"],
+    ids=["few lines", "one lane", "a meter", "a correction, which may be of a meter's days"],
 )
 def test_what_gains_nothing_or_must_keep_its_order_stays_whole(chunk: pl.DataFrame, most: int) -> None:
     (only,) = lanes_of(chunk, most=most)

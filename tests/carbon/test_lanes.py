@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,18 @@ import pytest
 from sqlalchemy import text
 
 from app.factory import Product
-from carbon.activities import imports
+from carbon.activities import batch_results, turns
+from carbon.activities.batch_results import every_line
 from carbon.activities.chunks import LANE_LINES_LEAST, lanes_of
 from carbon.activities.errors import BatchTaken
-from carbon.activities.imports import LEASE, ImportOrder, import_file, read_frame
+from carbon.activities.imports import ImportOrder, import_file, read_frame
 from carbon.activities.intake import Intake, take_chunk
+from carbon.activities.turns import LEASE
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
 from carbon.partners.registry import find_partner
 from kernel.call import Call
 from tests.carbon.city import SECRET
-from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson
+from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson, rides
 from tests.conftest import NOW, Database
 
 CARDS = [f"card-{number:03}" for number in range(60)]
@@ -174,11 +177,11 @@ def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(partner: Pa
         bind_many(call, find_partner(call, partner.city.partner_id), cards, text_version="v1")
 
     partner.database.run(bind)
-    rides = ndjson(
+    own = ndjson(
         *({**RECORD, "source_event_id": f"o{n}", "subject": f"own-{n % 20}"} for n in range(LINES))
     )
-    assert len(lanes_of(read_frame(rides, order(partner)), most=2)) == 2
-    done = import_file(Meeting(partner.database, 2), rides, order(partner))
+    assert len(lanes_of(read_frame(own, order(partner)), most=2)) == 2
+    done = import_file(Meeting(partner.database, 2), own, order(partner))
     assert done.outcomes == {"credited": LINES}
     given = partner.database.rows("SELECT sum(coin_milli) AS coins, count(*) AS n FROM activity")[0]
     assert (given.coins, given.n) == (30_000, LINES)
@@ -208,11 +211,69 @@ def test_a_turn_that_ends_while_a_chunk_is_taken_commits_nothing_of_it(
         partner.database.run(lambda other: other.db.execute(text("UPDATE activity_batch SET lease = id")))
         return done
 
-    monkeypatch.setattr(imports, "take_chunk", slow)
+    monkeypatch.setattr(turns, "take_chunk", slow)
     with pytest.raises(BatchTaken):
         import_file(partner.database.run, BODY, order(partner, lanes=1))
     assert partner.count("activity") == partner.count("activity_batch_line") == 0
     assert outcomes(partner) == {}
+
+
+def test_who_is_overtaken_within_a_chunk_is_told_so_and_not_that_its_lines_stand(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The successor took the same refused lines meanwhile: their rows stand, and are nobody's mistake."""
+    taken_over: list[int] = []
+
+    def overtaken(call: Call, intake: Intake, chunk: pl.DataFrame) -> pl.DataFrame:
+        if not taken_over:
+            taken_over.append(0)
+            later = NOW + LEASE + timedelta(seconds=1)
+            with ThreadPoolExecutor(1) as other:
+                turn = other.submit(partner.work, lambda work: partner.database.run(work, now=later))
+                taken_over[0] = turn.result()
+        return take_chunk(call, intake, chunk)
+
+    monkeypatch.setattr(turns, "take_chunk", overtaken)
+    batch = partner.open().json["id"]
+    partner.upload(batch, rides(3, subject="card-x"))
+    assert partner.work() == 0
+    assert taken_over == [1]
+    assert partner.get(f"/{batch}").json["lines_done"] == partner.count("activity_batch_line") == 3
+
+
+def test_who_reads_while_lanes_work_misses_no_line(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_results, "PAGE_LINES", 300)
+    first_is_in, go_on = threading.Event(), threading.Event()
+    lanes = iter(range(4))
+    lock = threading.Lock()
+
+    def run(work: Callable[[Call], Any]) -> Any:
+        if "_chunk_work" not in work.__qualname__:
+            return partner.database.run(work)
+        with lock:
+            number = next(lanes)
+        if number == 3:
+            assert go_on.wait(30)
+        done = partner.database.run(work)
+        if number == 2:
+            first_is_in.set()
+        return done
+
+    def seen() -> list[int]:
+        (batch,) = partner.database.rows("SELECT id FROM activity_batch")
+        return [row.line for page in every_line(partner.database.run, batch.id) for row in page]
+
+    two_chunks = BODY + body(OTHERS, "o")
+    with ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(import_file, run, two_chunks, order(partner, chunk_lines=LINES))
+        assert first_is_in.wait(30)
+        meanwhile = seen()
+        lines_done = partner.database.rows("SELECT lines_done FROM activity_batch")[0].lines_done
+        go_on.set()
+        whole.result()
+    assert lines_done > LINES
+    assert meanwhile == list(range(1, LINES + 1))
+    assert seen() == list(range(1, 2 * LINES + 1))
 
 
 def test_ids_of_one_intake_lie_together_so_a_posting_finds_its_activities(partner: Partner) -> None:

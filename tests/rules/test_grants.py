@@ -48,7 +48,8 @@ HISTORY = (
 """Rows come and stay as they are."""
 CHANGED = {
     "activity_batch": "chunks_done content_bytes content_digest failure failure_detail failure_pointer"
-    " finished_at lease leased_until lines_done outcomes spool state stations_digest stations_spool tries",
+    " finished_at lease leased_until lines_done outcomes settled_line spool state stations_digest"
+    " stations_spool tries",
     "binding": "ended_at",
     "cap_usage": "used",
     "citizen": "nickname",

@@ -1,0 +1,180 @@
+"""One run's turn at a batch: a chunk after the other, its lanes side by side, until no line is left.
+
+`run` is given by whoever owns the database: it opens a unit of work, calls the function with its Call,
+and commits. A lane's rows and the count of its lines are committed together, and each line leaves one row, of
+an activity or of a line: so who goes on after a run that was cut off anywhere finds what is left.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import text
+
+from carbon.activities.batch_records import locked_batch
+from carbon.activities.batch_states import State
+from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
+from carbon.activities.errors import BatchTaken
+from carbon.activities.intake import Intake, keep_lines, take_chunk
+from carbon.activities.tables import ActivityBatch
+from kernel.bulk_text import select_frame
+from kernel.call import Call
+from kernel.errors import require
+
+Result = TypeVar("Result")
+CHUNK_LINES = 10_000
+"""Small enough that people redeem undisturbed beside it: 5,000 a lane (measured in the design)."""
+LANES = 2
+"""Transactions of a chunk that run side by side: one for each core of a small machine."""
+LOOK_LINES = 10_000
+"""So many lines of a file at once are looked for among those that were taken before."""
+LEASE = timedelta(minutes=2)
+"""How long a worker's turn lasts after its last chunk: longer than the largest file takes to read."""
+
+
+class Run(Protocol):
+    """One committed unit of work."""
+
+    def __call__(self, work: Callable[[Call], Result], /) -> Result:
+        """Open, work, commit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One run's go at a batch: the lines of it that are done, and the lease; who came last has it."""
+
+    batch_id: UUID
+    partner_id: UUID
+    card_secret: bytes
+    lines_done: int
+    lease: UUID
+    chunk_lines: int
+    lanes: int
+
+
+def work_through(
+    run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[int], None]
+) -> None:
+    """Take what is left of a batch's lines; `after_chunk` hears the lines done.
+
+    Refuses BatchTaken, and as a whole what `take_chunk` refuses.
+    """
+    chunks = chunks_of(_untaken(run, frames, turn), size=turn.chunk_lines)
+    lines = turn.lines_done
+    with (
+        ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as pool,
+        closing(read_ahead(chunks)) as ahead,
+    ):
+        for chunk in ahead:
+            lines += chunk.height
+            whole = _Whole(lines=lines, last_line=chunk["line_no"][-1])
+            works = [_chunk_work(turn, part, whole) for part in lanes_of(chunk, most=turn.lanes)]
+            done = [pool.submit(run, work) for work in works]
+            wait(done)
+            after_chunk(max(each.result() for each in done))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whole:
+    """A chunk all of whose lanes are done: the lines of the batch done by then, and its own last line."""
+
+    lines: int
+    last_line: int
+
+
+def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
+    """The lines that no earlier turn took: each of those left one row, of an activity or of a line."""
+    known = turn.lines_done
+    for frame in frames:
+        for part in frame.iter_slices(LOOK_LINES):
+            if known:
+                taken = run(_looking_for(turn.batch_id, part))
+                known -= taken.height
+                yield part.join(taken, on=["file_no", "line_no"], how="anti", maintain_order="left")
+            else:
+                yield part
+
+
+def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.DataFrame]:
+    (first_file, first_line), (last_file, last_line) = (
+        frame.select("file_no", "line_no").row(place) for place in (0, -1)
+    )
+    values = {
+        "batch": batch_id,
+        "first_file": first_file,
+        "first_line": first_line,
+        "last_file": last_file,
+        "last_line": last_line,
+    }
+    schema = {name: frame.schema[name] for name in ("file_no", "line_no")}
+
+    def look(call: Call) -> pl.DataFrame:
+        _unhurried(call, frame.height)
+        return select_frame(call, _TAKEN, values, schema=schema)
+
+    return look
+
+
+def _chunk_work(turn: Turn, chunk: pl.DataFrame, whole: _Whole) -> Callable[[Call], int]:
+    intake = Intake(partner_id=turn.partner_id, card_secret=turn.card_secret, batch_id=turn.batch_id)
+
+    def work(call: Call) -> int:
+        _unhurried(call, chunk.height)
+        # A run whose turn is over stops here, before it does the work, or else at the end.
+        require_turn(call.db.get(ActivityBatch, turn.batch_id), turn)
+        outcomes = take_chunk(call, intake, chunk)
+        batch = locked_batch(call, turn.batch_id)
+        require_turn(batch, turn)
+        keep_lines(call, batch.id, outcomes)
+        _count(call, batch, outcomes)
+        if batch.lines_done == whole.lines:
+            batch.settled_line = whole.last_line
+        return batch.lines_done
+
+    return work
+
+
+def _unhurried(call: Call, lines: int) -> None:
+    """Other limits than a request's: a chunk is bounded by its lines, and nobody waits for an answer."""
+    for setting in (
+        "SET LOCAL statement_timeout = '60s'",
+        # Who holds a row for longer has an accident, and the batch is put down. A citizen with two cards may
+        # be in both lanes: then one waits until the other is done.
+        f"SET LOCAL lock_timeout = '{5_000 + lines}ms'",
+        # Every join of a chunk is by key; without statistics (a first import) whole tables would be scanned.
+        "SET LOCAL enable_seqscan = off",
+    ):
+        call.db.execute(text(setting))
+
+
+def require_turn(batch: ActivityBatch | None, turn: Turn) -> None:
+    """Refuse BatchTaken when the turn is over: another has the lease, or nobody."""
+    mine = batch is not None and batch.lease == turn.lease and batch.state == State.RUNNING
+    require(mine, BatchTaken())
+
+
+def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
+    named = outcomes.select(name=pl.concat_str("outcome", "code", separator="/", ignore_nulls=True))["name"]
+    counted: Counter[str] = Counter(dict(batch.outcomes))
+    counted.update(named.to_list())
+    batch.outcomes = dict(counted)
+    batch.lines_done += outcomes.height
+    batch.chunks_done += 1
+    batch.tries = 0
+    batch.leased_until = call.now + LEASE
+
+
+_WITHIN = (
+    "batch_id = %(batch)s AND (file_no, line_no) >= (%(first_file)s, %(first_line)s)"
+    " AND (file_no, line_no) <= (%(last_file)s, %(last_line)s)"
+)
+_TAKEN = (
+    f"SELECT file_no, line_no FROM activity WHERE {_WITHIN}"  # noqa: S608 - our own text
+    f" UNION ALL SELECT file_no, line_no FROM activity_batch_line WHERE {_WITHIN}"
+)
