@@ -26,9 +26,16 @@ from typing import Any
 from app.demo.guide import guide
 from app.embedded import EmbeddedServerFailed, PostgresServer, ValkeyServer, start_postgres, start_valkey
 from app.parts import CHILDREN_FILE, PARTS, ROOT, CannotServe, Child, end_leftovers, remember
-from app.settings import RUN_FILE, Settings, SettingsWrong, make_secrets, read_settings, write_private
+from app.settings import (
+    DEMO_FILE,
+    RUN_FILE,
+    Settings,
+    SettingsWrong,
+    make_secrets,
+    read_settings,
+    write_private,
+)
 
-DEMO_FILE = "demo.json"
 SEEDING_FILE = "seeding"
 """Stands in DATA while the demo city is being made: a half-made city is thrown away."""
 LOWEST_PORT, HIGHEST_PORT = 1024, 32767

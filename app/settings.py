@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SECRETS_FILE = "secrets.json"
-RUN_FILE = "run.json"
+RUN_FILE, DEMO_FILE = "run.json", "demo.json"
 SHORTEST_SECRET = 32
 MADE_IN_DEVELOPMENT = ("jwt_secret", "key_ring_secret", "card_hash_secret")
 STUB = "stub-"

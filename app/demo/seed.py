@@ -22,7 +22,7 @@ from app.demo.stage import Stage, month_start, shanghai
 from app.demo.transit import STATIONS, Transit
 from app.factory import create_product
 from app.identity.roles import Role
-from app.settings import Settings, write_private
+from app.settings import DEMO_FILE, Settings, write_private
 from carbon.activities.imports import ImportOrder, import_file
 from carbon.partners.registry import PREFIX as PARTNER
 from kernel.actor import Actor
@@ -33,7 +33,6 @@ from merchants.terminals import TERMINAL
 from rewards.catalogue import REWARD
 from rewards.vouchers import expire_due as expire_vouchers
 
-DEMO_FILE = "demo.json"
 SEED = 20260518
 RIDE_DAYS = 30
 UNBOUND_SHARE = 20

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Flask, Response, current_app, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.settings import Settings
+from app.settings import DEMO_FILE, Settings
 from kernel.errors import BrokenInvariant, Refusal
 from kernel.http.problems import MEDIA_TYPE, request_id
 
@@ -45,7 +45,7 @@ class Site:
 
 def install_pages(app: Flask, settings: Settings) -> None:
     """Tell the pages of `app` where they stand."""
-    demo = settings.tanpuhui_data / "demo.json" if settings.environment == "development" else None
+    demo = settings.tanpuhui_data / DEMO_FILE if settings.environment == "development" else None
     app.extensions[_SITE] = Site(settings.public_url.rstrip("/"), settings.region, demo)
 
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.demo.seed import DEMO_FILE
+from app.settings import DEMO_FILE
 from app.story.teller import Teller
 from app.story.visitor import Unexpected, Visitor
 from kernel.clock import business_day

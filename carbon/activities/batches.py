@@ -1,9 +1,9 @@
 """Workers take uploaded batches one after another, each batch by one worker at a time.
 
 A turn is a lease on the row: taken by a conditional look that skips rows in other hands, renewed by every
-chunk, over when it is not renewed. A worker that died is followed by the next, which goes on after the
-last committed chunk; a worker that was only slow finds the lease gone and commits nothing. A batch that
-meets a busy database, or whose partner is suspended, is put down: it waits, and no try is counted.
+chunk, over when it is not renewed. A worker that died is followed by the next, which takes the lines that
+are left; a worker that was only slow finds the lease gone and commits nothing. A batch that meets a busy
+database, or whose partner is suspended, is put down: it waits, and no try is counted.
 """
 
 from collections.abc import Callable

@@ -177,9 +177,7 @@ def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(partner: Pa
         bind_many(call, find_partner(call, partner.city.partner_id), cards, text_version="v1")
 
     partner.database.run(bind)
-    own = ndjson(
-        *({**RECORD, "source_event_id": f"o{n}", "subject": f"own-{n % 20}"} for n in range(LINES))
-    )
+    own = ndjson(*({**RECORD, "source_event_id": f"o{n}", "subject": f"own-{n % 20}"} for n in range(LINES)))
     assert len(lanes_of(read_frame(own, order(partner)), most=2)) == 2
     done = import_file(Meeting(partner.database, 2), own, order(partner))
     assert done.outcomes == {"credited": LINES}
