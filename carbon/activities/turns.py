@@ -35,7 +35,7 @@ LANES = 2
 LOOK_LINES = 10_000
 """So many lines of a file at once are looked for among those that were taken before."""
 LEASE = timedelta(minutes=2)
-"""How long a worker's turn lasts after its last chunk: several times what the largest file takes to be read."""
+"""How long a worker's turn lasts after its last chunk: several times what reading the largest file takes."""
 
 
 class Run(Protocol):
