@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, H
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from kernel.database import Sessions, unsafe_durability
+from kernel.database import SERVER_VERSION, Sessions, too_old, unsafe_durability
 from kernel.errors import BrokenInvariant
 
 
@@ -48,9 +48,11 @@ def add_health(app: Flask, sessions: Sessions, cache: redis.Redis, *, testing: b
 
 
 def refuse_unsafe_database(sessions: Sessions) -> None:
-    """Stop the start when an acknowledged write could be lost."""
+    """Stop the start when an acknowledged write could be lost, or when the server is too old."""
     with sessions() as session:
-        unsafe = unsafe_durability(session)
+        old, unsafe = too_old(session), unsafe_durability(session)
+    if old:
+        raise BrokenInvariant(f"PostgreSQL {old} is too old: {SERVER_VERSION} or later is needed")
     if unsafe:
         raise BrokenInvariant(f"PostgreSQL has {', '.join(unsafe)} off: acknowledged writes could be lost")
 

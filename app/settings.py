@@ -45,7 +45,7 @@ class Settings:
     tanpuhui_data: Path = _setting(  # noqa: RUF009 - a field() behind a name; a Path never changes
         "folder of the embedded servers, the development secrets and the demo file", default=Path("var")
     )
-    database_url: str = _secret("PostgreSQL 16 or later; default: the embedded one of `make run`")
+    database_url: str = _secret("PostgreSQL 18 or later; default: the embedded one of `make run`")
     redis_url: str = _secret("Redis or Valkey; default: the embedded one of `make run`")
     jwt_secret: str = _secret("signs access tokens; at least 32 characters")
     key_ring_secret: str = _secret("64 hexadecimal digits; protects signing keys at rest")

@@ -23,6 +23,8 @@ Result = TypeVar("Result")
 Sessions = sessionmaker[Session]
 
 APP_ROLE = "tanpuhui_app"
+SERVER_VERSION = 18
+"""PostgreSQL's first that returns a row's former value (`RETURNING old.…`)."""
 TRIES = 3
 RETRIED = {"40001", "40P01"}
 """Serialization failure and deadlock: the whole unit of work is run again."""
@@ -115,6 +117,17 @@ def translated(error: DBAPIError) -> Exception:
     if error.connection_invalidated or lost:
         return Busy("the database is not reachable", retry_after_s=3)
     return error
+
+
+def too_old(session: Session) -> str | None:
+    """The server's version when the product's SQL asks for a later one, or None."""
+    row = session.execute(
+        text(
+            "SELECT current_setting('server_version_num')::int AS number,"
+            " current_setting('server_version') AS name"
+        )
+    ).one()
+    return None if row.number >= SERVER_VERSION * 10_000 else str(row.name)
 
 
 def unsafe_durability(session: Session) -> list[str]:

@@ -20,8 +20,8 @@ def _opening() -> Iterator[str]:
     yield "Written from `app/settings.py` by `python -m app.reference_pages`; a test compares. Settings are"
     yield "read once, at start, from the environment. In development what is missing is made and kept in"
     yield "`TANPUHUI_DATA`; with `ENVIRONMENT=production` nothing is taken from files, and the service"
-    yield "does not start without real secrets. Outside tests it never starts on a database whose `fsync`,"
-    yield "`full_page_writes` or `synchronous_commit` is off."
+    yield "does not start without real secrets. Outside tests it never starts on a PostgreSQL before 18, or"
+    yield "on one whose `fsync`, `full_page_writes` or `synchronous_commit` is off."
     yield ""
     yield "本页由代码生成。所有配置来自环境变量;生产环境缺少密钥时拒绝启动。"
 

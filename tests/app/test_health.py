@@ -1,6 +1,12 @@
-"""What the machine that watches the service reads."""
+"""What the machine that watches the service reads, and which database the service never starts on."""
 
+import pytest
+
+from app import health
 from app.openapi_document import current_product
+from kernel import database as kernel_database
+from kernel.errors import BrokenInvariant
+from tests.conftest import Database
 
 
 def test_every_answer_is_counted_and_timed() -> None:
@@ -13,3 +19,14 @@ def test_every_answer_is_counted_and_timed() -> None:
     ):
         (line,) = (line for line in lines if line.startswith(name) and "/healthz" in line)
         assert float(line.rpartition(" ")[2]) >= 1
+
+
+def test_the_service_does_not_start_on_a_server_that_is_too_old_or_forgets(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests' own server gives up durability, so a real start refuses it."""
+    with pytest.raises(BrokenInvariant, match="fsync.* off: acknowledged writes could be lost"):
+        health.refuse_unsafe_database(database.sessions)
+    monkeypatch.setattr(kernel_database, "SERVER_VERSION", 99)
+    with pytest.raises(BrokenInvariant, match=r"PostgreSQL \d+\.\d+.* is too old"):
+        health.refuse_unsafe_database(database.sessions)

@@ -19,8 +19,8 @@ from tests.journeys.served import Served
 from tests.journeys.siege import WRITES, needed, operation, path_of, rules, traces
 
 PATIENCE_SECONDS = 5
-ENDLESS_BYTES_MAX = 8 << 20
-"""So much of a body without end is more than any address reads of it."""
+ENDLESS_BYTES_MAX = 48 << 20
+"""So much of a body without end is more than any address reads of it and the kernel's buffers hold."""
 LONG = b"a" * 65_536
 
 
