@@ -25,7 +25,7 @@ def test_the_service_does_not_start_on_a_server_that_is_too_old_or_forgets(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tests' own server gives up durability, so a real start refuses it."""
-    with pytest.raises(BrokenInvariant, match="fsync.* off: acknowledged writes could be lost"):
+    with pytest.raises(BrokenInvariant, match=r"fsync.* off: acknowledged writes could be lost"):
         health.refuse_unsafe_database(database.sessions)
     monkeypatch.setattr(kernel_database, "SERVER_VERSION", 99)
     with pytest.raises(BrokenInvariant, match=r"PostgreSQL \d+\.\d+.* is too old"):
