@@ -5,10 +5,10 @@ row by row, and writes a list parameter value by value: both cost more than the 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import psycopg
@@ -19,6 +19,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id
+
+Result = TypeVar("Result")
+WORTH_A_SAVEPOINT = 50
+"""From so many rows on `unless_taken` is worth the two round trips of its savepoint."""
 
 
 def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
@@ -41,20 +45,25 @@ def copy_in(call: Call, table: str, frame: pl.DataFrame) -> None:
         raise DBAPIError.instance(f"COPY {table}", None, error, psycopg.Error) from error
 
 
-WORTH_A_SAVEPOINT = 50
-"""From so many rows on `copied_whole` is worth the two round trips of its savepoint."""
-
-
 def copied_whole(call: Call, table: str, frame: pl.DataFrame) -> bool:
     """`copy_in`, or False and nothing copied when a key of the rows stands already."""
+
+    def copied() -> bool:
+        copy_in(call, table, frame)
+        return True
+
+    return unless_taken(call, copied) or False
+
+
+def unless_taken(call: Call, work: Callable[[], Result]) -> Result | None:
+    """What `work` gives; None, and all that it did undone, when a key that it writes stands already."""
     try:
         with savepoint(call):
-            copy_in(call, table, frame)
+            return work()
     except IntegrityError as error:
         if not isinstance(error.orig, psycopg.errors.UniqueViolation):
             raise
-        return False
-    return True
+        return None
 
 
 def execute_text(call: Call, statement: str, values: Mapping[str, Any]) -> CursorResult[Any]:

@@ -7,11 +7,9 @@ writes what was used. Allotment is by arrival and is never redone.
 from datetime import date
 
 import polars as pl
-from psycopg.errors import UniqueViolation
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
-from kernel.bulk_text import WORTH_A_SAVEPOINT, array_of, copy_in, execute_text, savepoint, select_frame
+from kernel.bulk_text import WORTH_A_SAVEPOINT, array_of, copy_in, execute_text, select_frame, unless_taken
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import Cap, CoinRate
@@ -104,17 +102,17 @@ def _allotted_at_once(
     """
     earned, cap = array_of(periods["earned"]), array_of(periods["cap_milli"])
     values = {**_arrays(periods, region_id), "earned": earned, "caps": cap}
-    try:
-        with savepoint(call):
-            standing = select_frame(call, _RAISE, values, schema={"place": pl.Int64, "used": pl.Int64})
-            used = periods.with_row_index("place", offset=1).with_columns(pl.col("place").cast(pl.Int64))
-            used = used.join(standing, on="place", how="left", maintain_order="left")
-            copy_in(call, "cap_usage", _begun(used.filter(pl.col("used").is_null()), region_id))
-    except IntegrityError as error:
-        if not isinstance(error.orig, UniqueViolation):
-            raise
-        return None
-    return _allotted(rows, used.with_columns(pl.col("used").fill_null(0)))
+
+    def used() -> pl.DataFrame:
+        standing = select_frame(call, _RAISE, values, schema={"place": pl.UInt32, "used": pl.Int64})
+        found = periods.with_row_index("place", offset=1).join(
+            standing, on="place", how="left", maintain_order="left"
+        )
+        copy_in(call, "cap_usage", _begun(found.filter(pl.col("used").is_null()), region_id))
+        return found.with_columns(pl.col("used").fill_null(0))
+
+    found = unless_taken(call, used)
+    return None if found is None else _allotted(rows, found)
 
 
 def _begun(periods: pl.DataFrame, region_id: str) -> pl.DataFrame:
