@@ -92,13 +92,13 @@ def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[p
     """The lines that no earlier turn took: each of those left one row, of an activity or of a line."""
     known = turn.lines_done
     for frame in frames:
+        if not known:
+            yield frame
+            continue
         for part in frame.iter_slices(LOOK_LINES):
-            if known:
-                taken = run(_looking_for(turn.batch_id, part))
-                known -= taken.height
-                yield part.join(taken, on=["file_no", "line_no"], how="anti", maintain_order="left")
-            else:
-                yield part
+            taken = run(_looking_for(turn.batch_id, part))
+            known -= taken.height
+            yield part.join(taken, on=["file_no", "line_no"], how="anti", maintain_order="left")
 
 
 def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.DataFrame]:
