@@ -45,11 +45,15 @@ def post_credits(call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UU
     )
 
 
+def credits_activities(reference: str) -> bool:
+    """Whether a posting stands for activities."""
+    return reference.startswith(f"{SOURCE}/")
+
+
 def named_activity(reference: str) -> UUID | None:
-    """The activity that names a posting (`activity/<id>/coin`); None where none does."""
-    source, _, named = reference.partition("/")
-    first, _, unit = named.partition("/")
-    return UUID(first) if source == SOURCE and unit in set(Unit) else None
+    """The activity that names such a posting (`activity/<id>/coin`); None where its batch does."""
+    first, _, unit = reference.removeprefix(f"{SOURCE}/").partition("/")
+    return UUID(first) if unit in set(Unit) else None
 
 
 def _post(
@@ -70,7 +74,7 @@ def _post(
         pl.col(account).alias("account_id"),
         "amount",
         "reference",
-        pl.col("claim_hash").alias("payload_hash"),
+        pl.col("claim_hash").alias("payload_hash"),  # the reference is new: nothing can stand under it
         "occurred_at",
     )
     posted = post_batch(call, run, credits_).posted.select("reference", pl.col("transfer_id").alias(into))

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select, text
 
-from carbon.activities.crediting import named_activity
+from carbon.activities.crediting import credits_activities, named_activity
 from carbon.activities.tables import Activity, ActivityReversal
 from carbon.donations.allocation import explain_share, find_share
 from carbon.factors.lookup import in_use
@@ -65,9 +65,8 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
 
 
 def _behind(call: Call, citizen_id: UUID, transfer_id: int, reference: str) -> dict[str, Any]:
-    behind = _told(call, "activities", _posted_by(citizen_id, transfer_id, named_activity(reference)))
-    if behind:
-        return behind
+    if credits_activities(reference):
+        return _told(call, "activities", _posted_by(citizen_id, transfer_id, named_activity(reference)))
     if find_share(call, citizen_id, transfer_id=transfer_id) is not None:
         share = explain_share(call, citizen_id, coin_transfer_id=transfer_id)
         return {"kind": "pool_share", "share": share, "replays_equal": share["replays"]}

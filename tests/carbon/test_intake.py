@@ -174,6 +174,34 @@ def test_an_explanation_of_very_many_activities_says_how_many_there_are(
     assert (len(tree["activities"]), tree["activities_count"], tree["replays_equal"]) == (2, 5, True)
 
 
+def test_a_posting_that_its_batch_named_is_explained_as_well(call: Call, city: City) -> None:
+    """So postings were named once: their activities are looked for among all of the citizen."""
+    owner = city.bind(call, ["card-017"])["card-017"]
+    take(call, city, ride("e1", metres=100), ride("e2", metres=100))
+    transfer = activities(call)[0].coin_transfer_id
+    assert transfer is not None
+    now = explain(call, owner, transfer)
+    former = f"activity/{new_id()}/3/1001/metro_ride/2026-11-20"
+    call.db.execute(text("SET LOCAL ROLE NONE"))  # the owner's hand: a reference does not change any more
+    call.db.execute(
+        text("UPDATE ledger_transfer SET reference = :former WHERE id = :id"),
+        {"former": former, "id": transfer},
+    )
+    assert explain(call, owner, transfer) == now
+    assert now["activities_count"] == 2
+
+
+def test_a_credit_without_its_activities_is_a_finding(call: Call, city: City) -> None:
+    owner = city.bind(call, ["card-017"])["card-017"]
+    take(call, city, ride("e1"))
+    transfer = activities(call)[0].coin_transfer_id
+    assert transfer is not None
+    call.db.execute(text("SET LOCAL ROLE NONE"))  # the owner's hand: an activity does not go away
+    call.db.execute(text("DELETE FROM activity"))
+    tree = explain(call, owner, transfer)
+    assert (tree["kind"], tree["activities"], tree["replays_equal"]) == ("unexplained", [], False)
+
+
 @pytest.mark.parametrize("change", [{"carbon_mg": 1}, {"inputs": {"distance_m": 9}}, {"digest": b"0" * 32}])
 def test_any_mutation_makes_the_replay_fail(call: Call, city: City, change: dict[str, Any]) -> None:
     city.bind(call, ["card-017"])
