@@ -50,15 +50,20 @@ class GivesStep(Gives):
     unit = fields.String()
 
 
-class GivesCitedTable(Gives):
-    """The publication a figure stands in."""
+class GivesCited(Gives):
+    """What is cited of a publication."""
 
-    id = fields.String()
     title = fields.String()
     source = fields.String()
     assumption = fields.String(allow_none=True)
     effective_from = _day()
     digest = fields.String(allow_none=True, metadata=_said("SHA-256 of the published document"))
+
+
+class GivesCitedTable(GivesCited):
+    """The publication a figure stands in."""
+
+    id = fields.String()
 
 
 class GivesUsedFactor(Gives):
@@ -82,14 +87,9 @@ class GivesUsedFactor(Gives):
     table = fields.Nested(GivesCitedTable)
 
 
-class GivesUsedRule(Gives):
+class GivesUsedRule(GivesCited):
     """A rule as it was applied."""
 
-    title = fields.String()
-    source = fields.String()
-    assumption = fields.String(allow_none=True)
-    effective_from = _day()
-    digest = fields.String(allow_none=True)
     coins_milli = fields.Integer()
 
 
