@@ -67,6 +67,11 @@ def outcomes(partner: Partner) -> dict[str, int]:
     return found
 
 
+def takes_a_chunk(work: Callable[[Call], Any]) -> bool:
+    """Whether this unit of work is a lane's; the others open and close the batch."""
+    return "_chunk_work" in work.__qualname__
+
+
 class Meeting:
     """Holds the units of work of lanes back until so many are there, which proves that they run at once."""
 
@@ -75,7 +80,7 @@ class Meeting:
         self.gate = threading.Barrier(lanes)
 
     def __call__(self, work: Callable[[Call], Any]) -> Any:
-        if "_chunk_work" in work.__qualname__:
+        if takes_a_chunk(work):
             self.gate.wait(timeout=30)
         return self.database.run(work)
 
@@ -122,7 +127,7 @@ def test_a_batch_that_lost_one_lane_goes_on_with_the_lines_of_that_lane(partner:
     lock = threading.Lock()
 
     def run(work: Callable[[Call], Any]) -> Any:
-        if "_chunk_work" not in work.__qualname__:
+        if not takes_a_chunk(work):
             return partner.database.run(work)
         with lock:
             if next(seen) == lost:
@@ -149,10 +154,10 @@ def test_an_upload_whose_worker_died_between_two_lanes_is_finished_by_the_next(p
     committed: list[int] = []
 
     def run(work: Callable[[Call], Any]) -> Any:
-        if committed and "_chunk_work" in work.__qualname__:
+        if committed and takes_a_chunk(work):
             raise ConnectionError("the worker was killed")
         done = partner.database.run(work)
-        committed.extend([1] if "_chunk_work" in work.__qualname__ else [])
+        committed.extend([1] if takes_a_chunk(work) else [])
         return done
 
     with pytest.raises(ConnectionError):
@@ -190,7 +195,7 @@ def test_who_takes_a_batch_over_from_the_command_line_ends_the_former_run(partne
     taken_over: list[dict[str, int]] = []
 
     def run(work: Callable[[Call], Any]) -> Any:
-        if "_chunk_work" in work.__qualname__ and not taken_over:
+        if takes_a_chunk(work) and not taken_over:
             taken_over.append(import_file(partner.database.run, BODY, order(partner)).outcomes)
         return partner.database.run(work)
 
@@ -246,7 +251,7 @@ def test_who_reads_while_lanes_work_misses_no_line(partner: Partner, monkeypatch
     lock = threading.Lock()
 
     def run(work: Callable[[Call], Any]) -> Any:
-        if "_chunk_work" not in work.__qualname__:
+        if not takes_a_chunk(work):
             return partner.database.run(work)
         with lock:
             number = next(lanes)

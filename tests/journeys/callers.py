@@ -19,6 +19,7 @@ from app.factory import TERMINAL_PERMISSIONS, Product, create_product
 from app.identity.roles import PERMISSIONS, Role
 from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
 from app.identity.tokens import issue
+from carbon.donations.schemas import TakesDeclaration
 from carbon.factors.bundles import read_shipped
 from carbon.partners.registry import PERMISSIONS as PARTNER_PERMISSIONS
 from carbon.partners.registry import register_partner
@@ -43,18 +44,7 @@ RULE: dict[str, Any] = {
     "content": {"coins_milli": 900, "per_mg": 10_000},
     "source": "a test",
 }
-PROJECT: dict[str, Any] = {
-    "enterprise_name": "示例企业 A",
-    "project_key": "demo-led-retrofit-01",
-    "title": "LED retrofit of a demo plant",
-    "dossier": "Baseline metered.",
-    "period_start": "2024-01-01",
-    "period_end": "2025-01-01",
-    "carbon_mg": 100_000_000,
-    "verifier": "示例核查机构",
-    "verification_document": "DEMO-V-2026-01",
-    "exclusivity_statement": "Not sold, not claimed elsewhere.",
-}
+PROJECT: dict[str, Any] = dict(TakesDeclaration.examples["A retrofit"])
 
 
 @dataclass(frozen=True)
