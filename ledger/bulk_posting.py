@@ -52,39 +52,80 @@ class CreditRun:
 
 
 @dataclass(frozen=True)
-class BatchPosted:
-    """The chunk's rows with `transfer_id`, and how they fell: posted, standing already, refused."""
+class BatchClaimed:
+    """A chunk's rows with `transfer_id`: ours to post, standing already, and refused."""
 
-    posted: pl.DataFrame
+    run: CreditRun
+    ours: pl.DataFrame
     replayed: pl.DataFrame
     differing: pl.DataFrame
 
 
-def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchPosted:
-    """Post a chunk of positive credits to citizens' accounts.
+def claim_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchClaimed:
+    """Claim the references of a chunk of positive credits to citizens' accounts; no balance is touched yet.
 
     A reference that stands with the same payload hash comes back in `replayed` with its transfer's
-    id; with another hash in `differing`, and nothing of it is posted. Raises BrokenInvariant when an
-    account is not a citizen's of the run's unit, or a reference occurs twice in the chunk.
+    id; with another hash in `differing`. Raises BrokenInvariant when a reference occurs twice in the chunk.
     """
     allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=1)
     rows = credits_.select(list(COLUMNS))
     if rows.is_empty():
         empty = rows.with_columns(pl.lit(None, pl.Int64).alias("transfer_id"))
-        return BatchPosted(empty, empty, empty)
+        return BatchClaimed(run, empty, empty, empty)
     _check(call, run, rows)
     rows = rows.sort("holder_id", "reference")
     _check_references(rows)
     rows = rows.with_columns(_transfer_ids(call, rows.height))
     rows, standing = _claim(call, run, rows)
-    if not rows.is_empty():
-        rows = _post_rows(call, run, rows)
-    same = pl.col("payload_hash") == pl.col("standing_hash")
     if standing.is_empty():
         blank = rows.clear()
-        return BatchPosted(rows, blank, blank)
+        return BatchClaimed(run, rows, blank, blank)
+    same = pl.col("payload_hash") == pl.col("standing_hash")
     standing = standing.with_columns(pl.col("standing_id").alias("transfer_id"))
-    return BatchPosted(rows, standing.filter(same), standing.filter(~same))
+    return BatchClaimed(run, rows, standing.filter(same), standing.filter(~same))
+
+
+def post_claimed(call: Call, claimed: BatchClaimed) -> None:
+    """Post what `claim_batch` found to be ours, in the same transaction; citizens' balances stay locked.
+
+    What a citizen may wait for begins here, so a caller does the rest of a chunk's work before. Raises
+    BrokenInvariant when an account is not a citizen's of the run's unit.
+    """
+    run, rows = claimed.run, claimed.ours
+    if rows.is_empty():
+        return
+    sums = (
+        rows.group_by("holder_id", "account_id")
+        .agg(pl.col("amount").sum().alias("total"))
+        .sort("holder_id", "account_id")
+    )
+    days = _fill(call, run, sums)
+    ordered = (
+        rows.join(days, on=["holder_id", "account_id"], how="left")
+        .sort("holder_id", "account_id", "transfer_id")
+        .select(
+            "holder_id",
+            "account_id",
+            pl.col("transfer_id").alias("id"),
+            pl.lit(run.contra.id).alias("contra_id"),
+            "amount",
+            pl.lit(run.unit.value).alias("unit"),
+            pl.lit(run.code.value).alias("code"),
+            (pl.lit(f"{run.source}/") + pl.col("reference")).alias("reference"),
+            pl.lit(str(run.batch_id)).alias("batch_id"),
+            "expires_on",
+            written_instant("occurred_at"),
+            pl.lit(call.now.isoformat()).alias("recorded_at"),
+        )
+    )
+    copy_in(call, "ledger_transfer", ordered)
+
+
+def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchClaimed:
+    """`claim_batch` and `post_claimed` at once; `ours` are posted."""
+    claimed = claim_batch(call, run, credits_)
+    post_claimed(call, claimed)
+    return claimed
 
 
 def _claim(call: Call, run: CreditRun, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -124,32 +165,6 @@ def _check_references(ordered: pl.DataFrame) -> None:
         raise BrokenInvariant("a reference occurs twice in the chunk")
 
 
-def _post_rows(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
-    sums = (
-        rows.group_by("holder_id", "account_id")
-        .agg(pl.col("amount").sum().alias("total"))
-        .sort("holder_id", "account_id")
-    )
-    days = _fill(call, run, sums)
-    rows = rows.join(days, on=["holder_id", "account_id"], how="left")
-    ordered = rows.sort("holder_id", "account_id", "transfer_id").select(
-        "holder_id",
-        "account_id",
-        pl.col("transfer_id").alias("id"),
-        pl.lit(run.contra.id).alias("contra_id"),
-        "amount",
-        pl.lit(run.unit.value).alias("unit"),
-        pl.lit(run.code.value).alias("code"),
-        (pl.lit(f"{run.source}/") + pl.col("reference")).alias("reference"),
-        pl.lit(str(run.batch_id)).alias("batch_id"),
-        "expires_on",
-        written_instant("occurred_at"),
-        pl.lit(call.now.isoformat()).alias("recorded_at"),
-    )
-    copy_in(call, "ledger_transfer", ordered)
-    return rows
-
-
 def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     """Raise the balances (their rows are locked in key order) and fill the buckets; the day of each."""
     values: dict[str, Any] = {
@@ -169,14 +184,14 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
 
 
 def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
-    """Copy the references; False (and nothing copied) when one of them stands already."""
+    """Copy the references, which come in key order; False, and nothing copied, when one of them stands."""
     frame = rows.select(
         "holder_id",
         pl.lit(run.source).alias("source"),
         "reference",
         "transfer_id",
         written_bytes("payload_hash"),
-    ).sort("holder_id", "reference")
+    )
     return copied_whole(call, "ledger_reference", frame)
 
 

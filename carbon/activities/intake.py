@@ -2,7 +2,8 @@
 
 A single record is a chunk of one. Every line comes out with an outcome: `credited`, `assessed` (an
 activity of zero grams), `duplicate`, or `rejected` with its code. Locks are taken in the order
-meters, references, caps, balances; kilograms are credited in full, a cap limits coins only.
+meters, references, caps, balances (coins last of all: a citizen who spends some waits for no more than the
+end of a chunk); kilograms are credited in full, a cap limits coins only.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.allotment import allot_coins
 from carbon.activities.assessment import assess_frame
 from carbon.activities.corrections import lower_caps, take_back_corrected
-from carbon.activities.crediting import post_credits
+from carbon.activities.crediting import claim_credits, post_credits
 from carbon.activities.errors import LineRefused
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
@@ -105,9 +106,10 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
     found = caps_between(call, region_id, first=first, last=last)
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
-    rows = post_credits(call, rows, region_id=region_id, batch_id=intake.batch_id or new_id())
+    credits_ = claim_credits(call, rows, region_id=region_id, batch_id=intake.batch_id or new_id())
+    _keep_activities(call, intake, credits_.rows, region_id=region_id, coin_rule=rate.rule_id)
+    post_credits(call, credits_)
     take_back_corrected(call, corrected, region_id=region_id)
-    _keep_activities(call, intake, rows, region_id=region_id, coin_rule=rate.rule_id)
 
 
 def _keep_activities(

@@ -14,7 +14,7 @@ from kernel.database import create_engine
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id
 from ledger.accounts import institution
-from ledger.bulk_posting import BatchPosted, CreditRun, post_batch
+from ledger.bulk_posting import BatchClaimed, CreditRun, post_batch
 from ledger.chart import Code, Kind, Unit
 from ledger.posting import Transfer, post
 from ledger.reconciliation import CHECKS, reconcile
@@ -42,7 +42,7 @@ def transfers(call: Call, cases: list[tuple[Citizen, int, str]], policy: date) -
     ]
 
 
-def in_bulk(call: Call, wanted: list[Transfer]) -> BatchPosted:
+def in_bulk(call: Call, wanted: list[Transfer]) -> BatchClaimed:
     run = CreditRun(
         code=Code.CREDIT,
         unit=Unit.COIN,
@@ -99,7 +99,7 @@ def test_random_credits_in_bulk_leave_the_same_rows_as_one_by_one(call: Call) ->
                 ]
                 wanted = transfers(today, cases, policy)
                 if bulk:
-                    assert in_bulk(today, wanted).posted.height == 30
+                    assert in_bulk(today, wanted).ours.height == 30
                 else:
                     assert not any(post(today, one).replayed for one in wanted)
             pictures.append(picture(call, people))
@@ -110,10 +110,10 @@ def test_random_credits_in_bulk_leave_the_same_rows_as_one_by_one(call: Call) ->
 def test_what_stands_already_is_left_out_and_other_content_is_named(call: Call) -> None:
     me = citizen(call)
     first = transfers(call, [(me, 100, "a"), (me, 200, "b")], date(2028, 1, 1))
-    posted = in_bulk(call, first).posted
+    posted = in_bulk(call, first).ours
     ids = dict(zip(posted["reference"], posted["transfer_id"], strict=True))
     again = in_bulk(call, transfers(call, [(me, 100, "a"), (me, 201, "b"), (me, 300, "c")], date(2028, 1, 1)))
-    assert again.posted["reference"].to_list() == ["c"]
+    assert again.ours["reference"].to_list() == ["c"]
     assert dict(zip(again.replayed["reference"], again.replayed["transfer_id"], strict=True)) == {
         "a": ids["a"]
     }
@@ -127,7 +127,7 @@ def test_a_chunk_that_only_repeats_posts_nothing(call: Call) -> None:
     wanted = transfers(call, [(me, 100, "a"), (me, 200, "b")], date(2028, 1, 1))
     in_bulk(call, wanted)
     again = in_bulk(call, wanted)
-    assert (again.posted.height, again.replayed.height, again.differing.height) == (0, 2, 0)
+    assert (again.ours.height, again.replayed.height, again.differing.height) == (0, 2, 0)
 
 
 def test_an_account_without_a_balance_ends_the_chunk(database: Database) -> None:
