@@ -62,7 +62,7 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
     A pilot file opens most accounts; where it shows that the machine is too busy for `records` in
     SECONDS_MAX, the files are made smaller.
     """
-    pilot = as_csv(rides(max(1, records // 15), citizens=cards, series="pilot"))
+    pilot = as_csv(rides(max(1, records // 15), citizens=cards, month=0))
     pace = deliver(intake, pilot, form="csv", reference="pilot", chunk_lines=CHUNK_LINES).per_second
     records = min(records, max(LEAST, int(pace * SECONDS_MAX)))
     less = max(1, records // 3)
@@ -71,7 +71,7 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
         ("csv_at_night", records, NIGHT_LINES, 2),
         ("csv_scattered", less, NIGHT_LINES, 1),
     )
-    ndjson = as_ndjson(rides(records, citizens=cards, series="a"))
+    ndjson = as_ndjson(rides(records, citizens=cards, month=1))
     first = _credited(deliver(intake, ndjson, form="ndjson", reference="a", chunk_lines=CHUNK_LINES))
     raw = records / raw_copy_seconds(intake.product, ACTIVITY_TABLES, batch_id=first.batch_id)
     again = deliver(intake, ndjson, form="ndjson", reference="a again", chunk_lines=CHUNK_LINES)
@@ -87,8 +87,8 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
         ),
         Figure(name="bulk_duplicates_ndjson", value=again.per_second, unit="lines/s"),
     ]
-    for name, count, chunk_lines, legs in others:
-        data = as_csv(rides(count, citizens=cards, series=name, legs=legs))
+    for month, (name, count, chunk_lines, legs) in enumerate(others, start=2):
+        data = as_csv(rides(count, citizens=cards, month=month, legs=legs))
         way = _credited(deliver(intake, data, form="csv", reference=name, chunk_lines=chunk_lines))
         figures.append(_figure(f"bulk_activities_{name}", way, raw=raw))
     return figures

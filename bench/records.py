@@ -1,15 +1,18 @@
 """Records as a city's transit partner delivers them: a month of rides of many cards, always the same.
 
+Each file has a month of its own: caps that one file has used up would make the next one cheaper.
+
 They come in the order of their days. Cards ride unevenly (some daily, most now and then), by metro with a
 distance and by bus without one, out in the morning and back in the evening, mostly by the same means; no
 record repeats another.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-EARLIEST = datetime(2026, 10, 1, tzinfo=UTC)
+LATEST = datetime(2026, 10, 1, tzinfo=UTC)
+"""The beginning of the latest month, which is number 0; the others come before it."""
 DAYS = 30
 METRO_TENTHS = 6
 """Six rides of ten are by metro."""
@@ -28,8 +31,8 @@ def cards(count: int) -> list[str]:
     return [card(number) for number in range(count)]
 
 
-def rides(count: int, *, citizens: int, series: str, legs: int = 2) -> pl.DataFrame:
-    """`count` records of `citizens` cards; `series` keeps the identities of two calls apart.
+def rides(count: int, *, citizens: int, month: int, legs: int = 2) -> pl.DataFrame:
+    """`count` records of `citizens` cards, so many months of DAYS before the latest.
 
     With one leg no card comes back, so hardly any two records are of one card and day.
     """
@@ -48,9 +51,9 @@ def rides(count: int, *, citizens: int, series: str, legs: int = 2) -> pl.DataFr
         + (hour - 8) * 3_600
         + (pl.col("mixed") // 11 % 3_600).cast(pl.Int64)
     )
-    instant = pl.lit(EARLIEST) + pl.duration(seconds=seconds)
+    instant = pl.lit(LATEST - month * timedelta(days=DAYS)) + pl.duration(seconds=seconds)
     return frame.select(
-        pl.format("{}-{}", pl.lit(series), "number").alias("source_event_id"),
+        pl.format("{}-{}", pl.lit(month), "number").alias("source_event_id"),
         pl.format("bench-{}", (skewed % citizens).cast(pl.String).str.zfill(7)).alias("subject"),
         pl.when(metro).then(pl.lit("metro_ride")).otherwise(pl.lit("bus_ride")).alias("scenario"),
         instant.dt.convert_time_zone("Asia/Shanghai")

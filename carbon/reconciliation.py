@@ -17,30 +17,25 @@ L10 = Check(
         ),
         must_be_empty(
             "a source event credits more than one activity that stands",
-            """SELECT a.partner_id, a.source_event_id, count(*) AS standing FROM activity a
+            """SELECT b.partner_id, a.source_event_id, count(*) AS standing FROM activity a
+               JOIN activity_basis b ON b.id = a.basis_id
                LEFT JOIN activity_reversal r ON r.citizen_id = a.citizen_id AND r.activity_id = a.id
                WHERE r.activity_id IS NULL GROUP BY 1, 2 HAVING count(*) > 1""",
         ),
         must_be_empty(
             "an activity has no reference of its own",
-            """SELECT a.id AS activity_id FROM activity a LEFT JOIN activity_reference r
-               ON r.partner_id = a.partner_id AND r.source_event_id = a.source_event_id
+            """SELECT a.id AS activity_id FROM activity a LEFT JOIN activity_basis b ON b.id = a.basis_id
+               LEFT JOIN activity_reference r ON r.partner_id = b.partner_id AND r.source_event_id = a.source_event_id
                AND r.revision = a.revision AND r.activity_id = a.id AND r.citizen_id = a.citizen_id
                WHERE r.activity_id IS NULL""",
         ),
         must_be_empty(
             "an activity names a row that does not stand",
-            """SELECT a.region_id, a.partner_id, a.batch_id, a.factor_id, a.coin_rule_id, a.cap_rule_id FROM
-               (SELECT DISTINCT region_id, partner_id, batch_id, factor_id, coin_rule_id, cap_rule_id
-               FROM activity) a
-               LEFT JOIN region ON region.id = a.region_id
-               LEFT JOIN partner ON partner.id = a.partner_id
-               LEFT JOIN activity_batch b ON b.id = a.batch_id
-               LEFT JOIN factor ON factor.id = a.factor_id
-               LEFT JOIN publication coins ON coins.id = a.coin_rule_id
-               LEFT JOIN publication caps ON caps.id = a.cap_rule_id
-               WHERE region.id IS NULL OR partner.id IS NULL OR factor.id IS NULL OR coins.id IS NULL
-               OR (a.batch_id IS NOT NULL AND b.id IS NULL) OR (a.cap_rule_id IS NOT NULL AND caps.id IS NULL)""",
+            """SELECT a.basis_id, a.batch_id FROM
+               (SELECT DISTINCT basis_id, batch_id FROM activity) a
+               LEFT JOIN activity_basis b ON b.id = a.basis_id
+               LEFT JOIN activity_batch t ON t.id = a.batch_id
+               WHERE b.id IS NULL OR (a.batch_id IS NOT NULL AND t.id IS NULL)""",
         ),
         must_be_empty(
             "kilograms taken back differ from the reversed activities",
@@ -76,7 +71,8 @@ L11 = Check(
         must_be_empty(
             "coins and what a cap cut are not the kilograms at the published rate",
             """SELECT a.id AS activity_id, a.carbon_mg, a.coin_milli, a.coin_cut_milli FROM activity a
-               JOIN publication r ON r.id = a.coin_rule_id WHERE a.coin_milli + a.coin_cut_milli <>
+               JOIN activity_basis b ON b.id = a.basis_id
+               JOIN publication r ON r.id = b.coin_rule_id WHERE a.coin_milli + a.coin_cut_milli <>
                div(CAST(a.carbon_mg AS numeric) * CAST(r.content ->> 'coins_milli' AS numeric),
                CAST(r.content ->> 'per_mg' AS numeric))""",
         ),
@@ -111,10 +107,11 @@ L11 = Check(
             """SELECT holder_id AS citizen, region_id, subject, period, period_start, u.used, a.given FROM
                (SELECT holder_id, region_id, subject, period, period_start, sum(used) AS used FROM cap_usage
                GROUP BY 1, 2, 3, 4, 5) u
-               FULL JOIN (SELECT a.citizen_id AS holder_id, a.region_id, p.subject, p.content ->> 'period' AS period,
+               FULL JOIN (SELECT a.citizen_id AS holder_id, b.region_id, p.subject, p.content ->> 'period' AS period,
                CASE p.content ->> 'period' WHEN 'month' THEN CAST(date_trunc('month', CAST(a.business_day AS
                timestamp)) AS date) ELSE a.business_day END AS period_start, sum(a.coin_milli) AS given
-               FROM activity a JOIN publication p ON p.id = a.cap_rule_id
+               FROM activity a JOIN activity_basis b ON b.id = a.basis_id
+               JOIN publication p ON p.id = b.cap_rule_id
                LEFT JOIN activity_reversal r ON r.citizen_id = a.citizen_id AND r.activity_id = a.id
                WHERE r.activity_id IS NULL GROUP BY 1, 2, 3, 4, 5) a
                USING (holder_id, region_id, subject, period, period_start)

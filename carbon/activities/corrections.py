@@ -132,10 +132,11 @@ def _take_carbon_back(call: Call, row: Row[Any], region_id: str) -> int:
 
 
 _CORRECTED = text(
-    "SELECT a.citizen_id, a.id, a.partner_id, a.source_event_id, a.revision, a.region_id, a.business_day,"
-    " a.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id"
+    "SELECT a.citizen_id, a.id, b.partner_id, a.source_event_id, a.revision, b.region_id, a.business_day,"
+    " b.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id"
     " FROM activity_reference r"
     " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
+    " JOIN activity_basis b ON b.id = a.basis_id"
     " WHERE r.partner_id = :partner AND r.source_event_id = :event AND r.revision = :revision"
 )
 _BORNE = text(

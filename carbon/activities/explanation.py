@@ -124,12 +124,12 @@ def _taken_back_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
 
 def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
     """One activity: its facts, steps, factor row, source, coin rate and cap."""
-    row = call.db.get_one(Factor, activity.factor_id)
+    row = call.db.get_one(Factor, activity.basis.factor_id)
     reversal = call.db.get(ActivityReversal, (activity.citizen_id, activity.id))
     again = replay(call, activity)
     return {
         "id": public_id("act", activity.id),
-        "scenario": activity.scenario,
+        "scenario": activity.basis.scenario,
         "occurred_at": activity.occurred_at.isoformat(),
         "business_day": activity.business_day.isoformat(),
         "inputs": activity.inputs,
@@ -138,7 +138,7 @@ def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
         "carbon": show_grams(activity.carbon_mg),
         "reason": activity.reason,
         "steps": [asdict(step) for step in again.steps],
-        "factor": _factor(call, row, activity.found_by),
+        "factor": _factor(call, row, activity.basis.found_by),
         "coins": _coins(call, activity),
         "superseded": reversal is not None,
         "digest": activity.digest.hex(),
@@ -148,7 +148,7 @@ def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
 
 def replay(call: Call, activity: Activity) -> Assessment:
     """Assess the stored inputs again by the stored factor row."""
-    used = in_use(call.db.get_one(Factor, activity.factor_id))
+    used = in_use(call.db.get_one(Factor, activity.basis.factor_id))
     return used.method.assess(activity.inputs, used.factor)
 
 
@@ -167,7 +167,7 @@ def _equals(call: Call, activity: Activity, again: Assessment) -> bool:
 
 
 def _uncut_coins(call: Call, activity: Activity) -> int:
-    rate = call.db.get_one(Publication, activity.coin_rule_id).content
+    rate = call.db.get_one(Publication, activity.basis.coin_rule_id).content
     return floor_to_milli_coins(activity.carbon_mg, coins_milli=rate["coins_milli"], per_mg=rate["per_mg"])
 
 
@@ -194,8 +194,9 @@ def _factor(call: Call, row: Factor, found_by: str) -> dict[str, Any]:
 
 
 def _coins(call: Call, activity: Activity) -> dict[str, Any]:
-    rate = call.db.get_one(Publication, activity.coin_rule_id)
-    cap = None if activity.cap_rule_id is None else call.db.get_one(Publication, activity.cap_rule_id)
+    basis = activity.basis
+    rate = call.db.get_one(Publication, basis.coin_rule_id)
+    cap = None if basis.cap_rule_id is None else call.db.get_one(Publication, basis.cap_rule_id)
     return {
         "rate": {**rate.content, **_cited(rate)},
         "cap": None if cap is None else {**cap.content, **_cited(cap)},

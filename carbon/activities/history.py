@@ -50,8 +50,8 @@ def own_activities(call: Call, page: PageRequest) -> Page[Lived]:
 def _lived(activity: Activity, superseded: set[UUID]) -> Lived:
     return Lived(
         id=activity.id,
-        partner_id=activity.partner_id,
-        scenario=activity.scenario,
+        partner_id=activity.basis.partner_id,
+        scenario=activity.basis.scenario,
         occurred_at=activity.occurred_at,
         business_day=activity.business_day,
         carbon_mg=activity.carbon_mg,

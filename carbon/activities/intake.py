@@ -14,6 +14,7 @@ import polars as pl
 from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.allotment import allot_coins
 from carbon.activities.assessment import assess_frame
+from carbon.activities.basis import with_basis
 from carbon.activities.corrections import lower_caps, take_back_corrected
 from carbon.activities.crediting import claim_credits, post_credits
 from carbon.activities.errors import LineRefused
@@ -107,31 +108,30 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     found = caps_between(call, region_id, first=first, last=last)
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
     credits_ = claim_credits(call, rows, region_id=region_id, batch_id=intake.batch_id or new_id())
-    _keep_activities(call, intake, credits_.rows, region_id=region_id, coin_rule=rate.rule_id)
+    kept = with_basis(
+        call,
+        credits_.rows,
+        region_id=region_id,
+        partner_id=intake.partner_id,
+        coin_rule_id=rate.rule_id,
+    )
+    _keep_activities(call, intake, kept)
     post_credits(call, credits_)
     take_back_corrected(call, corrected, region_id=region_id)
 
 
-def _keep_activities(
-    call: Call, intake: Intake, rows: pl.DataFrame, *, region_id: str, coin_rule: UUID
-) -> None:
+def _keep_activities(call: Call, intake: Intake, rows: pl.DataFrame) -> None:
     kept = rows.sort("citizen_id", "activity_id").select(
         "citizen_id",
         pl.col("activity_id").alias("id"),
-        pl.lit(region_id).alias("region_id"),
-        pl.lit(str(intake.partner_id)).alias("partner_id"),
+        "basis_id",
         "source_event_id",
         "revision",
-        "scenario",
         written_instant("started_at"),
         written_instant("occurred_at"),
         "business_day",
         "inputs",
         "facts",
-        "factor_id",
-        "found_by",
-        pl.lit(str(coin_rule)).alias("coin_rule_id"),
-        "cap_rule_id",
         "carbon_mg",
         "coin_milli",
         "coin_cut_milli",

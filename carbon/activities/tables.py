@@ -8,15 +8,25 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint, Range
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from carbon.activities.batch_states import State, one_of
 from kernel.database import Base
 
 APPEND_ONLY = (
     "activity_reference",
+    "activity_basis",
     "activity",
     "activity_reversal",
     "activity_batch_line",
@@ -72,8 +82,24 @@ class MeterClaim(Base):
     ended_at: Mapped[datetime | None]
 
 
+class ActivityBasis(Base):
+    """What activities were judged by: who sent them, what was done, the factor, the coin rule and the cap."""
+
+    __tablename__ = "activity_basis"
+    __table_args__ = (Index("ix_activity_basis_rules", "partner_id", "coin_rule_id"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    scenario: Mapped[str]
+    factor_id: Mapped[UUID] = mapped_column(ForeignKey("factor.id"))
+    found_by: Mapped[str]
+    coin_rule_id: Mapped[UUID] = mapped_column(ForeignKey("publication.id"))
+    cap_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("publication.id"))
+
+
 class Activity(Base):
-    """An assessed fact: inputs, the rules used, the kilograms, the coins, and where they were posted.
+    """An assessed fact: inputs, what it was judged by, the kilograms, the coins, and where they were posted.
 
     What it names was read in its own transaction and is never deleted: no foreign keys (decision 0010).
     """
@@ -92,20 +118,14 @@ class Activity(Base):
 
     citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    region_id: Mapped[str]
-    partner_id: Mapped[UUID]
+    basis_id: Mapped[int]
     source_event_id: Mapped[str]
     revision: Mapped[int] = mapped_column(Integer)
-    scenario: Mapped[str]
     started_at: Mapped[datetime | None]
     occurred_at: Mapped[datetime]
     business_day: Mapped[date]
     inputs: Mapped[dict[str, Any]]
     facts: Mapped[dict[str, Any] | None]
-    factor_id: Mapped[UUID]
-    found_by: Mapped[str]
-    coin_rule_id: Mapped[UUID]
-    cap_rule_id: Mapped[UUID | None]
     carbon_mg: Mapped[int]
     coin_milli: Mapped[int]
     coin_cut_milli: Mapped[int]
@@ -118,6 +138,13 @@ class Activity(Base):
     file_no: Mapped[int | None] = mapped_column(SmallInteger)
     line_no: Mapped[int | None]
     recorded_at: Mapped[datetime]
+
+    basis: Mapped[ActivityBasis] = relationship(
+        primaryjoin="foreign(Activity.basis_id) == ActivityBasis.id",
+        lazy="joined",
+        innerjoin=True,
+        viewonly=True,
+    )
 
 
 class ActivityReversal(Base):

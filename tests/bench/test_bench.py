@@ -83,7 +83,7 @@ def test_paced_work_is_done_once_for_each_number() -> None:
 
 
 def test_both_forms_of_the_generated_rides_are_read_as_the_same_activities(tmp_path: Path) -> None:
-    made = rides(500, citizens=40, series="t")
+    made = rides(500, citizens=40, month=0)
     frames = []
     for form, data in (("csv", as_csv(made)), ("ndjson", as_ndjson(made))):
         path = tmp_path / form
@@ -97,4 +97,12 @@ def test_both_forms_of_the_generated_rides_are_read_as_the_same_activities(tmp_p
 
 
 def test_the_same_rides_come_out_of_every_run() -> None:
-    assert rides(100, citizens=10, series="t").equals(rides(100, citizens=10, series="t"))
+    assert rides(100, citizens=10, month=0).equals(rides(100, citizens=10, month=0))
+
+
+def test_each_month_of_rides_has_days_and_names_of_its_own() -> None:
+    first, second = (rides(600, citizens=10, month=month) for month in (0, 1))
+    days = [set(made["occurred_at"].str.slice(0, 10)) for made in (first, second)]
+    assert [len(each) for each in days] == [30, 30]
+    assert days[0] & days[1] == set()
+    assert set(first["source_event_id"]) & set(second["source_event_id"]) == set()

@@ -82,7 +82,7 @@ def test_a_late_record_falls_under_the_cap_of_its_own_day(call: Call, city: City
     tomorrow = replace(call, now=NOW + timedelta(days=1))
     again(tomorrow, city, ride("e2"), ride("e3", occurred_at=tomorrow.now))
     assert coins(call) == [("e1", 18_680), ("e2", 11_320), ("e3", 5_000)]
-    rules = {each.source_event_id: each.cap_rule_id for each in activities(call)}
+    rules = {each.source_event_id: each.basis.cap_rule_id for each in activities(call)}
     assert rules["e1"] == rules["e2"] != rules["e3"]
 
 

@@ -11,7 +11,7 @@ from ledger.reconciliation import reconcile
 from tests.carbon.city import lines, plant_city, ride
 from tests.conftest import Database
 
-NAMES = ("region_id", "partner_id", "factor_id", "coin_rule_id", "cap_rule_id", "batch_id")
+NAMES = {"basis_id": "0", "batch_id": "gen_random_uuid()"}
 """What an activity names without a foreign key."""
 BREAKS = {
     "UPDATE activity SET carbon_mg = carbon_mg + 1 WHERE source_event_id = 'e1'": {"L10", "L11"},
@@ -47,15 +47,16 @@ def test_an_activity_that_names_what_does_not_stand_is_named(database: Database,
     database.run(lambda call: city.bind(call, ["card-017"]))
     database.run(lambda call: take_chunk(call, city.intake(), lines(ride("e1", metres=1_000))))
     assert names_broken(database) == set()
-    nowhere = "'CN-XX'" if column == "region_id" else "gen_random_uuid()"
     owner = create_engine(database.url, as_owner=True)
     with owner.begin() as connection:
-        connection.execute(text(f"UPDATE activity SET {column} = {nowhere}"))  # noqa: S608 - our own text
+        connection.execute(text(f"UPDATE activity SET {column} = {NAMES[column]}"))  # noqa: S608 - our own text
     owner.dispose()
     assert "L10" in names_broken(database)
 
 
-@pytest.mark.parametrize("table", ["region", "partner", "activity_batch", "factor", "publication"])
+@pytest.mark.parametrize(
+    "table", ["region", "partner", "activity_basis", "activity_batch", "factor", "publication"]
+)
 def test_the_application_may_not_delete_what_an_activity_names(database: Database, table: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"):
         database.run(lambda call: call.db.execute(text(f"DELETE FROM {table}")))  # noqa: S608 - our own text
