@@ -28,15 +28,17 @@ LONGEST_VALIDITY = timedelta(days=10 * 366 + 31)
 LOOKS = 4
 """How often a chunk looks for references that others posted meanwhile."""
 
-COLUMNS = {
+CLAIM = {"holder_id": pl.String, "reference": pl.String, "payload_hash": pl.Binary}
+"""What a reference is claimed by; `holder_id` as UUID text."""
+CREDIT = {
     "holder_id": pl.String,
     "account_id": pl.Int64,
+    "transfer_id": pl.Int64,
     "amount": pl.Int64,
     "reference": pl.String,
-    "payload_hash": pl.Binary,
     "occurred_at": pl.Datetime("us", "UTC"),
 }
-"""What a credit brings; one row a reference, `holder_id` as UUID text."""
+"""What is posted under a claimed reference."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,45 +57,44 @@ class CreditRun:
 class BatchClaimed:
     """A chunk's rows with `transfer_id`: ours to post, standing already, and refused."""
 
-    run: CreditRun
     ours: pl.DataFrame
     replayed: pl.DataFrame
     differing: pl.DataFrame
 
 
-def claim_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchClaimed:
-    """Claim the references of a chunk of positive credits to citizens' accounts; no balance is touched yet.
+def claim_batch(call: Call, source: str, rows: pl.DataFrame) -> BatchClaimed:
+    """Claim the reference of each row, which has the columns of CLAIM; no balance is touched yet.
 
-    A reference that stands with the same payload hash comes back in `replayed` with its transfer's
-    id; with another hash in `differing`. Raises BrokenInvariant when a reference occurs twice in the chunk.
+    Each gets the id of the first transfer that is to be posted under it. One that stands with the same
+    payload hash comes back in `replayed` with its transfer's id, one with another hash in `differing`.
+    Raises BrokenInvariant when a reference occurs twice in the chunk.
     """
-    allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=1)
-    rows = credits_.select(list(COLUMNS))
     if rows.is_empty():
         empty = rows.with_columns(pl.lit(None, pl.Int64).alias("transfer_id"))
-        return BatchClaimed(run, empty, empty, empty)
-    _check(call, run, rows)
+        return BatchClaimed(empty, empty, empty)
     rows = rows.sort("holder_id", "reference")
     _check_references(rows)
-    rows = rows.with_columns(_transfer_ids(call, rows.height))
-    rows, standing = _claim(call, run, rows)
+    rows = rows.with_columns(transfer_ids(call, rows.height))
+    rows, standing = _claim(call, source, rows)
     if standing.is_empty():
         blank = rows.clear()
-        return BatchClaimed(run, rows, blank, blank)
+        return BatchClaimed(rows, blank, blank)
     same = pl.col("payload_hash") == pl.col("standing_hash")
     standing = standing.with_columns(pl.col("standing_id").alias("transfer_id"))
-    return BatchClaimed(run, rows, standing.filter(same), standing.filter(~same))
+    return BatchClaimed(rows, standing.filter(same), standing.filter(~same))
 
 
-def post_claimed(call: Call, claimed: BatchClaimed) -> None:
-    """Post what `claim_batch` found to be ours, in the same transaction; citizens' balances stay locked.
+def post_claimed(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
+    """Post positive credits (the columns of CREDIT) to citizens' accounts under references claimed before.
 
-    What a citizen may wait for begins here, so a caller does the rest of a chunk's work before. Raises
-    BrokenInvariant when an account is not a citizen's of the run's unit.
+    The balances stay locked to the end of the transaction, and a citizen who spends waits for it: a caller
+    does the rest of a chunk's work first. Raises BrokenInvariant when an account is not a citizen's of the
+    run's unit.
     """
-    run, rows = claimed.run, claimed.ours
+    allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=1)
     if rows.is_empty():
         return
+    _check(call, run, rows)
     sums = (
         rows.group_by("holder_id", "account_id")
         .agg(pl.col("amount").sum().alias("total"))
@@ -122,13 +123,13 @@ def post_claimed(call: Call, claimed: BatchClaimed) -> None:
 
 
 def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchClaimed:
-    """`claim_batch` and `post_claimed` at once; `ours` are posted."""
-    claimed = claim_batch(call, run, credits_)
-    post_claimed(call, claimed)
+    """Claim and post at once: one row a reference, the columns of CLAIM and CREDIT but for `transfer_id`."""
+    claimed = claim_batch(call, run.source, credits_)
+    post_claimed(call, run, claimed.ours)
     return claimed
 
 
-def _claim(call: Call, run: CreditRun, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _claim(call: Call, source: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Claim the rows' references: those that are ours now, and those that stood already.
 
     A violated key means that its writer has committed, so the next look sees it. Others may commit
@@ -136,10 +137,10 @@ def _claim(call: Call, run: CreditRun, rows: pl.DataFrame) -> tuple[pl.DataFrame
     """
     parts: list[pl.DataFrame] = []
     for _ in range(LOOKS):
-        if _copied_references(call, run, rows):
+        if _copied_references(call, source, rows):
             standing = pl.concat(parts) if parts else rows.clear()
             return rows, standing
-        found = _standing(call, run, rows)
+        found = _standing(call, source, rows)
         parts.append(rows.join(found, on=["holder_id", "reference"], how="inner"))
         rows = rows.join(found, on=["holder_id", "reference"], how="anti", maintain_order="left")
     raise Busy("others post this chunk's references", retry_after_s=1)
@@ -183,11 +184,11 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     return sums.select("holder_id", "account_id", ends)
 
 
-def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
+def _copied_references(call: Call, source: str, rows: pl.DataFrame) -> bool:
     """Copy the references, which come in key order; False, and nothing copied, when one of them stands."""
     frame = rows.select(
         "holder_id",
-        pl.lit(run.source).alias("source"),
+        pl.lit(source).alias("source"),
         "reference",
         "transfer_id",
         written_bytes("payload_hash"),
@@ -195,9 +196,9 @@ def _copied_references(call: Call, run: CreditRun, rows: pl.DataFrame) -> bool:
     return copied_whole(call, "ledger_reference", frame)
 
 
-def _standing(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
+def _standing(call: Call, source: str, rows: pl.DataFrame) -> pl.DataFrame:
     values = {
-        "source": run.source,
+        "source": source,
         "holders": array_of(rows["holder_id"]),
         "references": array_of(rows["reference"]),
     }
@@ -215,7 +216,7 @@ def _standing(call: Call, run: CreditRun, rows: pl.DataFrame) -> pl.DataFrame:
     return found.with_columns(pl.col("standing_hash").str.decode("hex"))
 
 
-def _transfer_ids(call: Call, count: int) -> pl.Series:
+def transfer_ids(call: Call, count: int) -> pl.Series:
     """`count` fresh ids out of whole blocks of the sequence."""
     blocks = -(-count // ID_BLOCK)
     starts = call.db.execute(

@@ -1,4 +1,4 @@
-"""Activities are credited in groups: one posting a citizen, scenario, business day and chunk.
+"""Activities are credited in groups: one posting of each unit a citizen, scenario, business day and chunk.
 
 The activities keep the posting's id and their own share, so a statement's line opens into them.
 """
@@ -11,7 +11,7 @@ import polars as pl
 from kernel.call import Call
 from kernel.publications.rules import STANDARD, first_invalid_day
 from ledger.accounts import institution
-from ledger.bulk_posting import BatchClaimed, CreditRun, claim_batch, post_claimed
+from ledger.bulk_posting import CreditRun, claim_batch, post_claimed, transfer_ids
 from ledger.chart import Code, Kind, Unit
 
 SOURCE = "activity"
@@ -23,15 +23,39 @@ class Credits:
     """A chunk's rows with `coin_transfer_id` and `carbon_transfer_id`, and the postings that are to come."""
 
     rows: pl.DataFrame
-    carbon: BatchClaimed
-    coins: BatchClaimed
+    postings: pl.DataFrame
 
 
-def claim_credits(call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: UUID) -> Credits:
-    """Group assessed rows into postings of coins and kilograms, and claim these.
+def claim_credits(call: Call, rows: pl.DataFrame) -> Credits:
+    """Group assessed rows into postings, of kilograms and of the coins for them, and claim these.
 
-    A posting is named by the first activity that is credited with it, which is new: see `named_activity`.
+    Both are named by the first activity that is credited with them, which is new: see `named_activity`.
     """
+    groups = (
+        rows.filter(pl.col("carbon_mg") > 0)
+        .group_by(*_GROUP, "account_id", "carbon_account_id")
+        .agg(
+            pl.col("carbon_mg", "coin_milli").sum(),
+            pl.col("occurred_at").max(),
+            pl.col("activity_id").first().alias("reference"),
+            # The reference is new: nothing can stand under it.
+            pl.col("claim_hash").first().alias("payload_hash"),
+        )
+        .with_columns(holder_id=pl.col("citizen_id"))
+    )
+    postings = claim_batch(call, SOURCE, groups).ours.rename({"transfer_id": "carbon_transfer_id"})
+    ids = transfer_ids(call, postings.height).alias("coin_transfer_id")
+    postings = postings.with_columns(pl.when(pl.col("coin_milli") > 0).then(ids))
+    found = postings.select(*_GROUP, "carbon_transfer_id", "coin_transfer_id")
+    rows = rows.join(found, on=_GROUP, how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("carbon_mg") > 0).then("carbon_transfer_id").alias("carbon_transfer_id"),
+        pl.when(pl.col("coin_milli") > 0).then("coin_transfer_id").alias("coin_transfer_id"),
+    )
+    return Credits(rows, postings)
+
+
+def post_credits(call: Call, postings: pl.DataFrame, *, region_id: str, batch_id: UUID) -> None:
+    """Post what was claimed: coins last, because a citizen who spends some waits from then to the commit."""
     ends = first_invalid_day(call, region_id, validity_class=STANDARD, credited_on=call.today)
     carbon = CreditRun(
         code=Code.CREDIT_CARBON,
@@ -49,19 +73,22 @@ def claim_credits(call: Call, rows: pl.DataFrame, *, region_id: str, batch_id: U
         batch_id=batch_id,
         expires_on=ends,
     )
-    rows, of_carbon = _claim(
-        call, carbon, rows, account="carbon_account_id", amount="carbon_mg", into="carbon_transfer_id"
+    post_claimed(
+        call, carbon, _credit(postings, "carbon_account_id", "carbon_transfer_id", amount="carbon_mg")
     )
-    rows, of_coins = _claim(
-        call, coins, rows, account="account_id", amount="coin_milli", into="coin_transfer_id"
-    )
-    return Credits(rows, of_carbon, of_coins)
+    of_coins = postings.filter(pl.col("coin_milli") > 0)
+    post_claimed(call, coins, _credit(of_coins, "account_id", "coin_transfer_id", amount="coin_milli"))
 
 
-def post_credits(call: Call, credits_: Credits) -> None:
-    """Post them: coins last, because a citizen who spends some waits from then on to the commit."""
-    post_claimed(call, credits_.carbon)
-    post_claimed(call, credits_.coins)
+def _credit(postings: pl.DataFrame, account: str, transfer: str, *, amount: str) -> pl.DataFrame:
+    return postings.select(
+        "holder_id",
+        pl.col(account).alias("account_id"),
+        pl.col(transfer).alias("transfer_id"),
+        pl.col(amount).alias("amount"),
+        "reference",
+        "occurred_at",
+    )
 
 
 def credits_activities(reference: str) -> bool:
@@ -70,34 +97,10 @@ def credits_activities(reference: str) -> bool:
 
 
 def named_activity(reference: str) -> UUID | None:
-    """The activity that names such a posting (`activity/<id>/coin`); None where its batch does."""
-    first, _, unit = reference.removeprefix(f"{SOURCE}/").partition("/")
-    return UUID(first) if unit in set(Unit) else None
+    """The activity that names such a posting (`activity/<id>`); None where its batch does.
 
-
-def _claim(
-    call: Call, run: CreditRun, rows: pl.DataFrame, *, account: str, amount: str, into: str
-) -> tuple[pl.DataFrame, BatchClaimed]:
-    groups = (
-        rows.filter(pl.col(amount) > 0)
-        .group_by(*_GROUP, account)
-        .agg(
-            pl.col(amount).sum().alias("amount"),
-            pl.col("occurred_at").max(),
-            pl.col("activity_id", "claim_hash").first(),
-        )
-        .with_columns(reference=pl.col("activity_id") + f"/{run.unit.value}")
-    )
-    credits_ = groups.select(
-        pl.col("citizen_id").alias("holder_id"),
-        pl.col(account).alias("account_id"),
-        "amount",
-        "reference",
-        pl.col("claim_hash").alias("payload_hash"),  # the reference is new: nothing can stand under it
-        "occurred_at",
-    )
-    claimed = claim_batch(call, run, credits_)
-    ours = claimed.ours.select("reference", pl.col("transfer_id").alias(into))
-    ids = groups.join(ours, on="reference", how="left").select(*_GROUP, into)
-    rows = rows.join(ids, on=_GROUP, how="left", maintain_order="left")
-    return rows.with_columns(pl.when(pl.col(amount) > 0).then(into).alias(into)), claimed
+    Those of two former forms stand in the ledger for ever: `activity/<id>/coin` and
+    `activity/<batch>/<file>/<line>/<scenario>/<day>`.
+    """
+    first, _, rest = reference.removeprefix(f"{SOURCE}/").partition("/")
+    return UUID(first) if not rest or rest in set(Unit) else None

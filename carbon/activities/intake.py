@@ -107,7 +107,7 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
     found = caps_between(call, region_id, first=first, last=last)
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
-    credits_ = claim_credits(call, rows, region_id=region_id, batch_id=intake.batch_id or new_id())
+    credits_ = claim_credits(call, rows)
     kept = with_basis(
         call,
         credits_.rows,
@@ -116,7 +116,7 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
         coin_rule_id=rate.rule_id,
     )
     _keep_activities(call, intake, kept)
-    post_credits(call, credits_)
+    post_credits(call, credits_.postings, region_id=region_id, batch_id=intake.batch_id or new_id())
     take_back_corrected(call, corrected, region_id=region_id)
 
 

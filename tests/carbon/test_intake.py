@@ -174,21 +174,36 @@ def test_an_explanation_of_very_many_activities_says_how_many_there_are(
     assert (len(tree["activities"]), tree["activities_count"], tree["replays_equal"]) == (2, 5, True)
 
 
-def test_a_posting_that_its_batch_named_is_explained_as_well(call: Call, city: City) -> None:
-    """So postings were named once: their activities are looked for among all of the citizen."""
+@pytest.mark.parametrize("former", ["activity/{batch}/3/1001/metro_ride/2026-11-20", "activity/{first}/coin"])
+def test_a_posting_with_a_former_name_is_explained_as_well(call: Call, city: City, former: str) -> None:
+    """By its batch, and its activities are looked for among all of the citizen; by its activity and unit."""
     owner = city.bind(call, ["card-017"])["card-017"]
     take(call, city, ride("e1", metres=100), ride("e2", metres=100))
-    transfer = activities(call)[0].coin_transfer_id
+    first = activities(call)[0]
+    transfer = first.coin_transfer_id
     assert transfer is not None
     now = explain(call, owner, transfer)
-    former = f"activity/{new_id()}/3/1001/metro_ride/2026-11-20"
     call.db.execute(text("SET LOCAL ROLE NONE"))  # the owner's hand: a reference does not change any more
     call.db.execute(
         text("UPDATE ledger_transfer SET reference = :former WHERE id = :id"),
-        {"former": former, "id": transfer},
+        {"former": former.format(batch=new_id(), first=first.id), "id": transfer},
     )
     assert explain(call, owner, transfer) == now
     assert now["activities_count"] == 2
+
+
+def test_kilograms_and_their_coins_are_posted_under_one_reference(call: Call, city: City) -> None:
+    city.bind(call, ["card-017"])
+    take(call, city, ride("e1", metres=100), ride("e2", metres=100))
+    first = activities(call)[0]
+    (reference,) = call.db.execute(text("SELECT reference, transfer_id FROM ledger_reference")).all()
+    assert tuple(reference) == (str(first.id), first.carbon_transfer_id)
+    posted = call.db.execute(text("SELECT id, unit, reference FROM ledger_transfer ORDER BY unit")).all()
+    assert [tuple(row) for row in posted] == [
+        (first.carbon_transfer_id, "carbon", f"activity/{first.id}"),
+        (first.coin_transfer_id, "coin", f"activity/{first.id}"),
+    ]
+    assert broken(call) == []
 
 
 def test_a_credit_without_its_activities_is_a_finding(call: Call, city: City) -> None:
