@@ -45,18 +45,10 @@ def _open(call: Call, holders: pl.Series, *, region_id: str, floor: int) -> None
 
 def _found(call: Call, holders: pl.Series) -> pl.DataFrame:
     """A row for each holder whose accounts are all open."""
-    names = {**{name: name for name in SPENDING_ORDER}, NO_CLASS: CARBON}
-    schema = {"holder_id": pl.String, "validity_class": pl.String, "id": pl.Int64}
     call.db.flush()  # accounts that the unit of work holds back
-    rows = select_frame(
-        call, _FOUND, {"holders": array_of(holders), "kind": Kind.CITIZEN.value}, schema=schema
-    ).with_columns(pl.col("validity_class").replace_strict(names))
-    if rows.is_empty():
-        return pl.DataFrame(schema={"holder_id": pl.String, **dict.fromkeys(names.values(), pl.Int64)})
-    wide = rows.pivot("validity_class", index="holder_id", values="id")
-    missing = [name for name in names.values() if name not in wide.columns]
-    wide = wide.with_columns(pl.lit(None, pl.Int64).alias(name) for name in missing)
-    return wide.select("holder_id", *names.values()).drop_nulls()
+    values = {"holders": array_of(holders), "kind": Kind.CITIZEN.value}
+    schema = {"holder_id": pl.String, **dict.fromkeys((*SPENDING_ORDER, CARBON), pl.Int64)}
+    return select_frame(call, _FOUND, values, schema=schema).drop_nulls()
 
 
 _OPEN = text(
@@ -76,7 +68,12 @@ _OPEN_BALANCES = text(
     " FROM ledger_account a JOIN unnest(CAST(:holders AS uuid[])) AS h (id) ON h.id = a.holder_id"
     " WHERE a.kind = :kind ORDER BY a.holder_id, a.id ON CONFLICT DO NOTHING"
 )
+_CLASSES = ", ".join(
+    f"max(a.id) FILTER (WHERE a.validity_class = '{name}') AS c{place}"
+    for place, name in enumerate((*SPENDING_ORDER, NO_CLASS))
+)
 _FOUND = (
-    "SELECT a.holder_id, a.validity_class, a.id FROM ledger_account a"
-    " JOIN unnest(CAST(%(holders)s AS uuid[])) AS h (id) ON h.id = a.holder_id WHERE a.kind = %(kind)s"
+    f"SELECT h.id, c.* FROM unnest(CAST(%(holders)s AS uuid[])) AS h (id)"  # noqa: S608 - our own text
+    f" CROSS JOIN LATERAL (SELECT {_CLASSES} FROM ledger_account a"
+    " WHERE a.holder_id = h.id AND a.kind = %(kind)s) c"
 )

@@ -132,11 +132,11 @@ def _allotted(rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
     """Coins in the order of the lines, as long as the cap of each period has room."""
     rows = rows.join(used.select(*_PERIOD, "used"), on=_PERIOD, how="left", maintain_order="left")
     room = (pl.col("cap_milli") - pl.col("used")).clip(lower_bound=0)
-    until = pl.col("earned").cum_sum().over(_PERIOD)
-    given = pl.min_horizontal(until, room) - pl.min_horizontal(until - pl.col("earned"), room)
+    rows = rows.with_columns(until=pl.col("earned").cum_sum().over(_PERIOD))
+    given = pl.min_horizontal("until", room) - pl.min_horizontal(pl.col("until") - pl.col("earned"), room)
     limited = pl.col("used").is_not_null()
     rows = rows.with_columns(coin_milli=pl.when(limited).then(given).otherwise("earned"))
-    return rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli"))
+    return rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli")).drop("until")
 
 
 def give_back_usage(

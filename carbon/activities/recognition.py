@@ -96,16 +96,17 @@ def _bound(call: Call, partner_id: UUID, hashes: list[bytes]) -> pl.DataFrame:
 
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _WRITTEN = """to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
-_CONSENTS = " FROM consent c WHERE c.citizen_id = b.citizen_id AND c.partner_id = b.partner_id"
 # By index only: who had a card before is looked for by the card, and hardly any had another owner.
 _BOUND = (
-    "SELECT encode(b.subject_hash, 'hex'), b.citizen_id, (SELECT min(CASE WHEN c.withdrawn_at IS NULL"  # noqa: S608 - our own text
-    f" THEN 'open' ELSE 'withdrawn' END){_CONSENTS}) AS consent,"
+    "SELECT encode(b.subject_hash, 'hex'), b.citizen_id, c.consent,"  # noqa: S608 - our own text
     f" (SELECT {_WRITTEN.format('max(o.ended_at)')} FROM binding o WHERE o.partner_id = b.partner_id"
     " AND o.subject_hash = b.subject_hash"
-    " AND o.ended_at IS NOT NULL AND o.citizen_id <> b.citizen_id) AS anothers_until,"
-    f" EXISTS (SELECT 1{_CONSENTS} AND c.withdrawn_at IS NOT NULL) AS has_gaps"
-    " FROM binding b WHERE b.partner_id = %(partner)s"
+    " AND o.ended_at IS NOT NULL AND o.citizen_id <> b.citizen_id) AS anothers_until, c.has_gaps"
+    " FROM binding b CROSS JOIN LATERAL (SELECT"
+    " min(CASE WHEN withdrawn_at IS NULL THEN 'open' ELSE 'withdrawn' END) AS consent,"
+    " coalesce(bool_or(withdrawn_at IS NOT NULL), false) AS has_gaps FROM consent"
+    " WHERE citizen_id = b.citizen_id AND partner_id = b.partner_id) c"
+    " WHERE b.partner_id = %(partner)s"
     " AND b.ended_at IS NULL AND b.subject_hash = ANY (CAST(%(hashes)s AS bytea[]))"
 )
 _GAPS = (
