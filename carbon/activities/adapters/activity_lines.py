@@ -26,9 +26,12 @@ Form = Literal["csv", "ndjson"]
 
 _REQUIRED = ("source_event_id", "subject", "scenario", "occurred_at")
 _OPTIONAL = ("started_at", "corrects_revision", "quantity", "unit")
-_FIELDS = frozenset((*_REQUIRED, *_OPTIONAL))
-_NUMBERS = frozenset(("corrects_revision", "quantity", *INPUTS))
 _CELLS = (*_REQUIRED, *_OPTIONAL, *INPUTS)
+_FIELD_KINDS: dict[str, type] = {
+    **dict.fromkeys((*_REQUIRED, *_OPTIONAL), str),
+    **dict.fromkeys(("corrects_revision", "quantity"), int),
+}
+_INPUT_KINDS: dict[str, type] = dict.fromkeys(INPUTS, int)
 UNITS: dict[str, str] = {
     item.unit: item.name for item in (DISTANCE, TRIPS, COUNT, MASS, SAVED_ENERGY, SAVED_WATER)
 }
@@ -192,8 +195,11 @@ class _BadLine(Exception):  # noqa: N818 - a line is refused, nothing fails
 def _read_object(text: str) -> dict[str, str]:
     """The cells of one JSON object; raises _BadLine."""
     record, inputs = _parse_object(text)
-    cells = _read_fields(record, prefix="", allowed=_FIELDS)
-    return cells | _read_fields(inputs, prefix="/inputs", allowed=frozenset(INPUTS))
+    cells: dict[str, str] = {}
+    _read_fields(record, cells, prefix="", kinds=_FIELD_KINDS)
+    if inputs:
+        _read_fields(inputs, cells, prefix="/inputs", kinds=_INPUT_KINDS)
+    return cells
 
 
 def _parse_object(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -208,26 +214,32 @@ def _parse_object(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if not isinstance(inputs, dict):
         raise _BadLine("field_wrong_type", "/inputs")
     # Every pair of the text has one match, so an equal count leaves no room for a repeated field.
-    if len(_PAIR.findall(text)) != len(record) + len(inputs) and _repeats(text):
+    if _pairs(text) != len(record) + len(inputs) and _repeats(text):
         raise _BadLine("field_repeated")
     record.pop("inputs", None)
     return record, inputs
 
 
-def _read_fields(fields: dict[str, Any], *, prefix: str, allowed: frozenset[str]) -> dict[str, str]:
-    cells: dict[str, str] = {}
+def _read_fields(
+    fields: dict[str, Any], cells: dict[str, str], *, prefix: str, kinds: dict[str, type]
+) -> None:
     for name, value in fields.items():
-        if name not in allowed:
+        kind = type(value)
+        if kind is kinds.get(name):
+            cells[name] = value if kind is str else str(value)
+        elif name not in kinds:
             raise _BadLine("field_unknown", f"{prefix}/{_escaped(name)}")
-        is_number = name in _NUMBERS
-        if is_number and isinstance(value, float):
+        elif kind is float and kinds[name] is int:
             raise _BadLine("number_not_plain", f"{prefix}/{name}")
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int if is_number else str):
+        elif value is not None:
             raise _BadLine("field_wrong_type", f"{prefix}/{name}")
-        cells[name] = str(value)
-    return cells
+
+
+def _pairs(text: str) -> int:
+    """How often a name and its colon may stand in the text: as often as they do, or more often."""
+    if '" ' in text or '"\t' in text:
+        return len(_PAIR.findall(text))
+    return text.count('":')
 
 
 def _repeats(text: str) -> bool:
