@@ -20,14 +20,23 @@ from bench.records import as_csv, as_ndjson, rides
 from carbon.activities.batch_records import Opening, accept_content, open_batch
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.tables import ActivityBatch
-from carbon.activities.turns import CHUNK_LINES
+from carbon.activities.turns import CHUNK_LINES, NIGHT_CHUNK_LINES
 from carbon.activities.uploads import CONTENT_BYTES_MAX, Announced, received
 from kernel.errors import BrokenInvariant
 
 CONTROL = "raw_copy_activities"
 SECONDS_MAX, LEAST = 40, 1_000
-NIGHT_LINES = 100_000
-"""Lines of a chunk for nightly files, which hold their citizens' balances longer."""
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One more file: its form, its size, how many rides a card and day, and the chunks it is taken in."""
+
+    name: str
+    form: str
+    records: int
+    legs: int = 2
+    chunk_lines: int = NIGHT_CHUNK_LINES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +66,7 @@ class Delivered:
 
 
 def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure]:
-    """A file of `records` rides of `cards` bound cards, smaller ones in other ways, and the first again.
+    """A file of `records` rides of `cards` bound cards, others in other ways, and the first again.
 
     A pilot file opens most accounts; where it shows that the machine is too busy for `records` in
     SECONDS_MAX, the files are made smaller.
@@ -67,19 +76,20 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
     records = min(records, max(LEAST, int(pace * SECONDS_MAX)))
     less = max(1, records // 3)
     others = (
-        ("csv", less, CHUNK_LINES, 2),
-        ("csv_at_night", records, NIGHT_LINES, 2),
-        ("csv_scattered", less, NIGHT_LINES, 1),
+        _Way("csv_at_night", form="csv", records=records),
+        _Way("csv_scattered_at_night", form="csv", records=less, legs=1),
+        _Way("ndjson", form="ndjson", records=less, chunk_lines=CHUNK_LINES),
+        _Way("csv", form="csv", records=less, chunk_lines=CHUNK_LINES),
     )
-    ndjson = as_ndjson(rides(records, citizens=cards, month=1))
-    first = _credited(deliver(intake, ndjson, form="ndjson", reference="a", chunk_lines=CHUNK_LINES))
+    data = as_ndjson(rides(records, citizens=cards, month=1))
+    first = _credited(deliver(intake, data, form="ndjson", reference="a", chunk_lines=NIGHT_CHUNK_LINES))
     raw = records / raw_copy_seconds(intake.product, ACTIVITY_TABLES, batch_id=first.batch_id)
-    again = deliver(intake, ndjson, form="ndjson", reference="a again", chunk_lines=CHUNK_LINES)
+    again = deliver(intake, data, form="ndjson", reference="a again", chunk_lines=NIGHT_CHUNK_LINES)
     _must(again.outcomes == {"duplicate/duplicate": records}, f"a file again left {again.outcomes}")
     figures = [
         Figure(name="bulk_activities_of_the_file", value=float(records), unit="records"),
         Figure(name=CONTROL, value=raw, unit="/s"),
-        _figure("bulk_activities_ndjson", first, raw=raw),
+        _figure("bulk_activities_ndjson_at_night", first, raw=raw),
         Figure(
             name="bulk_activities_ndjson_python",
             value=first.cpu_seconds / first.lines * 1_000_000,
@@ -87,10 +97,11 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
         ),
         Figure(name="bulk_duplicates_ndjson", value=again.per_second, unit="lines/s"),
     ]
-    for month, (name, count, chunk_lines, legs) in enumerate(others, start=2):
-        data = as_csv(rides(count, citizens=cards, month=month, legs=legs))
-        way = _credited(deliver(intake, data, form="csv", reference=name, chunk_lines=chunk_lines))
-        figures.append(_figure(f"bulk_activities_{name}", way, raw=raw))
+    for month, way in enumerate(others, start=2):
+        written = as_csv if way.form == "csv" else as_ndjson
+        data = written(rides(way.records, citizens=cards, month=month, legs=way.legs))
+        done = deliver(intake, data, form=way.form, reference=way.name, chunk_lines=way.chunk_lines)
+        figures.append(_figure(f"bulk_activities_{way.name}", _credited(done), raw=raw))
     return figures
 
 

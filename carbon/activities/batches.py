@@ -19,7 +19,7 @@ from carbon.activities.batch_states import State
 from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
 from carbon.activities.imports import read_frames
 from carbon.activities.tables import WAITING, ActivityBatch
-from carbon.activities.turns import CHUNK_LINES, LANES, LEASE, Run, Turn, work_through
+from carbon.activities.turns import LANES, LEASE, Run, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE
@@ -57,14 +57,14 @@ def take_waiting_batches(
     uploads: Path,
     keep_on: Callable[[], bool] = lambda: True,
     most: int = MOST_BATCHES,
-    chunk_lines: int = CHUNK_LINES,
+    chunk_lines: int | None = None,
     lanes: int = LANES,
 ) -> int:
     """Import what partners uploaded to the folder `uploads`; returns how many batches came to their end.
 
     Any number of workers may call this at once. `keep_on` is asked before each batch and after each chunk:
-    once it says no, the batch in hand is put down for the next caller. A bug or a lost database raises; the
-    batch is taken up again when its lease is over.
+    once it says no, the batch in hand is put down for the next caller. Chunks have `chunk_lines`, or as many
+    as the hour allows. A bug or a lost database raises; the batch is taken up again when its lease is over.
     """
     finished = 0
     for _ in range(most):
@@ -76,7 +76,7 @@ def take_waiting_batches(
     return finished
 
 
-def _take_one(call: Call, card_secret: bytes, chunk_lines: int, lanes: int) -> _Job | None:
+def _take_one(call: Call, card_secret: bytes, chunk_lines: int | None, lanes: int) -> _Job | None:
     """Lease the oldest batch that waits, or whose worker was cut off."""
     is_free = or_(
         ActivityBatch.state == State.UPLOADED,

@@ -4,7 +4,7 @@ Chunks keep the file's order, and one is done before the next begins. Lanes cut 
 they hardly ever wait for each other's rows; the lines of one fact stay in one lane, in their order.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -18,19 +18,22 @@ LANE_LINES_LEAST = 500
 """A transaction of fewer lines costs more than it gains."""
 
 
-def chunks_of(frames: Iterable[pl.DataFrame], *, size: int) -> Iterator[pl.DataFrame]:
-    """Chunks of `size` lines, wherever the borders of the frames lie; the last one is shorter."""
+def chunks_of(frames: Iterable[pl.DataFrame], *, size: Callable[[], int]) -> Iterator[pl.DataFrame]:
+    """Chunks of as many lines as `size` says for each, wherever the frames end; the last one is shorter."""
     rest: pl.DataFrame | None = None
+    most = size()
     for frame in frames:
         rest = frame if rest is None else pl.concat([rest, frame])
-        while rest.height >= size:
-            chunk = _of_few_steps(rest.head(size))
+        while rest.height >= most:
+            chunk = _of_few_steps(rest.head(most))
             rest = rest.slice(chunk.height)
             yield chunk
+            most = size()
     while rest is not None and not rest.is_empty():
-        chunk = _of_few_steps(rest.head(size))
+        chunk = _of_few_steps(rest.head(most))
         rest = rest.slice(chunk.height)
         yield chunk
+        most = size()
 
 
 def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:

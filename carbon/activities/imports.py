@@ -22,7 +22,7 @@ from carbon.activities.adapters.utility_bills import read_bills
 from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
 from carbon.activities.batch_states import State
 from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
-from carbon.activities.turns import CHUNK_LINES, LANES, LEASE, Run, Turn, require_turn, work_through
+from carbon.activities.turns import LANES, LEASE, Run, Turn, require_turn, work_through
 from kernel.call import Call
 from kernel.errors import require
 from kernel.identifiers import new_id
@@ -30,14 +30,17 @@ from kernel.identifiers import new_id
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOrder:
-    """What to import for whom. `stations` is the station list that `shenzhen_tong` needs."""
+    """What to import for whom. `stations` is the station list that `shenzhen_tong` needs.
+
+    Chunks have `chunk_lines`, or as many as the hour allows.
+    """
 
     partner_id: UUID
     adapter: str
     reference: str
     card_secret: bytes
     stations: bytes = b""
-    chunk_lines: int = CHUNK_LINES
+    chunk_lines: int | None = None
     lanes: int = LANES
 
 

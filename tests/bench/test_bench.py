@@ -16,6 +16,9 @@ SMALL = Size(citizens=6, tills=2, records=1_000, cards=100, credits=1_000, posti
 PROMISED = {
     "bulk_activities_ndjson": "raw_copy_activities",
     "bulk_activities_csv": "raw_copy_activities",
+    "bulk_activities_ndjson_at_night": "raw_copy_activities",
+    "bulk_activities_csv_at_night": "raw_copy_activities",
+    "bulk_activities_csv_scattered_at_night": "raw_copy_activities",
     "bulk_credits": "raw_copy_credits",
     "exchange_http": "empty_endpoint_http",
     "redemption_http": "empty_endpoint_http",

@@ -8,13 +8,14 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.factory import Product
+from carbon.activities import turns
 from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, sentence
 from carbon.activities.batch_states import TRANSITIONS, State
@@ -164,6 +165,26 @@ def test_two_workers_share_the_batches_and_take_each_once(partner: Partner) -> N
     steps = partner.database.rows("SELECT to_state, count(*) AS n FROM activity_batch_step GROUP BY 1")
     assert {row.to_state: row.n for row in steps} == {"created": 4, "uploaded": 4, "running": 4, "done": 4}
     assert partner.broken() == []
+
+
+@pytest.mark.parametrize(
+    ("hour", "lines"),
+    [("00:59:59", 10), ("01:00:00", 25), ("04:59:59", 25), ("05:00:00", 10), ("13:00:00", 10)],
+)
+def test_chunks_are_large_at_night_only(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch, hour: str, lines: int
+) -> None:
+    monkeypatch.setattr(turns, "CHUNK_LINES", 10)
+    monkeypatch.setattr(turns, "NIGHT_CHUNK_LINES", 25)
+    moment = datetime.fromisoformat(f"2026-11-21T{hour}+08:00").astimezone(UTC)
+
+    def run(work: Callable[[Call], Any]) -> Any:
+        return partner.database.run(work, now=moment)
+
+    partner.upload(partner.open().json["id"], rides(50))
+    assert partner.work(run) == 1
+    (batch,) = partner.database.rows("SELECT state, lines_done, chunks_done FROM activity_batch")
+    assert (batch.state, batch.lines_done, batch.chunks_done) == ("done", 50, 50 // lines)
 
 
 @pytest.mark.parametrize("commits", range(6))

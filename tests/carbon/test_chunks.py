@@ -29,17 +29,23 @@ SMALL = many(40)
 
 @given(st.lists(st.integers(0, 40)), st.integers(1, 45))
 def test_chunks_are_full_wherever_frames_end(borders: list[int], size: int) -> None:
-    chunks = list(chunks_of(cut(SMALL, borders), size=size))
+    chunks = list(chunks_of(cut(SMALL, borders), size=lambda: size))
     assert pl.concat(chunks).equals(SMALL)
     assert [chunk.height for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
     assert 0 < chunks[-1].height <= size
+
+
+def test_each_chunk_is_as_large_as_its_moment_allows() -> None:
+    sizes = iter((3, 20, 5))
+    chunks = chunks_of(cut(SMALL, [7, 9]), size=lambda: next(sizes, 10))
+    assert [chunk.height for chunk in chunks] == [3, 20, 5, 10, 2]
 
 
 def test_a_chunk_ends_before_the_line_that_corrects_one_fact_too_often() -> None:
     corrected = lines(
         *(ride("e", metres=1_000, corrects_revision=each or None) for each in range(STEPS_MOST + 3))
     )
-    assert [chunk.height for chunk in chunks_of([corrected], size=100)] == [STEPS_MOST, 3]
+    assert [chunk.height for chunk in chunks_of([corrected], size=lambda: 100)] == [STEPS_MOST, 3]
 
 
 def test_lanes_hold_every_line_once_and_a_subject_in_one_of_them() -> None:
@@ -82,7 +88,7 @@ def test_reading_ahead_gives_the_same_chunks_and_the_readers_error_in_its_place(
         yield SMALL
         raise OSError("the disk is gone")
 
-    chunks = list(chunks_of([SMALL], size=7))
+    chunks = list(chunks_of([SMALL], size=lambda: 7))
     assert [chunk["line_no"][0] for chunk in read_ahead(iter(chunks))] == [c["line_no"][0] for c in chunks]
     ahead = read_ahead(failing())
     assert next(ahead).equals(SMALL)
