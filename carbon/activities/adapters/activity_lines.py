@@ -38,6 +38,23 @@ UNITS: dict[str, str] = {
 """What a bare `quantity` is, by its `unit`: m, trip, piece, g, Wh (saved) or ml (saved)."""
 
 _PAIR = re.compile(r'"\s*:')
+_INPUTS = r'"inputs"\s*:'
+_TEXT, _WHOLE = r'"[^"\\\x00-\x1f]*"', r"(?:0|[1-9][0-9]{0,17})"
+_INPUT = rf'"(?:{"|".join(INPUTS)})" *: *{_WHOLE}'
+_FIELD = (
+    rf'(?:"(?:{"|".join((*_REQUIRED, "started_at", "unit"))})" *: *{_TEXT}'
+    rf'|"(?:corrects_revision|quantity)" *: *{_WHOLE}'
+    rf'|"inputs" *: *\{{ *(?:{_INPUT}(?: *, *{_INPUT})*)? *\}})'
+)
+_USUAL = rf"\A *\{{ *{_FIELD}(?: *, *{_FIELD})* *\}} *\z"
+"""An object of known fields, each of its own kind, its texts without escapes and its numbers short."""
+_RECORD = pl.Struct(
+    {
+        **dict.fromkeys((*_REQUIRED, "started_at", "unit"), pl.String),
+        **dict.fromkeys(("corrects_revision", "quantity"), pl.Int64),
+        "inputs": pl.Struct(dict.fromkeys(INPUTS, pl.Int64)),
+    }
+)
 
 
 def read_activity_lines(
@@ -156,7 +173,29 @@ def _payload_hash(frame: pl.DataFrame) -> pl.Series:
 
 
 def _split_objects(lines: pl.DataFrame) -> pl.DataFrame:
-    """NDJSON lines as cells: texts as they stand, whole numbers written out in digits."""
+    """NDJSON lines as cells: texts as they stand, whole numbers written out in digits.
+
+    Lines of the usual form, as programs write them, are read in bulk, the rest one by one.
+    """
+    lines = lines.with_row_index("row")
+    usual = _read_usual(lines.filter(pl.col("line_code").is_null() & pl.col("text").str.contains(_USUAL)))
+    rest = lines.join(usual.select("row"), on="row", how="anti", maintain_order="left")
+    if rest.is_empty():
+        return usual.drop("row")
+    return pl.concat([usual, _read_one_by_one(rest)], how="diagonal").sort("row").drop("row")
+
+
+def _read_usual(lines: pl.DataFrame) -> pl.DataFrame:
+    """The cells of lines of `_USUAL`; a line that repeats a field is left out."""
+    read = lines["text"].str.json_decode(_RECORD).struct.unnest()
+    cells = read.drop("inputs").hstack(read["inputs"].struct.unnest()).with_columns(pl.all().cast(pl.String))
+    pairs, inputs = (pl.col("text").str.count_matches(each) for each in (_PAIR.pattern, _INPUTS))
+    stated = pl.sum_horizontal(pl.col(name).is_not_null() for name in _CELLS)
+    whole = lines.hstack(cells).with_columns(pointer=pl.lit(None, pl.String))
+    return whole.filter((pairs == stated + inputs) & (inputs <= 1))
+
+
+def _read_one_by_one(lines: pl.DataFrame) -> pl.DataFrame:
     cells: list[dict[str, str]] = []
     codes: list[str | None] = []
     pointers: list[str | None] = []

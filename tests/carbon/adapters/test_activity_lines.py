@@ -190,6 +190,51 @@ def test_a_bad_json_line_is_refused_by_name(line: str, outcome: str, pointer: st
     assert outcome in LINE_CODES
 
 
+NAMES = ("source_event_id", "subject", "scenario", "occurred_at", "started_at", "unit", "quantity", "other")
+TEXTS = st.sampled_from(
+    ("e1", "m", "2024-05-01T08:00:00+08:00", "", "a b", "a:b", "\u7897\t", "\u00a0", '"', "\\")
+)
+NUMBERS = st.sampled_from((0, 1, -1, 10**17, 10**18 - 1, 10**18, 2**63 - 1, 2**63, 2**70, 1.5, 1e300))
+PAIRS = st.tuples(st.sampled_from((*NAMES, "corrects_revision")), TEXTS | NUMBERS | st.none() | st.booleans())
+INPUT_PAIRS = st.tuples(st.sampled_from((*INPUTS, "steps")), NUMBERS | TEXTS | st.none())
+
+
+def _written(pairs: list[tuple[str, str]], gap: str) -> str:
+    return "{" + ",".join(f"{gap}{name}:{gap}{value}" for name, value in pairs) + gap + "}"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(PAIRS, max_size=8),
+    st.lists(st.lists(INPUT_PAIRS, max_size=3), max_size=2),
+    st.sampled_from(("", " ", "  ")),
+    st.booleans(),
+)
+@example([("subject", "a"), ("subject", "b")], [], "", False)
+@example([], [[("trips", 1)], [("trips", 2)]], "", True)
+@example([], [[], []], "", True)
+def test_an_object_is_understood_the_same_however_its_names_are_written(
+    pairs: list[tuple[str, Any]],
+    inputs: list[list[tuple[str, Any]]],
+    gap: str,
+    whole: bool,  # noqa: FBT001 - drawn
+) -> None:
+    """A name that is written with an escape is unusual, so such a line is read alone."""
+    drawn = [*(RIDE.items() if whole else ()), *pairs]
+    forms = []
+    for first in ("{0}", "\\u{1:04x}"):
+
+        def name(text: str, first: str = first) -> str:
+            return f'"{first.format(text[0], ord(text[0]))}{text[1:]}"'
+
+        fields = [(name(key), json.dumps(value, ensure_ascii=False)) for key, value in drawn]
+        for each in inputs:
+            inner = [(name(key), json.dumps(value, ensure_ascii=False)) for key, value in each]
+            fields.append((name("inputs"), _written(inner, gap)))
+        forms.append(_read(f"{_line()}\n{_written(fields, gap)}\n{_line()}".encode()))
+    assert forms[0].equals(forms[1])
+
+
 def test_a_text_that_looks_like_a_pair_is_no_repeated_field() -> None:
     line = _line(source_event_id='a":b').replace("\\", "\\")
     assert _read(line.encode())["outcome"].to_list() == [ACTIVITY]
