@@ -68,8 +68,8 @@ class Delivered:
 def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure]:
     """A file of `records` rides of `cards` bound cards, others in other ways, and the first again.
 
-    A pilot file opens most accounts; where it shows that the machine is too busy for `records` in
-    SECONDS_MAX, the files are made smaller.
+    Where a pilot file shows that the machine is too busy for `records` in SECONDS_MAX, the files are made
+    smaller.
     """
     pilot = as_csv(rides(max(1, records // 15), citizens=cards, month=0))
     pace = deliver(intake, pilot, form="csv", reference="pilot", chunk_lines=CHUNK_LINES).per_second

@@ -102,8 +102,10 @@ def found_city(product: Product, *, citizens: int, tills: int) -> City:
 
 
 def bind_cards(product: Product, partner_id: UUID, cards: list[str]) -> None:
-    """Give each card a citizen of its own, with consent; they sign in nowhere."""
+    """Give each card a citizen of its own, with consent and with accounts, as a first sign-in opens them."""
     people = [Person(id=new_id(), card=card, token="") for card in cards]
+    ids = pl.Series([str(who.id) for who in people])
+    run(product, long(lambda call: open_citizen_accounts(call, ids, region_id=REGION)))
     run(product, long(lambda call: _bind(call, product, partner_id, people)))
 
 
@@ -158,20 +160,20 @@ def _give_coins(call: Call, people: list[Person]) -> None:
     credit = CreditRun(
         code=Code.CREDIT,
         unit=Unit.COIN,
+        validity_class=STANDARD,
         contra=institution(call, REGION, kind=Kind.ISSUANCE, unit=Unit.COIN),
         source="bench-start",
         batch_id=new_id(),
         expires_on=ENDS,
     )
-    coins = accounts.select(
+    coins = accounts.frame.select(
         "holder_id",
-        pl.col(STANDARD).alias("account_id"),
         pl.lit(COINS_EACH, pl.Int64).alias("amount"),
         pl.lit("start").alias("reference"),
         pl.lit(b"start").alias("payload_hash"),
         pl.lit(call.now).dt.cast_time_unit("us").alias("occurred_at"),
     )
-    post_batch(call, credit, coins)
+    post_batch(call, credit, coins, accounts)
 
 
 def _shop(call: Call, tills: int) -> list[str]:

@@ -119,13 +119,13 @@ def bulk_figures(product: Product, *, rows: int, citizens: int) -> list[Figure]:
         product,
         long(lambda call: open_citizen_accounts(call, new_ids(citizens), region_id=REGION)),
     )
-    frame = _credits(accounts, rows)
+    frame = _credits(accounts.frame, rows)
     batch = new_id()
 
     def through_the_ledger() -> None:
         for start in range(0, rows, 50_000):
             chunk = frame.slice(start, 50_000)
-            run(product, long(lambda call, part=chunk: post_batch(call, _run(call, batch), part)))  # type: ignore[misc]  # the chunk is bound now
+            run(product, long(lambda call, part=chunk: post_batch(call, _run(call, batch), part, accounts)))  # type: ignore[misc]  # the chunk is bound now
 
     ledger = rate(through_the_ledger, count=rows)
     raw = rows / raw_copy_seconds(product, CREDIT_TABLES, batch_id=batch)
@@ -141,6 +141,7 @@ def _run(call: Call, batch: Any) -> CreditRun:
     return CreditRun(
         code=Code.CREDIT,
         unit=Unit.COIN,
+        validity_class=STANDARD,
         contra=institution(call, REGION, kind=Kind.ISSUANCE, unit=Unit.COIN),
         source="bench-bulk",
         batch_id=batch,
@@ -149,11 +150,10 @@ def _run(call: Call, batch: Any) -> CreditRun:
 
 
 def _credits(accounts: pl.DataFrame, rows: int) -> pl.DataFrame:
-    picked = accounts.select("holder_id", pl.col(STANDARD).alias("account_id"))
+    picked = accounts.select("holder_id")
     repeated = pl.concat([picked] * (rows // picked.height + 1)).head(rows).with_row_index("number")
     return repeated.select(
         "holder_id",
-        "account_id",
         (pl.col("number") % 9_000 + 1_000).cast(pl.Int64).alias("amount"),
         pl.format("bench/{}", "number").alias("reference"),
         pl.col("number").cast(pl.String).cast(pl.Binary).alias("payload_hash"),

@@ -1,5 +1,7 @@
 """The accounts of many citizens: found in one statement, and what is missing opened in two more."""
 
+from dataclasses import dataclass
+
 import polars as pl
 from sqlalchemy import text
 
@@ -11,12 +13,24 @@ from ledger.chart import NO_CLASS, SPENDING_ORDER, Kind, Unit
 CARBON = "carbon"
 
 
-def open_citizen_accounts(call: Call, citizens: pl.Series, *, region_id: str, floor: int = 0) -> pl.DataFrame:
+@dataclass(frozen=True)
+class ManyAccounts:
+    """Citizens' accounts as they stand; who holds this has them from `open_citizen_accounts`."""
+
+    frame: pl.DataFrame
+    """A row a citizen: `holder_id` (text), an account id for each validity class, and `carbon`."""
+
+    def of(self, unit: Unit, validity_class: str) -> pl.DataFrame:
+        """`holder_id` and the `account_id` of this unit and class."""
+        name = CARBON if unit is Unit.CARBON else validity_class
+        return self.frame.select("holder_id", pl.col(name).alias("account_id"))
+
+
+def open_citizen_accounts(call: Call, citizens: pl.Series, *, region_id: str, floor: int = 0) -> ManyAccounts:
     """Open what is missing of every citizen's accounts, as `citizen_accounts` does for one.
 
     `citizens` are ids as text; one may stand there more than once.
     `floor` (milli-coins, 0 or less) bounds what take-backs may leave owing on a new coin account.
-    Returns a row a citizen: `holder_id` (text), an account id for each validity class, and `carbon`.
     """
     holders = citizens.unique().sort()
     found = _found(call, holders)
@@ -24,7 +38,7 @@ def open_citizen_accounts(call: Call, citizens: pl.Series, *, region_id: str, fl
     if not missing.is_empty():
         _open(call, missing, region_id=region_id, floor=floor)
         found = pl.concat([found, _found(call, missing)])
-    return found.sort("holder_id")
+    return ManyAccounts(found.sort("holder_id"))
 
 
 def _open(call: Call, holders: pl.Series, *, region_id: str, floor: int) -> None:

@@ -19,6 +19,7 @@ from kernel.call import Call
 from kernel.errors import BrokenInvariant, Busy
 from kernel.units import INT64_MAX
 from ledger.accounts import Account
+from ledger.bulk_accounts import ManyAccounts
 from ledger.chart import Code, Kind, Unit, allowed_move
 from ledger.tables import ID_BLOCK
 
@@ -32,7 +33,6 @@ CLAIM = {"holder_id": pl.String, "reference": pl.String, "payload_hash": pl.Bina
 """What a reference is claimed by; `holder_id` as UUID text."""
 CREDIT = {
     "holder_id": pl.String,
-    "account_id": pl.Int64,
     "transfer_id": pl.Int64,
     "amount": pl.Int64,
     "reference": pl.String,
@@ -47,6 +47,7 @@ class CreditRun:
 
     code: Code
     unit: Unit
+    validity_class: str
     contra: Account
     source: str
     batch_id: UUID
@@ -84,17 +85,18 @@ def claim_batch(call: Call, source: str, rows: pl.DataFrame) -> BatchClaimed:
     return BatchClaimed(rows, standing.filter(same), standing.filter(~same))
 
 
-def post_claimed(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
+def post_claimed(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyAccounts) -> None:
     """Post positive credits (the columns of CREDIT) to citizens' accounts under references claimed before.
 
     The balances stay locked to the end of the transaction, and a citizen who spends waits for it: a caller
-    does the rest of a chunk's work first. Raises BrokenInvariant when an account is not a citizen's of the
-    run's unit.
+    does the rest of a chunk's work first. Raises BrokenInvariant for a holder without account or balance.
     """
     allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=1)
     if rows.is_empty():
         return
     _check(call, run, rows)
+    own = accounts.of(run.unit, run.validity_class)
+    rows = rows.join(own, on="holder_id", how="left", maintain_order="left")
     sums = (
         rows.group_by("holder_id", "account_id")
         .agg(pl.col("amount").sum().alias("total"))
@@ -122,10 +124,10 @@ def post_claimed(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
     copy_in(call, "ledger_transfer", ordered)
 
 
-def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame) -> BatchClaimed:
+def post_batch(call: Call, run: CreditRun, credits_: pl.DataFrame, accounts: ManyAccounts) -> BatchClaimed:
     """Claim and post at once: one row a reference, the columns of CLAIM and CREDIT but for `transfer_id`."""
     claimed = claim_batch(call, run.source, credits_)
-    post_claimed(call, run, claimed.ours)
+    post_claimed(call, run, claimed.ours, accounts)
     return claimed
 
 
@@ -169,8 +171,6 @@ def _check_references(ordered: pl.DataFrame) -> None:
 def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     """Raise the balances (their rows are locked in key order) and fill the buckets; the day of each."""
     values: dict[str, Any] = {
-        "kind": Kind.CITIZEN.value,
-        "unit": run.unit.value,
         "holders": array_of(sums["holder_id"]),
         "accounts": array_of(sums["account_id"]),
         "totals": array_of(sums["total"]),
@@ -178,7 +178,7 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     }
     row = call.db.execute(_CREDIT, values).one()
     if row.found != sums.height:
-        raise BrokenInvariant(f"{sums.height - row.found} of these accounts are no citizen's of {run.unit}")
+        raise BrokenInvariant(f"{sums.height - row.found} of these citizens have no balance in {run.unit}")
     days = [None] * sums.height if row.days is None else row.days.split(",")
     ends = pl.Series("expires_on", days, dtype=pl.String).str.to_date()
     return sums.select("holder_id", "account_id", ends)
@@ -228,7 +228,7 @@ def transfer_ids(call: Call, count: int) -> pl.Series:
 
 _CREDIT = text(
     "SELECT found, array_to_string(days, ',') AS days FROM ledger_credit_many("
-    ":kind, :unit, CAST(:holders AS uuid[]), CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]),"
+    "CAST(:holders AS uuid[]), CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]),"
     " CAST(:policy AS date))"
 )
 _STANDING = (

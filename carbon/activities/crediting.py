@@ -11,8 +11,9 @@ import polars as pl
 from kernel.call import Call
 from kernel.publications.rules import STANDARD, first_invalid_day
 from ledger.accounts import institution
+from ledger.bulk_accounts import ManyAccounts
 from ledger.bulk_posting import CreditRun, claim_batch, post_claimed, transfer_ids
-from ledger.chart import Code, Kind, Unit
+from ledger.chart import NO_CLASS, Code, Kind, Unit
 
 SOURCE = "activity"
 _GROUP = ("citizen_id", "scenario", "business_day")
@@ -33,7 +34,7 @@ def claim_credits(call: Call, rows: pl.DataFrame) -> Credits:
     """
     groups = (
         rows.filter(pl.col("carbon_mg") > 0)
-        .group_by(*_GROUP, "account_id", "carbon_account_id")
+        .group_by(_GROUP)
         .agg(
             pl.col("carbon_mg", "coin_milli").sum(),
             pl.col("occurred_at").max(),
@@ -54,12 +55,15 @@ def claim_credits(call: Call, rows: pl.DataFrame) -> Credits:
     return Credits(rows, postings)
 
 
-def post_credits(call: Call, postings: pl.DataFrame, *, region_id: str, batch_id: UUID) -> None:
+def post_credits(
+    call: Call, postings: pl.DataFrame, accounts: ManyAccounts, *, region_id: str, batch_id: UUID
+) -> None:
     """Post what was claimed: coins last, because a citizen who spends some waits from then to the commit."""
     ends = first_invalid_day(call, region_id, validity_class=STANDARD, credited_on=call.today)
     carbon = CreditRun(
         code=Code.CREDIT_CARBON,
         unit=Unit.CARBON,
+        validity_class=NO_CLASS,
         contra=institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON),
         source=SOURCE,
         batch_id=batch_id,
@@ -68,22 +72,20 @@ def post_credits(call: Call, postings: pl.DataFrame, *, region_id: str, batch_id
     coins = CreditRun(
         code=Code.CREDIT,
         unit=Unit.COIN,
+        validity_class=STANDARD,
         contra=institution(call, region_id, kind=Kind.ISSUANCE, unit=Unit.COIN),
         source=SOURCE,
         batch_id=batch_id,
         expires_on=ends,
     )
-    post_claimed(
-        call, carbon, _credit(postings, "carbon_account_id", "carbon_transfer_id", amount="carbon_mg")
-    )
+    post_claimed(call, carbon, _credit(postings, "carbon_transfer_id", amount="carbon_mg"), accounts)
     of_coins = postings.filter(pl.col("coin_milli") > 0)
-    post_claimed(call, coins, _credit(of_coins, "account_id", "coin_transfer_id", amount="coin_milli"))
+    post_claimed(call, coins, _credit(of_coins, "coin_transfer_id", amount="coin_milli"), accounts)
 
 
-def _credit(postings: pl.DataFrame, account: str, transfer: str, *, amount: str) -> pl.DataFrame:
+def _credit(postings: pl.DataFrame, transfer: str, *, amount: str) -> pl.DataFrame:
     return postings.select(
         "holder_id",
-        pl.col(account).alias("account_id"),
         pl.col(transfer).alias("transfer_id"),
         pl.col(amount).alias("amount"),
         "reference",

@@ -29,7 +29,8 @@ from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
 from kernel.publications.rules import STANDARD, caps_between, coin_rate
-from ledger.bulk_accounts import CARBON, open_citizen_accounts
+from ledger.bulk_accounts import open_citizen_accounts
+from ledger.chart import Unit
 
 CREDITED, ASSESSED, REJECTED = "credited", "assessed", "rejected"
 ZERO = "below_one_milligram"
@@ -95,12 +96,9 @@ def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> 
 
 
 def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> None:
-    accounts = open_citizen_accounts(call, rows["citizen_id"], region_id=region_id).select(
-        pl.col("holder_id").alias("citizen_id"),
-        pl.col(STANDARD).alias("account_id"),
-        pl.col(CARBON).alias("carbon_account_id"),
-    )
-    rows = rows.join(accounts, on="citizen_id", how="left", maintain_order="left")
+    accounts = open_citizen_accounts(call, rows["citizen_id"], region_id=region_id)
+    own = accounts.of(Unit.COIN, STANDARD).rename({"holder_id": "citizen_id"})
+    rows = rows.join(own, on="citizen_id", how="left", maintain_order="left")
     rate = coin_rate(call, region_id, day=call.today)
     corrected = lower_caps(call, intake.partner_id, rows)
     day = pl.col("business_day")
@@ -116,7 +114,8 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
         coin_rule_id=rate.rule_id,
     )
     _keep_activities(call, intake, kept)
-    post_credits(call, credits_.postings, region_id=region_id, batch_id=intake.batch_id or new_id())
+    batch_id = intake.batch_id or new_id()
+    post_credits(call, credits_.postings, accounts, region_id=region_id, batch_id=batch_id)
     take_back_corrected(call, corrected, region_id=region_id)
 
 

@@ -115,7 +115,7 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
 
 def _claim_hashes(good: pl.DataFrame) -> pl.Series:
     """SHA-256 of each record's content and subject."""
-    pairs = good.select("payload_hash", "subject_hash").iter_rows()
+    pairs = zip(good["payload_hash"].to_list(), good["subject_hash"].to_list(), strict=True)
     return pl.Series([digest(payload + subject) for payload, subject in pairs], dtype=pl.Binary)
 
 

@@ -20,7 +20,7 @@ def test_many_opened_at_once_equal_one_by_one(call: Call) -> None:
     old, new = new_id(), new_id()
     standing = citizen_accounts(call, old, region_id=REGION, floor=-7)
     opened = open_citizen_accounts(call, as_text([new, old, new]), region_id=REGION, floor=-5)
-    by_holder = {row["holder_id"]: row for row in opened.iter_rows(named=True)}
+    by_holder = {row["holder_id"]: row for row in opened.frame.iter_rows(named=True)}
     assert set(by_holder) == {str(old), str(new)}
     for holder in (old, new):
         accounts = citizen_accounts(call, holder, region_id=REGION)
@@ -50,5 +50,5 @@ def test_many_opened_at_once_equal_one_by_one(call: Call) -> None:
 def test_opening_for_a_thousand_takes_a_handful_of_statements(database: Database) -> None:
     people = [new_id() for _ in range(1000)]
     opened = database.run(lambda call: open_citizen_accounts(call, as_text(people), region_id=REGION))
-    assert opened.height == 1000
+    assert opened.frame.height == 1000
     assert database.rows("SELECT count(*) AS n FROM ledger_balance")[0].n == 3000

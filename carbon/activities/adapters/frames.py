@@ -97,13 +97,13 @@ def facts_json(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.Series:
 
 def sha256_hex(texts: pl.Series) -> pl.Series:
     """Hex SHA-256 of each text's UTF-8; null for null."""
-    hashed = [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    hashed = [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts.to_list()]
     return pl.Series(texts.name, hashed, dtype=pl.String)
 
 
 def sha256(texts: pl.Series) -> pl.Series:
     """SHA-256 of each text's UTF-8, 32 bytes; null for null."""
-    hashed = [None if text is None else hashlib.sha256(text.encode()).digest() for text in texts]
+    hashed = [None if text is None else hashlib.sha256(text.encode()).digest() for text in texts.to_list()]
     return pl.Series(texts.name, hashed, dtype=pl.Binary)
 
 
