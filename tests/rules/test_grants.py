@@ -14,6 +14,7 @@ from tests.conftest import Database, cloned_database
 
 HISTORY = (
     "activity",
+    "activity_basis",
     "activity_batch_line",
     "activity_batch_step",
     "activity_reference",
