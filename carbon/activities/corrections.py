@@ -59,12 +59,13 @@ def take_back_corrected(call: Call, corrected: list[Corrected], *, region_id: st
     """Post the take-backs of `lower_caps`'s findings and keep a reversal for each."""
     for each in corrected:
         row, absorbed, coin_id, carbon_id = each.row, 0, None, None
+        # Kilograms before coins, as credits are posted: two who hold one of both each would wait for ever.
+        if row.carbon_mg:
+            carbon_id = _take_carbon_back(call, row, region_id)
         if row.coin_milli:
             taken = _take_coins_back(call, row, amount=row.coin_milli, source=SOURCE, reference=str(row.id))
             absorbed, coin_id = taken.absorbed, taken.transfer_id
         _pay_the_fund_back(call, each)
-        if row.carbon_mg:
-            carbon_id = _take_carbon_back(call, row, region_id)
         call.db.add(
             ActivityReversal(
                 citizen_id=row.citizen_id,

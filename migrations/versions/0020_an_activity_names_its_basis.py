@@ -42,7 +42,10 @@ def upgrade() -> None:
     op.execute("REVOKE UPDATE, DELETE ON activity_basis FROM tanpuhui_app")
     op.execute(f"INSERT INTO activity_basis ({_NAMES}) SELECT DISTINCT {_NAMES} FROM activity")  # noqa: S608 - ours
     op.add_column("activity", sa.Column("basis_id", sa.BigInteger(), nullable=True))
-    same = " AND ".join(f"a.{name} IS NOT DISTINCT FROM b.{name}" for name, _, _ in _SHARED)
+    same = " AND ".join(
+        f"a.{name} {'IS NOT DISTINCT FROM' if name == _MAY_BE_NULL else '='} b.{name}"
+        for name, _, _ in _SHARED
+    )
     op.execute(f"UPDATE activity a SET basis_id = b.id FROM activity_basis b WHERE {same}")  # noqa: S608 - ours
     op.alter_column("activity", "basis_id", nullable=False)
     for name, _, _ in _SHARED:
