@@ -71,6 +71,8 @@ def _add_activities(product: Product) -> None:
                 reference=reference or file.name,
                 card_secret=product.settings.card_hash_secret.encode(),
                 stations=stations.read_bytes() if stations else b"",
+                chunk_lines=product.settings.import_chunk_lines,
+                lanes=product.settings.import_lanes,
             )
             data = file.read_bytes()
             if adapter == "shenzhen_tong":

@@ -140,6 +140,8 @@ def take_batches(turn: Turn) -> int:
         card_secret=product.settings.card_hash_secret.encode(),
         uploads=product.flask.config[UPLOADS],
         keep_on=turn.may_go_on,
+        chunk_lines=product.settings.import_chunk_lines,
+        lanes=product.settings.import_lanes,
     )
 
 

@@ -61,6 +61,11 @@ class Settings:
         "debug, info, warning or error", "debug", "info", "warning", "error", default="info"
     )
     pool_size: int = _setting("database connections a process", default=8)
+    import_chunk_lines: int | None = _setting(
+        "lines that an import takes at once (unset: 10,000 by day, 100,000 from one to five at night)",
+        default=None,
+    )
+    import_lanes: int = _setting("transactions of a chunk side by side, one for each core", default=2)
     web_workers: int = _setting("web processes of `make run`", default=2)
     web_threads: int = _setting("requests a web process works on at once", default=4)
 
@@ -114,10 +119,10 @@ def _kept(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
-def _value(name: str, kind: object, text: str) -> str | int | Path:
+def _value(name: str, kind: Any, text: str) -> str | int | Path:
     if kind is Path:
         return Path(text)
-    if kind is not int:
+    if kind not in {int, int | None}:
         return text
     if not (text.isascii() and text.isdigit()) or int(text) == 0:
         raise SettingsWrong(f"{name.upper()} must be a whole number above zero")

@@ -40,9 +40,11 @@ def _default(setting: Field[Any]) -> str:
         return "made in development; required in production"
     if str(setting.default).startswith(STUB):
         return f"`{setting.default}`, the local stub's; required in production"
+    if setting.default is None:
+        return "unset"
     return "required" if setting.default is MISSING else f"`{setting.default}`"
 
 
 def _meaning(setting: Field[Any]) -> str:
-    unit = ", a whole number above zero" if setting.type is int else ""
+    unit = ", a whole number above zero" if setting.type in {int, int | None} else ""
     return f"{setting.metadata['help']}{unit}"

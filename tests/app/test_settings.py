@@ -62,6 +62,7 @@ def test_production_refuses_to_start_without(name: str, tmp_path: Path) -> None:
         ("POOL_SIZE", "many", "whole number"),
         ("POOL_SIZE", "0", "whole number"),
         ("POOL_SIZE", "８", "whole number"),
+        ("IMPORT_CHUNK_LINES", "0", "whole number"),
     ],
 )
 def test_an_unsafe_setting_is_refused_by_name(name: str, text: str, reason: str, tmp_path: Path) -> None:

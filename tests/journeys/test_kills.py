@@ -49,7 +49,8 @@ DEEDS_BETWEEN = 24
 QUIET_SECONDS = 20
 LAST_WORD_SECONDS = 30
 SEED = 20_261_121
-LINES = 60_000
+LINES, CHUNK_LINES = 60_000, 5_000
+"""Enough chunks for two kills in the middle, whatever the hour."""
 IMPORT_SECONDS = 60
 
 
@@ -333,7 +334,7 @@ def working(stage: Stage) -> Iterator[None]:
         worker = subprocess.Popen(
             [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
             cwd=ROOT,
-            env=stage.served.surroundings,
+            env={**stage.served.surroundings, "IMPORT_CHUNK_LINES": str(CHUNK_LINES)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
