@@ -247,9 +247,11 @@ def _lines_after(
 
 # Each half is asked alone, in the order of its index, and never for more than a page.
 _KEPT = (
-    "(SELECT file_no, line_no, outcome, code, pointer, detail FROM activity_batch_line"
-    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line) AND line_no <= :until{more}"
-    " ORDER BY file_no, line_no LIMIT :most)"
+    "(SELECT file_no, n AS line_no, outcome, code, pointer, detail FROM (SELECT * FROM activity_batch_line"
+    " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line){more}"
+    " ORDER BY file_no, line_no LIMIT :most) r"
+    " CROSS JOIN LATERAL generate_series(r.line_no - r.lines + 1, r.line_no) n"
+    " WHERE (file_no, n) > (:file, :line) AND n <= :until ORDER BY file_no, n LIMIT :most)"
 )
 _TAKEN = (
     "(SELECT file_no, line_no, CASE WHEN carbon_mg > 0 THEN 'credited' ELSE 'assessed' END AS outcome,"

@@ -18,6 +18,7 @@ from carbon.activities.batch_records import locked_batch, move
 from carbon.activities.batch_states import State
 from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
 from carbon.activities.imports import read_frames
+from carbon.activities.intake import Intake
 from carbon.activities.tables import WAITING, ActivityBatch
 from carbon.activities.turns import LANES, LEASE, Run, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
@@ -98,8 +99,7 @@ def _take_one(call: Call, card_secret: bytes, chunk_lines: int | None, lanes: in
     batch.tries += 1
     turn = Turn(
         batch_id=batch.id,
-        partner_id=batch.partner_id,
-        card_secret=card_secret,
+        intake=Intake(partner_id=batch.partner_id, card_secret=card_secret, batch_id=batch.id),
         lines_done=batch.lines_done,
         lease=batch.lease,
         chunk_lines=chunk_lines,

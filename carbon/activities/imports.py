@@ -22,6 +22,7 @@ from carbon.activities.adapters.utility_bills import read_bills
 from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
 from carbon.activities.batch_states import State
 from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
+from carbon.activities.intake import Intake
 from carbon.activities.turns import LANES, LEASE, Run, Turn, require_turn, work_through
 from kernel.call import Call
 from kernel.errors import require
@@ -123,8 +124,7 @@ def _begin(call: Call, order: ImportOrder, content: bytes) -> Turn:
         batch.lease, batch.leased_until = lease, call.now + LEASE
     return Turn(
         batch_id=batch.id,
-        partner_id=batch.partner_id,
-        card_secret=order.card_secret,
+        intake=Intake(partner_id=batch.partner_id, card_secret=order.card_secret, batch_id=batch.id),
         lines_done=batch.lines_done,
         lease=lease,
         chunk_lines=order.chunk_lines,

@@ -7,6 +7,7 @@ end of a chunk); kilograms are credited in full, a cap limits coins only.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 import polars as pl
@@ -17,10 +18,12 @@ from carbon.activities.assessment import assess_frame
 from carbon.activities.basis import with_basis
 from carbon.activities.corrections import lower_caps, take_back_corrected
 from carbon.activities.crediting import claim_credits, post_credits
+from carbon.activities.duplicates import refuse_standing
 from carbon.activities.errors import LineRefused
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
 from carbon.activities.references import DUPLICATE, claim_references, in_steps, number_revisions
+from carbon.activities.subjects import SubjectHashes
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE, find_partner
 from carbon.partners.tables import Partner
@@ -34,7 +37,8 @@ from ledger.chart import Unit
 
 CREDITED, ASSESSED, REJECTED = "credited", "assessed", "rejected"
 ZERO = "below_one_milligram"
-OUTCOME = ("file_no", "line_no", "outcome", "code", "pointer", "detail", "activity_id")
+_SAID = ("outcome", "code", "pointer", "detail")
+OUTCOME = ("file_no", "line_no", *_SAID, "activity_id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,11 @@ class Intake:
     partner_id: UUID
     card_secret: bytes
     batch_id: UUID | None = None
+
+    @cached_property
+    def subjects(self) -> SubjectHashes:
+        """The partner's numbers, hashed; remembered while this is."""
+        return SubjectHashes(self.card_secret, partner_id=self.partner_id)
 
 
 def take_activity(call: Call, intake: Intake, line: pl.DataFrame) -> dict[str, object]:
@@ -70,8 +79,9 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     require(partner.state == ACTIVE, PartnerSuspended())
     if "reason" not in frame.columns:
         frame = frame.with_columns(reason=pl.lit(None, pl.String))
-    frame = recognise(call, frame, partner_id=partner.id, card_secret=intake.card_secret)
+    frame = recognise(call, frame.with_columns(arrived=GOOD), intake.subjects)
     frame = number_revisions(assess_frame(call, frame, region_id=partner.region_id))
+    frame = refuse_standing(call, frame, intake.subjects)
     steps = in_steps(frame)
     taken = pl.concat([_take(call, intake, step, partner) for step in steps])
     return frame.select("file_no", "line_no").join(
@@ -168,7 +178,13 @@ def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
 
 def keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:
     """Keep the lines of a batch that became no activity. The caller has locked the batch: each comes once."""
-    kept = outcomes.filter(pl.col("activity_id").is_null()).select(
-        pl.lit(str(batch_id)).alias("batch_id"), "file_no", "line_no", "outcome", "code", "pointer", "detail"
+    left = outcomes.filter(pl.col("activity_id").is_null()).sort("file_no", "line_no")
+    begins = (pl.col("line_no").diff() != 1) | pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(name).shift()) for name in ("file_no", *_SAID)
     )
-    copy_in(call, "activity_batch_line", kept)
+    runs = left.group_by(begins.fill_null(value=True).cum_sum().alias("run"), maintain_order=True).agg(
+        pl.col("file_no", "line_no", *_SAID).last(), lines=pl.len()
+    )
+    copy_in(
+        call, "activity_batch_line", runs.drop("run").with_columns(batch_id=pl.lit(str(batch_id), pl.String))
+    )

@@ -20,7 +20,7 @@ from carbon.activities.errors import (
     OccurredTooLongAgo,
     UnboundCard,
 )
-from carbon.partners.bindings import hash_subject
+from carbon.activities.subjects import SubjectHashes
 from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
 from kernel.clock import SHANGHAI
@@ -30,19 +30,18 @@ EARLIEST = datetime(2014, 12, 31, 16, 0, tzinfo=UTC)
 GOOD = pl.col("outcome") == ACTIVITY
 
 
-def recognise(call: Call, frame: pl.DataFrame, *, partner_id: UUID, card_secret: bytes) -> pl.DataFrame:
+def recognise(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
     """Refuse, in this order: times outside, a card or a consent that is not there or was not then."""
     frame = frame.with_columns(
         business_day=pl.col("occurred_at").dt.convert_time_zone(SHANGHAI.key).dt.date()
     )
     frame = refuse(frame, pl.col("occurred_at") > call.now, OccurredInFuture.code, "/occurred_at")
     frame = refuse(frame, pl.col("occurred_at") < EARLIEST, OccurredTooLongAgo.code, "/occurred_at")
-    subjects = frame.filter(GOOD)["subject"].unique().to_list()
-    hashes = [hash_subject(card_secret, partner_id=partner_id, subject=subject) for subject in subjects]
-    known = pl.DataFrame(
-        {"subject": subjects, "subject_hash": hashes},
-        schema={"subject": pl.String, "subject_hash": pl.Binary},
-    ).join(_bound(call, partner_id, hashes), on="subject_hash", how="left")
+    numbers = frame.filter(GOOD)["subject"].unique()
+    hashes, partner_id = subjects.of(numbers), subjects.partner_id
+    known = pl.DataFrame({"subject": numbers, "subject_hash": hashes}).join(
+        _bound(call, partner_id, hashes), on="subject_hash", how="left"
+    )
     frame = frame.join(known, on="subject", how="left", maintain_order="left")
     frame = refuse(frame, pl.col("citizen_id").is_null(), UnboundCard.code, "/subject")
     silent = pl.col("consent").is_null()
@@ -77,8 +76,8 @@ def refuse(frame: pl.DataFrame, where: pl.Expr, code: str, pointer: str | None =
     )
 
 
-def _bound(call: Call, partner_id: UUID, hashes: list[bytes]) -> pl.DataFrame:
-    values = {"partner": partner_id, "hashes": array_of(pl.Series(hashes, dtype=pl.Binary))}
+def _bound(call: Call, partner_id: UUID, hashes: pl.Series) -> pl.DataFrame:
+    values = {"partner": partner_id, "hashes": array_of(hashes)}
     schema = {
         "subject_hash": pl.String,
         "citizen_id": pl.String,

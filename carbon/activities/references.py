@@ -30,8 +30,13 @@ DUPLICATE = "duplicate"
 def number_revisions(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `revision`; refuse repetitions in the chunk, and numbers that no fact reaches."""
     frame = refuse_repetitions(frame, unrefused=GOOD)
-    frame = frame.with_columns(revision=pl.col("corrects_revision").fill_null(0) + 1)
+    frame = frame.with_columns(revision_of("corrects_revision"))
     return refuse(frame, pl.col("revision") > _REVISION_MOST, RevisionUnknown.code, _CORRECTS)
+
+
+def revision_of(name: str) -> pl.Expr:
+    """The revision that a record is, by the one that it corrects."""
+    return (pl.col(name).fill_null(0) + 1).alias("revision")
 
 
 def in_steps(frame: pl.DataFrame) -> list[pl.DataFrame]:
@@ -55,7 +60,7 @@ def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl
     """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs."""
     good = frame.filter(GOOD)
     claims = good.select("file_no", "line_no", "source_event_id", "revision", "citizen_id").with_columns(
-        claim_hash=_claim_hashes(good), activity_id=new_ids(good.height)
+        claim_hash=claim_hashes(good["payload_hash"], good["subject_hash"]), activity_id=new_ids(good.height)
     )
     claims = claims.sort("source_event_id", "revision")
     orphans, table = _claimed(call, claims, partner_id)
@@ -113,9 +118,9 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
     return copied_whole(call, "activity_reference", rows)
 
 
-def _claim_hashes(good: pl.DataFrame) -> pl.Series:
-    """SHA-256 of each record's content and subject."""
-    pairs = zip(good["payload_hash"].to_list(), good["subject_hash"].to_list(), strict=True)
+def claim_hashes(payloads: pl.Series, subjects: pl.Series) -> pl.Series:
+    """SHA-256 of each record's content and subject, both hashed."""
+    pairs = zip(payloads.to_list(), subjects.to_list(), strict=True)
     return pl.Series([digest(payload + subject) for payload, subject in pairs], dtype=pl.Binary)
 
 

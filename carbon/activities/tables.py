@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     SmallInteger,
+    Text,
     UniqueConstraint,
     text,
 )
@@ -42,7 +43,8 @@ class ActivityReference(Base):
     __tablename__ = "activity_reference"
 
     partner_id: Mapped[UUID] = mapped_column(primary_key=True)
-    source_event_id: Mapped[str] = mapped_column(primary_key=True)
+    source_event_id: Mapped[str] = mapped_column(Text(collation="C"), primary_key=True)
+    """By bytes: a file's own are read in one range."""
     revision: Mapped[int] = mapped_column(Integer, primary_key=True)
     citizen_id: Mapped[UUID]
     activity_id: Mapped[UUID]
@@ -227,13 +229,16 @@ class ActivityBatchStep(Base):
 
 
 class ActivityBatchLine(Base):
-    """A line that became no activity, and why."""
+    """A line that became no activity, and why; of neighbours that say the same, one row."""
 
     __tablename__ = "activity_batch_line"
+    __table_args__ = (CheckConstraint("lines BETWEEN 1 AND line_no", name="stands_for_lines"),)
 
     batch_id: Mapped[UUID] = mapped_column(ForeignKey("activity_batch.id"), primary_key=True)
     file_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     line_no: Mapped[int] = mapped_column(primary_key=True)
+    """The last of `lines` lines that follow each other."""
+    lines: Mapped[int] = mapped_column(Integer, server_default="1")
     outcome: Mapped[str]
     code: Mapped[str]
     pointer: Mapped[str | None]

@@ -20,8 +20,10 @@ from sqlalchemy import text
 from carbon.activities.batch_records import locked_batch
 from carbon.activities.batch_states import State
 from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
+from carbon.activities.duplicates import ASKED, SAMPLE_LINES, as_duplicates, sifted, standing_lines, without
 from carbon.activities.errors import BatchTaken
 from carbon.activities.intake import Intake, keep_lines, take_chunk
+from carbon.activities.recognition import GOOD
 from carbon.activities.tables import ActivityBatch
 from kernel.bulk_text import select_frame
 from kernel.call import Call
@@ -55,8 +57,7 @@ class Turn:
     """One run's go at a batch: the lines of it that are done, and the lease; who came last has it."""
 
     batch_id: UUID
-    partner_id: UUID
-    card_secret: bytes
+    intake: Intake
     lines_done: int
     lease: UUID
     chunk_lines: int | None
@@ -77,8 +78,19 @@ def work_through(
 
     Refuses BatchTaken, and as a whole what `take_chunk` refuses.
     """
+    left_out = _LeftOut()
+
+    def leave_out(segment: list[pl.DataFrame]) -> list[pl.DataFrame]:
+        found, done = run(_leaving_out(turn, segment, left_out))
+        after_chunk(done)
+        return [without(frame, found) for frame in segment]
+
     chunks = chunks_of(
-        _untaken(run, frames, turn),
+        sifted(
+            _untaken(run, frames, turn),
+            holds_standing=lambda frame: run(_sampling(turn, frame)),
+            leave_out=leave_out,
+        ),
         size=lambda: turn.chunk_lines or chunk_lines_at(run(lambda call: call.now)),
     )
     lines = turn.lines_done
@@ -89,7 +101,7 @@ def work_through(
         for chunk in ahead:
             lines += chunk.height
             whole = _Whole(lines=lines, last_line=chunk["line_no"][-1])
-            works = [_chunk_work(turn, part, whole) for part in lanes_of(chunk, most=turn.lanes)]
+            works = [_chunk_work(turn, part, whole, left_out) for part in lanes_of(chunk, most=turn.lanes)]
             done = [pool.submit(run, work) for work in works]
             wait(done)
             after_chunk(max(each.result() for each in done))
@@ -97,10 +109,42 @@ def work_through(
 
 @dataclass(frozen=True, kw_only=True)
 class _Whole:
-    """A chunk all of whose lanes are done: the lines of the batch done by then, and its own last line."""
+    """A chunk all of whose lanes are done: the lines in chunks done by then, and its own last line."""
 
     lines: int
     last_line: int
+
+
+@dataclass
+class _LeftOut:
+    """The lines that went into no chunk; changed while the batch is locked, as its `lines_done` is."""
+
+    lines: int = 0
+
+
+def _sampling(turn: Turn, frame: pl.DataFrame) -> Callable[[Call], bool]:
+    lines = frame.filter(GOOD)
+    sample = lines.gather_every(max(1, lines.height // SAMPLE_LINES))
+    return lambda call: bool(standing_lines(call, sample, turn.intake.subjects).height)
+
+
+def _leaving_out(
+    turn: Turn, segment: list[pl.DataFrame], left_out: _LeftOut
+) -> Callable[[Call], tuple[pl.DataFrame, int]]:
+    """Keep the segment's lines that stand as duplicates; which they were, and the lines done."""
+    before = left_out.lines
+    lines = pl.concat(frame.filter(GOOD).select(ASKED) for frame in segment)
+
+    def work(call: Call) -> tuple[pl.DataFrame, int]:
+        _unhurried(call, lines.height)
+        found = standing_lines(call, lines, turn.intake.subjects)
+        batch = locked_batch(call, turn.batch_id)
+        require_turn(batch, turn)
+        _keep(call, batch, as_duplicates(found))
+        left_out.lines = before + found.height
+        return found, batch.lines_done
+
+    return work
 
 
 def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
@@ -113,7 +157,7 @@ def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[p
         for part in frame.iter_slices(LOOK_LINES):
             taken = run(_looking_for(turn.batch_id, part))
             known -= taken.height
-            yield part.join(taken, on=["file_no", "line_no"], how="anti", maintain_order="left")
+            yield without(part, taken)
 
 
 def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.DataFrame]:
@@ -136,19 +180,16 @@ def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.Dat
     return look
 
 
-def _chunk_work(turn: Turn, chunk: pl.DataFrame, whole: _Whole) -> Callable[[Call], int]:
-    intake = Intake(partner_id=turn.partner_id, card_secret=turn.card_secret, batch_id=turn.batch_id)
-
+def _chunk_work(turn: Turn, chunk: pl.DataFrame, whole: _Whole, left_out: _LeftOut) -> Callable[[Call], int]:
     def work(call: Call) -> int:
         _unhurried(call, chunk.height)
         # A run whose turn is over stops here, before it does the work, or else at the end.
         require_turn(call.db.get(ActivityBatch, turn.batch_id), turn)
-        outcomes = take_chunk(call, intake, chunk)
+        outcomes = take_chunk(call, turn.intake, chunk)
         batch = locked_batch(call, turn.batch_id)
         require_turn(batch, turn)
-        keep_lines(call, batch.id, outcomes)
-        _count(call, batch, outcomes)
-        if batch.lines_done == whole.lines:
+        _keep(call, batch, outcomes)
+        if batch.lines_done == whole.lines + left_out.lines:
             batch.settled_line = whole.last_line
         return batch.lines_done
 
@@ -174,10 +215,12 @@ def require_turn(batch: ActivityBatch | None, turn: Turn) -> None:
     require(mine, BatchTaken())
 
 
-def _count(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
-    named = outcomes.select(name=pl.concat_str("outcome", "code", separator="/", ignore_nulls=True))["name"]
+def _keep(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
+    """Keep and count lines with their outcomes, and renew the lease."""
+    keep_lines(call, batch.id, outcomes)
+    named = pl.concat_str("outcome", "code", separator="/", ignore_nulls=True)
     counted: Counter[str] = Counter(dict(batch.outcomes))
-    counted.update(named.to_list())
+    counted.update(dict(outcomes.group_by(named.alias("name")).len().rows()))
     batch.outcomes = dict(counted)
     batch.lines_done += outcomes.height
     batch.chunks_done += 1
@@ -191,5 +234,11 @@ _WITHIN = (
 )
 _TAKEN = (
     f"SELECT file_no, line_no FROM activity WHERE {_WITHIN}"  # noqa: S608 - our own text
-    f" UNION ALL SELECT file_no, line_no FROM activity_batch_line WHERE {_WITHIN}"
+    f" UNION ALL SELECT file_no, n FROM (SELECT * FROM activity_batch_line WHERE {_WITHIN}"
+    " UNION ALL (SELECT * FROM activity_batch_line"
+    " WHERE batch_id = %(batch)s AND (file_no, line_no) > (%(last_file)s, %(last_line)s)"
+    " ORDER BY file_no, line_no LIMIT 1)) r"
+    " CROSS JOIN LATERAL generate_series(r.line_no - r.lines + 1, r.line_no) n"
+    " WHERE (file_no, n) >= (%(first_file)s, %(first_line)s)"
+    " AND (file_no, n) <= (%(last_file)s, %(last_line)s)"
 )

@@ -67,6 +67,12 @@ def outcomes(partner: Partner) -> dict[str, int]:
     return found
 
 
+def lines_kept(partner: Partner) -> int:
+    """Lines of the batch that became no activity; neighbours share a row."""
+    kept = partner.database.rows("SELECT coalesce(sum(lines), 0) AS n FROM activity_batch_line")
+    return int(kept[0].n)
+
+
 def takes_a_chunk(work: Callable[[Call], Any]) -> bool:
     """Whether this unit of work is a lane's; the others open and close the batch."""
     return "_chunk_work" in work.__qualname__
@@ -108,7 +114,10 @@ def test_two_lanes_run_at_once_and_leave_what_one_would(partner: Partner) -> Non
     assert partner.broken() == []
 
 
-def test_the_same_file_again_is_duplicates_in_both_lanes(partner: Partner) -> None:
+def test_lines_that_nobody_looked_for_before_are_duplicates_in_both_lanes(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "sifted", lambda frames, **_: frames)
     import_file(partner.database.run, BODY, order(partner))
     again = import_file(Meeting(partner.database, 2), BODY, order(partner, reference="again"))
     assert again.outcomes == {
@@ -144,7 +153,7 @@ def test_a_batch_that_lost_one_lane_goes_on_with_the_lines_of_that_lane(partner:
     assert finished.outcomes == OUTCOMES
     assert finished.lines == LINES
     assert partner.count("activity") == OUTCOMES["credited"]
-    assert partner.count("activity_batch_line") == OUTCOMES["rejected/unbound_card"]
+    assert lines_kept(partner) == OUTCOMES["rejected/unbound_card"]
     assert partner.broken() == []
 
 
@@ -241,7 +250,7 @@ def test_who_is_overtaken_within_a_chunk_is_told_so_and_not_that_its_lines_stand
     partner.upload(batch, rides(3, subject="card-x"))
     assert partner.work() == 0
     assert taken_over == [1]
-    assert partner.get(f"/{batch}").json["lines_done"] == partner.count("activity_batch_line") == 3
+    assert partner.get(f"/{batch}").json["lines_done"] == lines_kept(partner) == 3
 
 
 def test_who_reads_while_lanes_work_misses_no_line(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from kernel.call import Call
 from kernel.errors import Busy
 from tests.carbon.city import lines, ride
 from tests.carbon.partner_client import Partner, make_partner, rides
+from tests.carbon.test_lanes import takes_a_chunk
 from tests.conftest import NOW, Database
 
 STATE = "SELECT state, tries, failure, chunks_done FROM activity_batch WHERE reference = '2026-11-20'"
@@ -76,7 +77,7 @@ def test_a_suspension_in_the_middle_stops_the_next_chunk_and_costs_no_try(
     def run(work: Callable[[Call], Any]) -> Any:
         nonlocal chunks
         done = partner.database.run(work)
-        chunks += isinstance(done, int)
+        chunks += takes_a_chunk(work)
         if chunks == 1:
             chunks += 1
             partner.database.run(lambda call: suspended(partner, call))
