@@ -7,6 +7,7 @@ record here need not look again in the transaction that would have claimed it.
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 import polars as pl
 
@@ -23,8 +24,6 @@ FEW_LINES = 1_000
 WIDE = 3
 """Reading this many standing records in a row takes as long as looking for one of them by its key."""
 _LINE = ("file_no", "line_no")
-ASKED = (*_LINE, "source_event_id", "corrects_revision", "payload_hash", "subject")
-"""What `standing_lines` looks at."""
 
 
 def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
@@ -33,7 +32,8 @@ def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) ->
     frame = frame.drop("arrived")
     if asked.is_empty():
         return frame
-    found = standing_lines(call, asked, subjects).with_columns(stands=pl.lit(value=True))
+    found = standing_lines(call, claims_of(asked, subjects), partner_id=subjects.partner_id)
+    found = found.with_columns(stands=pl.lit(value=True))
     frame = frame.join(found, on=_LINE, how="left", maintain_order="left")
     stands = pl.col("stands").is_not_null()
     return frame.with_columns(
@@ -43,18 +43,19 @@ def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) ->
     ).drop("stands")
 
 
-def standing_lines(call: Call, lines: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
-    """`file_no` and `line_no` of those of `lines` whose record and subject were taken before, word for word.
-
-    They have the columns ASKED, and are activities.
-    """
-    asked = lines.select(
+def claims_of(lines: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
+    """What `standing_lines` looks for: each line's place, event and revision, and the hash of its claim."""
+    return lines.select(
         *_LINE,
         "source_event_id",
         revision_of("corrects_revision"),
         claim_hash=claim_hashes(lines["payload_hash"], subjects.of(lines["subject"])),
     )
-    partner = {"partner": subjects.partner_id}
+
+
+def standing_lines(call: Call, asked: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
+    """`file_no` and `line_no` of those claims whose record and subject were taken before, word for word."""
+    partner = {"partner": partner_id}
     first = pl.col("revision") == 1
     ordinary = asked.filter(first)
     if ordinary.height < FEW_LINES or not _is_dense(call, ordinary, partner):
@@ -87,25 +88,35 @@ def without(frame: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
 def sifted(
     frames: Iterable[pl.DataFrame],
     *,
-    holds_standing: Callable[[pl.DataFrame], bool],
-    leave_out: Callable[[list[pl.DataFrame]], list[pl.DataFrame]],
+    subjects: SubjectHashes,
+    stand: Callable[[pl.DataFrame], bool],
+    leave_out: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
-    """The frames in their order; neighbours that hold standing records come less what is left out."""
-    segment: list[pl.DataFrame] = []
+    """The frames in their order; neighbours that hold standing records are gathered, and come without them.
+
+    `stand` says whether some of these claims stand. `leave_out` gives the lines that do.
+    """
+    gathered: list[pl.DataFrame] = []
+    claims: list[pl.DataFrame] = []
+
+    def rest() -> Iterator[pl.DataFrame]:
+        if gathered:
+            standing = leave_out(pl.concat(claims))
+            yield from (without(each, standing) for each in gathered)
+            gathered.clear()
+            claims.clear()
+
     for frame in frames:
-        if holds_standing(frame):
-            segment.append(frame)
-            if sum(each.height for each in segment) < SEGMENT_LINES:
-                continue
-            rest = []
+        lines = frame.filter(GOOD)
+        if stand(claims_of(lines.gather_every(max(1, lines.height // SAMPLE_LINES)), subjects)):
+            gathered.append(frame)
+            claims.append(claims_of(lines, subjects))  # now, while the next frames are read
+            if sum(each.height for each in gathered) >= SEGMENT_LINES:
+                yield from rest()
         else:
-            rest = [frame]
-        if segment:
-            yield from leave_out(segment)
-        segment = []
-        yield from rest
-    if segment:
-        yield from leave_out(segment)
+            yield from rest()
+            yield frame
+    yield from rest()
 
 
 def _by_key(call: Call, asked: pl.DataFrame, partner: dict[str, Any]) -> pl.DataFrame:

@@ -28,6 +28,9 @@ from kernel.call import Call
 from kernel.errors import require
 from kernel.identifiers import new_id
 
+READERS = 2
+"""Pieces of a file that are read side by side, ahead of the lanes."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOrder:
@@ -86,9 +89,9 @@ def read_frames(stream: BinaryIO, *, adapter: str, stations: bytes = b"") -> Ite
     elif adapter == "utility_bills":
         yield read_bills([stream.read()])
     elif adapter == "csv":
-        yield from read_activity_lines(stream, form="csv")
+        yield from read_activity_lines(stream, form="csv", threads=READERS)
     elif adapter == "ndjson":
-        yield from read_activity_lines(stream, form="ndjson")
+        yield from read_activity_lines(stream, form="ndjson", threads=READERS)
     else:
         raise AdapterUnknown(f"one of {', '.join(ADAPTERS)}")
 

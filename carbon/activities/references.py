@@ -4,6 +4,7 @@ Two senders of one event meet at the primary key: the second waits, then finds t
 is a duplicate, or differs and is refused. Adds `activity_id` and `claim_hash`.
 """
 
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,6 @@ from kernel.bulk_text import (
     written_bytes,
 )
 from kernel.call import Call
-from kernel.canonical import digest
 
 DUPLICATE = "duplicate"
 
@@ -60,7 +60,8 @@ def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl
     """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs."""
     good = frame.filter(GOOD)
     claims = good.select("file_no", "line_no", "source_event_id", "revision", "citizen_id").with_columns(
-        claim_hash=claim_hashes(good["payload_hash"], good["subject_hash"]), activity_id=new_ids(good.height)
+        claim_hash=claim_hashes(good["payload_hash"], good["subject_hash"].to_list()),
+        activity_id=new_ids(good.height),
     )
     claims = claims.sort("source_event_id", "revision")
     orphans, table = _claimed(call, claims, partner_id)
@@ -118,10 +119,10 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
     return copied_whole(call, "activity_reference", rows)
 
 
-def claim_hashes(payloads: pl.Series, subjects: pl.Series) -> pl.Series:
+def claim_hashes(payloads: pl.Series, subjects: list[bytes]) -> pl.Series:
     """SHA-256 of each record's content and subject, both hashed."""
-    pairs = zip(payloads.to_list(), subjects.to_list(), strict=True)
-    return pl.Series([digest(payload + subject) for payload, subject in pairs], dtype=pl.Binary)
+    pairs = zip(payloads.to_list(), subjects, strict=True)
+    return pl.Series([sha256(payload + subject).digest() for payload, subject in pairs], dtype=pl.Binary)
 
 
 def _orphans(call: Call, values: dict[str, Any]) -> pl.DataFrame:

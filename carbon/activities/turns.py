@@ -20,10 +20,9 @@ from sqlalchemy import text
 from carbon.activities.batch_records import locked_batch
 from carbon.activities.batch_states import State
 from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
-from carbon.activities.duplicates import ASKED, SAMPLE_LINES, as_duplicates, sifted, standing_lines, without
+from carbon.activities.duplicates import as_duplicates, sifted, standing_lines, without
 from carbon.activities.errors import BatchTaken
 from carbon.activities.intake import Intake, keep_lines, take_chunk
-from carbon.activities.recognition import GOOD
 from carbon.activities.tables import ActivityBatch
 from kernel.bulk_text import select_frame
 from kernel.call import Call
@@ -80,15 +79,16 @@ def work_through(
     """
     left_out = _LeftOut()
 
-    def leave_out(segment: list[pl.DataFrame]) -> list[pl.DataFrame]:
-        found, done = run(_leaving_out(turn, segment, left_out))
+    def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
+        found, done = run(_leaving_out(turn, claims, left_out))
         after_chunk(done)
-        return [without(frame, found) for frame in segment]
+        return found
 
     chunks = chunks_of(
         sifted(
             _untaken(run, frames, turn),
-            holds_standing=lambda frame: run(_sampling(turn, frame)),
+            subjects=turn.intake.subjects,
+            stand=lambda claims: run(_looking_whether_any_stand(turn, claims)),
             leave_out=leave_out,
         ),
         size=lambda: turn.chunk_lines or chunk_lines_at(run(lambda call: call.now)),
@@ -122,22 +122,22 @@ class _LeftOut:
     lines: int = 0
 
 
-def _sampling(turn: Turn, frame: pl.DataFrame) -> Callable[[Call], bool]:
-    lines = frame.filter(GOOD)
-    sample = lines.gather_every(max(1, lines.height // SAMPLE_LINES))
-    return lambda call: bool(standing_lines(call, sample, turn.intake.subjects).height)
+def _looking_whether_any_stand(turn: Turn, claims: pl.DataFrame) -> Callable[[Call], bool]:
+    def look(call: Call) -> bool:
+        return not standing_lines(call, claims, partner_id=turn.intake.partner_id).is_empty()
+
+    return look
 
 
 def _leaving_out(
-    turn: Turn, segment: list[pl.DataFrame], left_out: _LeftOut
+    turn: Turn, claims: pl.DataFrame, left_out: _LeftOut
 ) -> Callable[[Call], tuple[pl.DataFrame, int]]:
-    """Keep the segment's lines that stand as duplicates; which they were, and the lines done."""
+    """Keep the lines whose claims stand as duplicates; which they were, and the lines done."""
     before = left_out.lines
-    lines = pl.concat(frame.filter(GOOD).select(ASKED) for frame in segment)
 
     def work(call: Call) -> tuple[pl.DataFrame, int]:
-        _unhurried(call, lines.height)
-        found = standing_lines(call, lines, turn.intake.subjects)
+        _unhurried(call, claims.height)
+        found = standing_lines(call, claims, partner_id=turn.intake.partner_id)
         batch = locked_batch(call, turn.batch_id)
         require_turn(batch, turn)
         _keep(call, batch, as_duplicates(found))

@@ -4,7 +4,6 @@ Whether somebody else has a number is itself worth knowing, so each try counts: 
 was refused, before anybody looks whether the number is free.
 """
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ CONSENT, BINDING = "con", "bnd"
 
 def hash_subject(secret: bytes, *, partner_id: UUID, subject: str) -> bytes:
     """HMAC-SHA256 (32 bytes) of a card or account number of a partner under CARD_HASH_SECRET."""
-    return hmac.new(secret, partner_id.bytes + subject.encode(), hashlib.sha256).digest()
+    return hmac.digest(secret, partner_id.bytes + subject.encode(), "sha256")
 
 
 def give_consent(call: Call, partner_id: UUID, *, text_version: str) -> Consent:

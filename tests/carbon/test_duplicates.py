@@ -13,13 +13,13 @@ import pytest
 from app.factory import Product
 from carbon.activities import duplicates
 from carbon.activities.batch_results import every_line
-from carbon.activities.duplicates import sifted, standing_lines
+from carbon.activities.duplicates import claims_of, sifted, standing_lines
 from carbon.activities.intake import take_chunk
 from carbon.activities.subjects import SubjectHashes
 from carbon.activities.turns import LEASE
 from carbon.partners.bindings import withdraw_consent
 from kernel.call import Call
-from kernel.identifiers import parse_public_id
+from kernel.identifiers import new_id, parse_public_id
 from tests.carbon.city import SECRET, City, lines, plant_city, ride
 from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson, rides
 from tests.carbon.test_batches import Killed, killed_after
@@ -186,25 +186,29 @@ def test_both_ways_of_looking_find_the_same(
         ride("e2", metres=1, corrects_revision=1),
         ride("e2", metres=1, corrects_revision=2),
     )
-    hashes = SubjectHashes(SECRET, partner_id=city.partner_id)
-    found = standing_lines(call, asked, hashes).join(asked, on=["file_no", "line_no"])
+    claims = claims_of(asked, SubjectHashes(SECRET, partner_id=city.partner_id))
+    found = standing_lines(call, claims, partner_id=city.partner_id).join(asked, on=["file_no", "line_no"])
     standing = {(row["source_event_id"], row["corrects_revision"]) for row in found.iter_rows(named=True)}
     assert standing == {(event, None) for event in events[::2]} | {("e2", 1)}
     assert found.height == len(events[::2]) + 1
-    other = SubjectHashes(SECRET, partner_id=parse_public_id("ptn", "ptn_" + "0" * 25 + "1"))
-    assert standing_lines(call, asked, other).is_empty()
+    assert standing_lines(call, claims, partner_id=new_id()).is_empty()
 
 
 def test_frames_keep_their_order_and_segments_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
-    frames = [pl.DataFrame({"n": range(first, first + 2)}) for first in range(0, 20, 2)]
+    every = lines(*(ride(f"e{number}") for number in range(20))).with_columns(pl.col("line_no") - 2)
+    frames = every.iter_slices(2)
     gathered: list[int] = []
 
-    def leave_out(segment: list[pl.DataFrame]) -> list[pl.DataFrame]:
-        gathered.append(len(segment))
-        return [frame.filter(pl.col("n") % 2 == 0) for frame in segment]
+    def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
+        gathered.append(claims.height)
+        return claims.filter(pl.col("line_no") % 2 == 1).select("file_no", "line_no")
 
-    known = {2, 4, 6, 8, 10, 14, 18}
-    left = sifted(iter(frames), holds_standing=lambda frame: frame["n"][0] in known, leave_out=leave_out)
-    assert [n for frame in left for n in frame["n"]] == [0, 1, 2, 4, 6, 8, 10, 12, 13, 14, 16, 17, 18]
-    assert gathered == [3, 2, 1, 1]
+    left = sifted(
+        frames,
+        subjects=SubjectHashes(SECRET, partner_id=new_id()),
+        stand=lambda claims: claims["line_no"][0] in {2, 4, 6, 8, 10, 14, 18},
+        leave_out=leave_out,
+    )
+    assert [n for frame in left for n in frame["line_no"]] == [0, 1, 2, 4, 6, 8, 10, 12, 13, 14, 16, 17, 18]
+    assert gathered == [6, 4, 2, 2]

@@ -7,7 +7,8 @@ inside `inputs`). Optional: `started_at`, `corrects_revision`. Both forms end in
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, BinaryIO, Literal
 
 import orjson
@@ -18,11 +19,13 @@ from carbon.activities.adapters.csv_cells import read_header, split_cells
 from carbon.activities.adapters.errors import FileEmpty
 from carbon.activities.adapters.frames import conform, inputs_json, sha256
 from carbon.activities.adapters.line_codes import ACTIVITY
-from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, read_chunks, split_lines
+from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineChunk, read_chunks, split_lines
 from carbon.methodologies.inputs import COUNT, DISTANCE, INPUTS, MASS, SAVED_ENERGY, SAVED_WATER, TRIPS
 from kernel.errors import require
+from kernel.side_by_side import in_order
 
 Form = Literal["csv", "ndjson"]
+Split = Callable[..., pl.DataFrame]
 
 _REQUIRED = ("source_event_id", "subject", "scenario", "occurred_at")
 _OPTIONAL = ("started_at", "corrects_revision", "quantity", "unit")
@@ -64,28 +67,48 @@ def read_activity_lines(
     file_no: int = 1,
     chunk_bytes: int = 4 << 20,
     line_bytes_max: int = LINE_BYTES_MAX,
+    threads: int = 0,
 ) -> Iterator[pl.DataFrame]:
-    """Frames of the common shape, chunk by chunk, in bounded memory.
+    """Frames of the common shape, chunk by chunk, in bounded memory; `threads` of them ahead, side by side.
 
     Refuses FileEmpty, and for CSV HeaderDiffers, at the first chunk. Identities are not compared here:
     `frames.refuse_repetitions` does it within a frame, the table of references between frames.
     """
-    names: list[str] | None = None
-    seen = False
-    for chunk in read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max):
-        lines = split_lines(
-            chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
-        )
-        if not lines.height:
-            continue
-        seen = True
-        if form == "csv":
-            if names is None:
-                names, lines = read_header(lines, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))
-            yield _understand(split_cells(lines, names))
-        else:
-            yield _understand(_split_objects(lines))
+    split = partial(split_lines, file_no=file_no, line_bytes_max=line_bytes_max)
+    chunks = read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max)
+    works = _csv_works(chunks, split) if form == "csv" else _ndjson_works(chunks, split)
+    seen = form == "csv"  # a header is something
+    for frame in in_order(works, threads=threads) if threads else (work() for work in works):
+        seen = seen or not frame.is_empty()
+        if seen:
+            yield frame
     require(seen, FileEmpty())
+
+
+def _ndjson_works(chunks: Iterator[LineChunk], split: Split) -> Iterator[Callable[[], pl.DataFrame]]:
+    def read(chunk: LineChunk) -> pl.DataFrame:
+        return _understand(_split_objects(split(chunk.data, first_line_no=chunk.first_line_no)))
+
+    return (partial(read, chunk) for chunk in chunks)
+
+
+def _csv_works(chunks: Iterator[LineChunk], split: Split) -> Iterator[Callable[[], pl.DataFrame]]:
+    def read(chunk: LineChunk) -> pl.DataFrame:
+        return _understand(split_cells(split(chunk.data, first_line_no=chunk.first_line_no), names))
+
+    lines = _first_lines(chunks, split)
+    names, rest = read_header(lines, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))
+    yield lambda: _understand(split_cells(rest, names))
+    for chunk in chunks:
+        yield partial(read, chunk)
+
+
+def _first_lines(chunks: Iterator[LineChunk], split: Split) -> pl.DataFrame:
+    """The lines of the first chunk that has any; none where no chunk has."""
+    lines = split(b"", first_line_no=1)
+    while lines.is_empty() and (chunk := next(chunks, None)) is not None:
+        lines = split(chunk.data, first_line_no=chunk.first_line_no)
+    return lines
 
 
 def _understand(cells: pl.DataFrame) -> pl.DataFrame:
