@@ -2,11 +2,21 @@
 
 import sys
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
 from app.factory import Product
 from app.product_calls import run
@@ -15,8 +25,9 @@ from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.shenzhen_tong.summary import summarise
 from carbon.activities.batch_records import ADAPTERS
-from carbon.activities.batch_results import sentence
+from carbon.activities.batch_results import in_brief, sentence
 from carbon.activities.imports import Imported, ImportOrder, import_file
+from carbon.activities.turns import Taken
 from carbon.examples import check_examples, read_examples
 from carbon.factors.lookup import finder
 from carbon.partners.registry import PREFIX, find_partner
@@ -74,10 +85,10 @@ def _add_activities(product: Product) -> None:
                 chunk_lines=product.settings.import_chunk_lines,
                 lanes=product.settings.import_lanes,
             )
-            data = file.read_bytes()
             if adapter == "shenzhen_tong":
-                click.echo(_fare_agreement(data, order))
-            imported = _with_bar(product, data, order)
+                click.echo(_fare_agreement(file.read_bytes(), order))
+            with file.open("rb") as source:
+                imported = _with_bar(product, source, order)
         except Refusal as refusal:
             raise click.ClickException(f"{refusal.code}: {refusal.title()} {refusal.detail}") from refusal
         _print_outcomes(imported)
@@ -128,19 +139,38 @@ def _fare_agreement(data: bytes, order: ImportOrder) -> str:
     )
 
 
-def _with_bar(product: Product, data: bytes, order: ImportOrder) -> Imported:
+class _Pace(ProgressColumn):
+    """Lines a second, of late."""
+
+    def render(self, task: Task) -> Text:
+        """Nothing until there is something to say."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f}/s")
+
+
+def _with_bar(product: Product, source: BinaryIO, order: ImportOrder) -> Imported:
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Pace(),
+        TextColumn("[green]{task.fields[accepted]:,} accepted[/]"),
+        TextColumn("{task.fields[duplicate]:,} duplicate"),
+        TextColumn("[red]{task.fields[rejected]:,} rejected[/]"),
+        TimeRemainingColumn(compact=True),
     ) as bar:
-        task = bar.add_task("reading", total=None)
-        return import_file(
-            lambda work: run(product, work),
-            data,
-            order,
-            progress=lambda done, lines: bar.update(
-                task, description="crediting", completed=done, total=lines
-            ),
-        )
+        nothing: dict[str, Any] = in_brief({})
+        task = bar.add_task("reading", total=None, **nothing)
+
+        def tell(taken: Taken, lines: int) -> None:
+            sums: dict[str, Any] = in_brief(taken.outcomes)
+            total = max(lines, taken.lines)
+            bar.update(task, description="crediting", completed=taken.lines, total=total, **sums)
+
+        imported = import_file(lambda work: run(product, work), source, order, progress=tell)
+        # Blank lines and a header were counted among the lines to come.
+        bar.update(task, description="done", completed=imported.lines, total=imported.lines)
+        return imported
 
 
 def _print_outcomes(imported: Imported) -> None:

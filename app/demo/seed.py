@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
+from io import BytesIO
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -200,7 +201,7 @@ def _import(stage: Stage, partner: DataPartner, data: bytes, reference: str, *, 
     )
 
     def work() -> None:
-        import_file(lambda unit: stage.play(unit, at=at), data, order)
+        import_file(lambda unit: stage.play(unit, at=at), BytesIO(data), order)
 
     return at, work
 

@@ -186,6 +186,15 @@ def as_ndjson(pages: Iterator[list[LineResult]]) -> Iterator[bytes]:
         yield b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
+def in_brief(outcomes: dict[str, int]) -> dict[str, int]:
+    """A batch's outcomes in three sums: `accepted` (credited or assessed), `duplicate`, `rejected`."""
+    sums = dict.fromkeys(("accepted", "duplicate", "rejected"), 0)
+    for name, lines in outcomes.items():
+        outcome = name.partition("/")[0]
+        sums[outcome if outcome in sums else "accepted"] += lines
+    return sums
+
+
 def _counted(batch: ActivityBatch) -> list[OutcomeCount]:
     """Most lines first."""
     found = []

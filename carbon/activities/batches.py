@@ -20,7 +20,7 @@ from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
 from carbon.activities.imports import read_frames
 from carbon.activities.intake import Intake
 from carbon.activities.tables import WAITING, ActivityBatch
-from carbon.activities.turns import LANES, LEASE, Run, Turn, work_through
+from carbon.activities.turns import LANES, LEASE, Run, Taken, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE
@@ -117,7 +117,7 @@ def _take_one(call: Call, card_secret: bytes, chunk_lines: int | None, lanes: in
 def _import(run: Run, job: _Job, uploads: Path, keep_on: Callable[[], bool]) -> bool:
     """Work on a leased batch; whether it came to its end."""
 
-    def go_on(_done: int) -> None:
+    def go_on(_taken: Taken) -> None:
         if not keep_on():
             raise _PutDown
 
@@ -140,7 +140,7 @@ def _import(run: Run, job: _Job, uploads: Path, keep_on: Callable[[], bool]) -> 
     return True
 
 
-def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[int], None]) -> Refusal | None:
+def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[Taken], None]) -> Refusal | None:
     """Take the lines; what refuses the batch as a whole, or None. Raises what says nothing about it."""
     try:
         _read_and_take(run, job, uploads, go_on)
@@ -151,7 +151,7 @@ def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[int], None]) -
     return None
 
 
-def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: Callable[[int], None]) -> None:
+def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: Callable[[Taken], None]) -> None:
     require(job.tries <= TRIES_MAX, BatchAbandoned())
     try:
         stations = b"" if job.stations_spool is None else (uploads / job.stations_spool).read_bytes()

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain, islice
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -23,11 +24,12 @@ from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, mov
 from carbon.activities.batch_states import State
 from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
 from carbon.activities.intake import Intake
-from carbon.activities.turns import LANES, LEASE, Run, Turn, require_turn, work_through
+from carbon.activities.turns import LANES, LEASE, Run, Taken, Turn, require_turn, work_through
 from kernel.call import Call
 from kernel.errors import require
 from kernel.identifiers import new_id
 
+_BLOCK = 1 << 20
 READERS = 2
 """Pieces of a file that are read side by side, ahead of the lanes."""
 
@@ -62,14 +64,41 @@ class Imported:
         return self.outcomes.get("credited", 0)
 
 
-Progress = Callable[[int, int], None]
-"""Called after each chunk with the lines done and all lines."""
+Progress = Callable[[Taken, int], None]
+"""Called as lines are taken, with what they came to so far and about how many lines the file has."""
 
 
-def import_file(run: Run, data: bytes, order: ImportOrder, *, progress: Progress | None = None) -> Imported:
-    """Import a file in a partner's own form. Refuses AdapterUnknown, BatchDiffers, and a bad whole file."""
-    frame = read_frame(data, order)
-    return import_lines(run, frame, order, content=hashlib.sha256(data).digest(), progress=progress)
+def import_file(
+    run: Run, source: BinaryIO, order: ImportOrder, *, progress: Progress | None = None
+) -> Imported:
+    """Import a file in a partner's own form, of any size where its form is read piece by piece.
+
+    `source` is read twice, from its beginning. Refuses AdapterUnknown, BatchDiffers, BatchTaken, and a bad
+    whole file, of which nothing is kept.
+    """
+    content, lines = _measured(source)
+    source.seek(0)
+    frames = read_frames(source, adapter=order.adapter, stations=order.stations)
+    first = list(islice(frames, 1))  # what refuses a whole file does so here, before there is a batch
+    batch_id, turn = run(lambda call: _begin(call, order, content))
+    if turn is not None:
+
+        def tell(taken: Taken) -> None:
+            if progress is not None:
+                progress(taken, lines)
+
+        work_through(run, chain(first, frames), turn, after_chunk=tell)
+    return run(lambda call: _close(call, batch_id, turn))
+
+
+def _measured(source: BinaryIO) -> tuple[bytes, int]:
+    """The SHA-256 of the whole, and its line ends."""
+    source.seek(0)
+    hashed, lines = hashlib.sha256(), 0
+    while block := source.read(_BLOCK):
+        hashed.update(block)
+        lines += block.count(b"\n")
+    return hashed.digest(), lines
 
 
 def read_frame(data: bytes, order: ImportOrder) -> pl.DataFrame:
@@ -96,48 +125,30 @@ def read_frames(stream: BinaryIO, *, adapter: str, stations: bytes = b"") -> Ite
         raise AdapterUnknown(f"one of {', '.join(ADAPTERS)}")
 
 
-def import_lines(
-    run: Run,
-    frame: pl.DataFrame,
-    order: ImportOrder,
-    *,
-    content: bytes,
-    progress: Progress | None = None,
-) -> Imported:
-    """Take the lines of a batch, chunk by chunk, after those that were done before. Refuses BatchDiffers."""
-    turn = run(lambda call: _begin(call, order, content))
-
-    def tell(done: int) -> None:
-        if progress is not None:
-            progress(done, frame.height)
-
-    if turn.lines_done < frame.height:
-        work_through(run, [frame], turn, after_chunk=tell)
-    return run(lambda call: _close(call, turn))
-
-
-def _begin(call: Call, order: ImportOrder, content: bytes) -> Turn:
+def _begin(call: Call, order: ImportOrder, content: bytes) -> tuple[UUID, Turn | None]:
+    """The batch, and its next turn unless it is done."""
     opening = Opening(reference=order.reference, adapter=order.adapter)
     batch = open_batch(call, order.partner_id, opening, begun=content)
     require(batch.content_digest == content, BatchDiffers())
     # An upload is its worker's, finished or not; only what the command line began goes on here.
     require(batch.spool is None and batch.state in {State.RUNNING, State.DONE}, BatchTaken())
-    lease = new_id()
-    if batch.state == State.RUNNING:
-        batch.lease, batch.leased_until = lease, call.now + LEASE
-    return Turn(
+    if batch.state == State.DONE:
+        return batch.id, None
+    batch.lease, batch.leased_until = new_id(), call.now + LEASE
+    turn = Turn(
         batch_id=batch.id,
         intake=Intake(partner_id=batch.partner_id, card_secret=order.card_secret, batch_id=batch.id),
         lines_done=batch.lines_done,
-        lease=lease,
+        lease=batch.lease,
         chunk_lines=order.chunk_lines,
         lanes=order.lanes,
     )
+    return batch.id, turn
 
 
-def _close(call: Call, turn: Turn) -> Imported:
-    batch = locked_batch(call, turn.batch_id)
-    if batch.state == State.RUNNING:
+def _close(call: Call, batch_id: UUID, turn: Turn | None) -> Imported:
+    batch = locked_batch(call, batch_id)
+    if turn is not None:
         require_turn(batch, turn)
         batch.lease = batch.leased_until = None
         move(call, batch, State.DONE, reason="every line was taken")

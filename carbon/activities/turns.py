@@ -64,6 +64,14 @@ class Turn:
     lanes: int
 
 
+@dataclass(frozen=True)
+class Taken:
+    """The lines of a batch that are done, and how many came out how, such as `credited`."""
+
+    lines: int
+    outcomes: dict[str, int]
+
+
 def chunk_lines_at(now: datetime) -> int:
     """How many lines a chunk has that is cut now."""
     first, last = NIGHT
@@ -71,9 +79,9 @@ def chunk_lines_at(now: datetime) -> int:
 
 
 def work_through(
-    run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[int], None]
+    run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[Taken], None]
 ) -> None:
-    """Take what is left of a batch's lines; `after_chunk` hears the lines done.
+    """Take what is left of a batch's lines; `after_chunk` hears what was taken by then.
 
     Refuses BatchTaken, and as a whole what `take_chunk` refuses.
     """
@@ -104,7 +112,7 @@ def work_through(
             works = [_chunk_work(turn, part, whole, left_out) for part in lanes_of(chunk, most=turn.lanes)]
             done = [pool.submit(run, work) for work in works]
             wait(done)
-            after_chunk(max(each.result() for each in done))
+            after_chunk(max((each.result() for each in done), key=lambda taken: taken.lines))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,18 +139,18 @@ def _looking_whether_any_stand(turn: Turn, claims: pl.DataFrame) -> Callable[[Ca
 
 def _leaving_out(
     turn: Turn, claims: pl.DataFrame, left_out: _LeftOut
-) -> Callable[[Call], tuple[pl.DataFrame, int]]:
-    """Keep the lines whose claims stand as duplicates; which they were, and the lines done."""
+) -> Callable[[Call], tuple[pl.DataFrame, Taken]]:
+    """Keep the lines whose claims stand as duplicates; which they were, and what was taken by then."""
     before = left_out.lines
 
-    def work(call: Call) -> tuple[pl.DataFrame, int]:
+    def work(call: Call) -> tuple[pl.DataFrame, Taken]:
         _unhurried(call, claims.height)
         found = standing_lines(call, claims, partner_id=turn.intake.partner_id)
         batch = locked_batch(call, turn.batch_id)
         require_turn(batch, turn)
         _keep(call, batch, as_duplicates(found))
         left_out.lines = before + found.height
-        return found, batch.lines_done
+        return found, Taken(batch.lines_done, batch.outcomes)
 
     return work
 
@@ -180,8 +188,10 @@ def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.Dat
     return look
 
 
-def _chunk_work(turn: Turn, chunk: pl.DataFrame, whole: _Whole, left_out: _LeftOut) -> Callable[[Call], int]:
-    def work(call: Call) -> int:
+def _chunk_work(
+    turn: Turn, chunk: pl.DataFrame, whole: _Whole, left_out: _LeftOut
+) -> Callable[[Call], Taken]:
+    def work(call: Call) -> Taken:
         _unhurried(call, chunk.height)
         # A run whose turn is over stops here, before it does the work, or else at the end.
         require_turn(call.db.get(ActivityBatch, turn.batch_id), turn)
@@ -191,7 +201,7 @@ def _chunk_work(turn: Turn, chunk: pl.DataFrame, whole: _Whole, left_out: _LeftO
         _keep(call, batch, outcomes)
         if batch.lines_done == whole.lines + left_out.lines:
             batch.settled_line = whole.last_line
-        return batch.lines_done
+        return Taken(batch.lines_done, batch.outcomes)
 
     return work
 

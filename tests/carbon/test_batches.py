@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from app.factory import Product
 from carbon.activities import turns
 from carbon.activities.adapters.line_codes import LINE_CODES
-from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, sentence
+from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, in_brief, sentence
 from carbon.activities.batch_states import TRANSITIONS, State
 from carbon.activities.batches import TRIES_MAX
 from carbon.activities.imports import ImportOrder, import_file
@@ -390,10 +391,10 @@ def test_an_upload_and_the_command_line_do_not_take_each_others_batch(partner: P
         partner_id=partner.city.partner_id, adapter="ndjson", reference="r1", card_secret=SECRET
     )
     with pytest.raises(Refusal, match="Another run"):
-        import_file(partner.database.run, rides(2), order)
+        import_file(partner.database.run, BytesIO(rides(2)), order)
     assert partner.work() == 1
     with pytest.raises(Refusal, match="other content"):
-        import_file(partner.database.run, rides(3), order)
+        import_file(partner.database.run, BytesIO(rides(3)), order)
 
 
 def test_every_code_of_a_line_has_its_sentence_in_both_languages() -> None:
@@ -413,3 +414,23 @@ def test_gzip_made_of_several_members_is_one_file(partner: Partner) -> None:
     body = gzip.compress(rides(2)) + gzip.compress(b"") + gzip.compress(rides(4))
     answer = partner.put(f"/v1/partner/batches/{batch}/content", body, **{"Content-Encoding": "gzip"})
     assert (answer.status_code, answer.json["content_bytes"]) == (200, len(rides(2) + rides(4)))
+
+
+def test_a_bad_file_of_the_command_line_leaves_no_batch(partner: Partner) -> None:
+    order = ImportOrder(partner_id=partner.city.partner_id, adapter="csv", reference="r1", card_secret=SECRET)
+    for content, code in ((b"", "file_empty"), (b"a,b\n1,2\n", "header_differs")):
+        with pytest.raises(Refusal) as refused:
+            import_file(partner.database.run, BytesIO(content), order)
+        assert refused.value.code == code
+    assert partner.count("activity_batch") == 0
+
+
+def test_a_batch_in_brief_has_three_sums() -> None:
+    outcomes = {
+        "credited": 5,
+        "assessed/same_station": 2,
+        "duplicate/duplicate": 3,
+        "rejected/unbound_card": 1,
+    }
+    assert in_brief(outcomes) == {"accepted": 7, "duplicate": 3, "rejected": 1}
+    assert in_brief({}) == {"accepted": 0, "duplicate": 0, "rejected": 0}

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -102,8 +103,10 @@ def left(partner: Partner, prefix: str) -> list[tuple[Any, ...]]:
 
 def test_two_lanes_run_at_once_and_leave_what_one_would(partner: Partner) -> None:
     """Coins are cut in the order of the lines: a day's 30 coins hold one ride and a part of the next."""
-    two = import_file(Meeting(partner.database, 2), BODY, order(partner))
-    one = import_file(partner.database.run, body(OTHERS, "o"), order(partner, reference="one", lanes=1))
+    two = import_file(Meeting(partner.database, 2), BytesIO(BODY), order(partner))
+    one = import_file(
+        partner.database.run, BytesIO(body(OTHERS, "o")), order(partner, reference="one", lanes=1)
+    )
     assert two.outcomes == one.outcomes == OUTCOMES
     chunks = partner.database.rows("SELECT chunks_done, lease FROM activity_batch ORDER BY reference DESC")
     assert chunks == [(2, None), (1, None)]
@@ -118,8 +121,8 @@ def test_lines_that_nobody_looked_for_before_are_duplicates_in_both_lanes(
     partner: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "sifted", lambda frames, **_: frames)
-    import_file(partner.database.run, BODY, order(partner))
-    again = import_file(Meeting(partner.database, 2), BODY, order(partner, reference="again"))
+    import_file(partner.database.run, BytesIO(BODY), order(partner))
+    again = import_file(Meeting(partner.database, 2), BytesIO(BODY), order(partner, reference="again"))
     assert again.outcomes == {
         "duplicate/duplicate": OUTCOMES["credited"],
         "rejected/unbound_card": OUTCOMES["rejected/unbound_card"],
@@ -144,12 +147,12 @@ def test_a_batch_that_lost_one_lane_goes_on_with_the_lines_of_that_lane(partner:
             return partner.database.run(work)
 
     with pytest.raises(ConnectionError):
-        import_file(run, BODY, order(partner))
+        import_file(run, BytesIO(BODY), order(partner))
     counted = outcomes(partner)
     assert sum(counted.values()) in parts
     done = partner.database.rows("SELECT lines_done, chunks_done, state FROM activity_batch")[0]
     assert tuple(done) == (sum(counted.values()), 1, "running")
-    finished = import_file(partner.database.run, BODY, order(partner, chunk_lines=333))
+    finished = import_file(partner.database.run, BytesIO(BODY), order(partner, chunk_lines=333))
     assert finished.outcomes == OUTCOMES
     assert finished.lines == LINES
     assert partner.count("activity") == OUTCOMES["credited"]
@@ -193,7 +196,7 @@ def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(partner: Pa
     partner.database.run(bind)
     own = ndjson(*({**RECORD, "source_event_id": f"o{n}", "subject": f"own-{n % 20}"} for n in range(LINES)))
     assert len(lanes_of(read_frame(own, order(partner)), most=2)) == 2
-    done = import_file(Meeting(partner.database, 2), own, order(partner))
+    done = import_file(Meeting(partner.database, 2), BytesIO(own), order(partner))
     assert done.outcomes == {"credited": LINES}
     given = partner.database.rows("SELECT sum(coin_milli) AS coins, count(*) AS n FROM activity")[0]
     assert (given.coins, given.n) == (30_000, LINES)
@@ -205,11 +208,11 @@ def test_who_takes_a_batch_over_from_the_command_line_ends_the_former_run(partne
 
     def run(work: Callable[[Call], Any]) -> Any:
         if takes_a_chunk(work) and not taken_over:
-            taken_over.append(import_file(partner.database.run, BODY, order(partner)).outcomes)
+            taken_over.append(import_file(partner.database.run, BytesIO(BODY), order(partner)).outcomes)
         return partner.database.run(work)
 
     with pytest.raises(BatchTaken):
-        import_file(run, BODY, order(partner, lanes=1))
+        import_file(run, BytesIO(BODY), order(partner, lanes=1))
     assert taken_over == [OUTCOMES]
     assert outcomes(partner) == OUTCOMES
     assert partner.broken() == []
@@ -225,7 +228,7 @@ def test_a_turn_that_ends_while_a_chunk_is_taken_commits_nothing_of_it(
 
     monkeypatch.setattr(turns, "take_chunk", slow)
     with pytest.raises(BatchTaken):
-        import_file(partner.database.run, BODY, order(partner, lanes=1))
+        import_file(partner.database.run, BytesIO(BODY), order(partner, lanes=1))
     assert partner.count("activity") == partner.count("activity_batch_line") == 0
     assert outcomes(partner) == {}
 
@@ -277,7 +280,7 @@ def test_who_reads_while_lanes_work_misses_no_line(partner: Partner, monkeypatch
 
     two_chunks = BODY + body(OTHERS, "o")
     with ThreadPoolExecutor(1) as pool:
-        whole = pool.submit(import_file, run, two_chunks, order(partner, chunk_lines=LINES))
+        whole = pool.submit(import_file, run, BytesIO(two_chunks), order(partner, chunk_lines=LINES))
         assert first_is_in.wait(30)
         meanwhile = seen()
         lines_done = partner.database.rows("SELECT lines_done FROM activity_batch")[0].lines_done
@@ -289,7 +292,7 @@ def test_who_reads_while_lanes_work_misses_no_line(partner: Partner, monkeypatch
 
 
 def test_ids_of_one_intake_lie_together_so_a_posting_finds_its_activities(partner: Partner) -> None:
-    import_file(partner.database.run, BODY, order(partner))
+    import_file(partner.database.run, BytesIO(BODY), order(partner))
     grouped = partner.database.rows(
         "SELECT coin_transfer_id, count(*) AS n, count(DISTINCT left(CAST(id AS text), 13)) AS moments"
         " FROM activity WHERE coin_transfer_id IS NOT NULL GROUP BY 1"

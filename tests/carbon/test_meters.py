@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -195,7 +196,9 @@ def test_the_same_interval_in_files_imported_at_once_is_credited_once(database: 
             card_secret=SECRET,
             chunk_lines=20,
         )
-        return import_file(database.run, bill_file(*bills[:: 1 if number % 2 else -1]), order).outcomes
+        return import_file(
+            database.run, BytesIO(bill_file(*bills[:: 1 if number % 2 else -1])), order
+        ).outcomes
 
     with ThreadPoolExecutor(6) as pool:
         outcomes = list(pool.map(send, range(6)))

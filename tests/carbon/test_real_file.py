@@ -1,5 +1,7 @@
 """The real Shenzhen Tong file, imported whole into a real database."""
 
+from io import BytesIO
+
 import polars as pl
 import pytest
 
@@ -40,14 +42,16 @@ def cards(data: bytes) -> list[str]:
 
 
 def send(database: Database, city: City, data: bytes, reference: str) -> Imported:
-    return import_file(database.run, data, order(city, reference))
+    return import_file(database.run, BytesIO(data), order(city, reference))
 
 
 def test_the_real_file_is_credited_line_by_line(database: Database, data: bytes, cards: list[str]) -> None:
     city = database.run(lambda call: plant_city(call, OFFICIAL, RETROSPECTIVE))
     database.run(lambda call: city.bind(call, cards))
     moved: list[int] = []
-    first = import_file(database.run, data, order(city), progress=lambda done, _: moved.append(done))
+    first = import_file(
+        database.run, BytesIO(data), order(city), progress=lambda taken, _: moved.append(taken.lines)
+    )
     assert moved[-1] == first.lines == 37_000 == sum(first.outcomes.values())
     print(first.outcomes)  # noqa: T201 - the table of outcomes belongs into the log
     assert {name: first.outcomes[name] for name in SILENT} == SILENT

@@ -44,7 +44,8 @@ def test_an_error_comes_in_its_place_and_ends_it() -> None:
     def broken() -> int:
         raise ZeroDivisionError
 
-    results = in_order([partial(int, 1), broken, partial(int, 3)], threads=2)
+    works: list[Callable[[], int]] = [partial(int, 1), broken, partial(int, 3)]
+    results = in_order(works, threads=2)
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):
         next(results)
