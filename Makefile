@@ -7,11 +7,13 @@ MAKEFLAGS += --no-print-directory
 
 PORT ?= 8080
 DATA ?= var
+KILLS ?= 20
+KILL_LINES ?= 500000
 PYTHON ?= python3
 BIN := .venv/bin
 CODE := app merchants rewards carbon ledger kernel migrations tests $(wildcard bench) wsgi.py
 
-.PHONY: help run story test check lint types bench reconcile openapi
+.PHONY: help run story test check lint types bench kills reconcile openapi
 
 help: ## Say what each target does
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +42,9 @@ bench: .venv/.stamp-run ## Measure, beside controls of the same minute; writes D
 
 reconcile: .venv/.stamp-run ## Prove the running server's ledger, or name what does not hold (DATA=var)
 	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m flask --app wsgi reconcile
+
+kills: .venv/.stamp-dev ## Kill worker, web and PostgreSQL at random in a long import (KILLS=20 KILL_LINES=500000)
+	@KILLS="$(KILLS)" KILL_LINES="$(KILL_LINES)" exec $(BIN)/python -m pytest tests/journeys/test_kills.py -k again_and_again
 
 openapi: .venv/.stamp-run ## Write docs/reference/openapi.json from the code
 	@exec $(BIN)/python -m app.openapi_document docs/reference/openapi.json
