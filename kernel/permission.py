@@ -18,6 +18,7 @@ class Permission(StrEnum):
     # data partners
     ACTIVITY_PUSH = "activity.push"
     BATCH_READ = "batch.read"
+    BATCH_CANCEL = "batch.cancel"
     # merchants and their terminals
     TERMINAL_REDEEM = "terminal.redeem"
     REDEMPTION_REVERSE = "redemption.reverse"

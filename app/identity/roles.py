@@ -42,6 +42,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.MERCHANT_MANAGE,
                 Permission.REWARD_MANAGE,
                 Permission.BATCH_READ,
+                Permission.BATCH_CANCEL,
                 Permission.DONATION_DECLARE,
                 Permission.DONATION_GIVE,
                 Permission.DONATION_READ,

@@ -121,7 +121,8 @@ MACHINES = (
         begins="created",
         ways=_ways(batch_states.TRANSITIONS),
         note="`carbon/activities/batch_states.py`. Running leads to running when a worker was cut off and"
-        " another takes the lines that are left; each change is a row of `activity_batch_step`.",
+        " another takes the lines that are left; cancelled it is only while no line was taken. Each change"
+        " is a row of `activity_batch_step`.",
     ),
     Machine(
         title="Data partner 数据合作方",

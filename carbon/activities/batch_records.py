@@ -1,4 +1,4 @@
-"""The rows of batches: opened once a reference, given their content once, moved on step by step.
+"""The rows of batches: opened once a reference, given their content once, called off or moved on by steps.
 
 Whoever changes a batch holds its row. The lock leaves the key alone (FOR NO KEY UPDATE), because rows
 that name the batch by foreign key are written beside it.
@@ -12,7 +12,15 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert
 
 from carbon.activities.batch_states import TRANSITIONS, State
-from carbon.activities.errors import AdapterUnknown, BatchDiffers, StationsMissing, StationsNotTaken
+from carbon.activities.errors import (
+    AdapterUnknown,
+    BatchBegun,
+    BatchCancelled,
+    BatchDiffers,
+    BatchEnded,
+    StationsMissing,
+    StationsNotTaken,
+)
 from carbon.activities.tables import ActivityBatch, ActivityBatchStep
 from carbon.activities.uploads import Upload
 from carbon.partners.registry import find_partner
@@ -25,6 +33,8 @@ from kernel.paging import Page, PageRequest
 BATCH = "bat"
 WITH_STATIONS = "shenzhen_tong"
 ADAPTERS = (WITH_STATIONS, "utility_bills", "csv", "ndjson")
+POSTED = ("credited", "assessed")
+"""Outcomes of lines that became activities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,26 +104,35 @@ def list_batches(call: Call, page: PageRequest) -> Page[ActivityBatch]:
 
 
 def require_ready(call: Call, batch_id: UUID) -> None:
-    """Judge, before any byte is read, whether content may come. Refuses NotFound, StationsMissing."""
+    """Judge, before any byte is read, whether content may come.
+
+    Refuses NotFound, BatchCancelled, StationsMissing.
+    """
     batch = find_batch(call, batch_id)
+    _require_not_cancelled(batch)
     stations_stand = batch.adapter != WITH_STATIONS or batch.stations_digest is not None
     require(stations_stand, StationsMissing(pointer="/path/batch"))
 
 
 def require_stations_wanted(call: Call, batch_id: UUID) -> None:
-    """Judge, before any byte is read, whether a station list may come. Refuses NotFound, StationsNotTaken."""
+    """Judge, before any byte is read, whether a station list may come.
+
+    Refuses NotFound, BatchCancelled, StationsNotTaken.
+    """
     batch = find_batch(call, batch_id)
+    _require_not_cancelled(batch)
     require(batch.adapter == WITH_STATIONS, StationsNotTaken(pointer="/path/batch"))
 
 
 def accept_content(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:
-    """Give a batch its content, once. Refuses NotFound, StationsMissing, BatchDiffers (other content).
+    """Give a batch its content, once; the same again changes nothing, and its file is not kept.
 
-    The same content again changes nothing, and its file is not kept.
+    Refuses NotFound, BatchCancelled, StationsMissing, BatchDiffers (other content).
     """
     upload.kept = False
     require_ready(call, batch_id)
     batch = _locked(call, ActivityBatch.id == batch_id)
+    _require_not_cancelled(batch)
     if batch.content_digest is None:
         batch.content_digest, batch.content_bytes, batch.spool = upload.digest, upload.size, upload.name
         move(call, batch, State.UPLOADED, reason="content came whole")
@@ -123,15 +142,59 @@ def accept_content(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:
 
 
 def accept_stations(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:
-    """Give a batch its station list, once. Refuses NotFound, StationsNotTaken, BatchDiffers."""
+    """Give a batch its station list, once.
+
+    Refuses NotFound, BatchCancelled, StationsNotTaken, BatchDiffers.
+    """
     upload.kept = False
     require_stations_wanted(call, batch_id)
     batch = _locked(call, ActivityBatch.id == batch_id)
+    _require_not_cancelled(batch)
     if batch.stations_digest is None:
         batch.stations_digest, batch.stations_spool = upload.digest, upload.name
     require(batch.stations_digest == upload.digest, BatchDiffers("it has other stations", pointer="/body"))
     upload.kept = batch.stations_spool == upload.name
     return batch
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A cancelled batch, and the files that nobody needs once that is committed."""
+
+    batch: ActivityBatch
+    files: tuple[str, ...]
+
+
+def cancel_batch(call: Call, batch_id: UUID, *, reason: str | None) -> Cancelled:
+    """Call a batch off of which no line was taken; again is the same. A partner's state is not asked.
+
+    A worker's chunk looks at the batch under the same lock before it commits, so whoever comes second finds
+    what the other did. Refuses NotFound, BatchBegun, BatchEnded.
+    """
+    batch = _locked(call, ActivityBatch.id == batch_id, _seen_by(call))
+    if batch.state == State.CANCELLED:
+        return Cancelled(batch, ())
+    require(not batch.lines_done, _begun(batch))
+    require(State.CANCELLED in TRANSITIONS[State(batch.state)], BatchEnded(state=batch.state))
+    files = tuple(name for name in (batch.spool, batch.stations_spool) if name is not None)
+    batch.lease = batch.leased_until = batch.spool = batch.stations_spool = None
+    batch.cancelled_because = reason
+    move(call, batch, State.CANCELLED, reason=reason or "cancelled")
+    return Cancelled(batch, files)
+
+
+def _begun(batch: ActivityBatch) -> BatchBegun:
+    posted = sum(lines for name, lines in batch.outcomes.items() if name.partition("/")[0] in POSTED)
+    return BatchBegun(
+        f"{batch.lines_done} lines are taken, {posted} of them posted",
+        state=batch.state,
+        lines_done=batch.lines_done,
+        lines_posted=posted,
+    )
+
+
+def _require_not_cancelled(batch: ActivityBatch) -> None:
+    require(batch.state != State.CANCELLED, BatchCancelled(pointer="/path/batch"))
 
 
 def move(call: Call, batch: ActivityBatch, to: State, *, reason: str) -> None:

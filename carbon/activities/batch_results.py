@@ -107,6 +107,7 @@ class BatchShown:
     outcomes: list[OutcomeCount]
     failure: BatchFailure | None
     waits_for: str | None
+    cancelled_because: str | None
     created_at: datetime
     finished_at: datetime | None
 
@@ -123,6 +124,7 @@ def shown(call: Call, batch: ActivityBatch) -> BatchShown:
         outcomes=_counted(batch),
         failure=_failure(batch),
         waits_for=_waits_for(call, batch),
+        cancelled_because=batch.cancelled_because,
         created_at=batch.created_at,
         finished_at=batch.finished_at,
     )

@@ -1,24 +1,26 @@
-"""URLs of partners' batches: open, upload, watch, read what became of each line.
+"""URLs of partners' batches: open, upload, call off, watch, read what became of each line.
 
 An upload is three steps that never overlap: a short look whether the batch may have content, the bytes into
 a file with no transaction open, and one transaction that gives the file to the batch.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, request
+from flask import Response, after_this_request, current_app, request
 
 from carbon.activities.batch_records import (
     BATCH,
     Opening,
     accept_content,
     accept_stations,
+    cancel_batch,
     find_batch,
     list_batches,
     open_batch,
@@ -39,6 +41,7 @@ from carbon.activities.batch_schemas import (
     GivesBatches,
     GivesBatchLines,
     LinesQuery,
+    TakesCancellation,
     TakesOpening,
 )
 from carbon.activities.uploads import (
@@ -46,6 +49,7 @@ from carbon.activities.uploads import (
     STATIONS_BYTES_MAX,
     Upload,
     announced,
+    discard,
     dropping_the_rest,
     received,
 )
@@ -161,6 +165,23 @@ def upload_stations(call: Call, upload: Upload, *, batch: str) -> BatchShown:
 
 @endpoint(
     routes,
+    "POST",
+    "/v1/partner/batches/<batch>/cancellation",
+    needs=Permission.BATCH_CANCEL,
+    takes=TakesCancellation,
+    gives=GivesBatch,
+    status=201,
+    summary="Call a batch off before any line of it is taken; again is the same",
+)
+def call_batch_off(call: Call, why: dict[str, Any], *, batch: str) -> BatchShown:
+    """Cancel a batch; its files go once that is committed."""
+    cancelled = cancel_batch(call, _id(batch), reason=why["reason"])
+    _discard_once_committed(cancelled.files)
+    return shown(call, cancelled.batch)
+
+
+@endpoint(
+    routes,
     "GET",
     "/v1/partner/batches",
     needs=Permission.BATCH_READ,
@@ -249,6 +270,18 @@ def _download(
     response = Response(written(every_line(run, batch_id)), content_type=media_type)
     response.headers["Content-Disposition"] = f'attachment; filename="{batch}-lines.{ending}"'
     return response
+
+
+def _discard_once_committed(names: tuple[str, ...]) -> None:
+    folder = _folder()
+
+    @after_this_request
+    def delete(response: Any) -> Any:
+        if response.status_code < HTTPStatus.BAD_REQUEST:
+            with suppress(OSError):  # the worker sweeps what no batch names
+                for name in names:
+                    discard(folder, name)
+        return response
 
 
 def _folder() -> Path:

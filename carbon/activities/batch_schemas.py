@@ -23,6 +23,13 @@ class TakesOpening(Takes):
     adapter = Text(required=True, most=64)
 
 
+class TakesCancellation(Takes):
+    """Why a batch is called off, for whoever reads its story."""
+
+    examples = MappingProxyType({"A reason": {"reason": "the wrong month was exported"}})
+    reason = Text(most=300, load_default=None)
+
+
 class LinesQuery(PageQuery):
     """Which lines of a batch."""
 
@@ -61,6 +68,7 @@ class GivesBatch(Gives):
     outcomes = fields.List(fields.Nested(GivesBatchOutcome))
     failure = fields.Nested(GivesBatchFailure, allow_none=True)
     waits_for = fields.String(allow_none=True)
+    cancelled_because = fields.String(allow_none=True)
     created_at = Instant()
     finished_at = Instant(allow_none=True)
 

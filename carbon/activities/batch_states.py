@@ -2,6 +2,7 @@
 
 A batch that a partner opens waits for its content, then for a worker. One that an operator imports from
 the command line begins as running. Running leads to running when a worker was cut off and another goes on.
+Cancelled is a batch of which no line was ever taken.
 """
 
 from enum import StrEnum
@@ -15,14 +16,16 @@ class State(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {
-    State.CREATED: frozenset({State.UPLOADED}),
-    State.UPLOADED: frozenset({State.RUNNING}),
-    State.RUNNING: frozenset({State.RUNNING, State.DONE, State.FAILED}),
+    State.CREATED: frozenset({State.UPLOADED, State.CANCELLED}),
+    State.UPLOADED: frozenset({State.RUNNING, State.CANCELLED}),
+    State.RUNNING: frozenset({State.RUNNING, State.DONE, State.FAILED, State.CANCELLED}),
     State.DONE: frozenset(),
     State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
 }
 
 

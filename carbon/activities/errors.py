@@ -115,6 +115,27 @@ class BatchAbandoned(Refusal):
     title_zh = "该批次的导入多次中断,已停止"
 
 
+class BatchBegun(Refusal):
+    """Lines of this batch are taken already; what they posted is put right by a batch of corrections."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该批次已有记录入账,无法取消,请另行报送更正批次"
+
+
+class BatchEnded(Refusal):
+    """This batch has come to its end; there is nothing to cancel."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该批次已结束,无可取消"
+
+
+class BatchCancelled(Refusal):
+    """This batch was cancelled; open another under a reference of its own."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该批次已取消,请以新的编号另开批次"
+
+
 class StationsMissing(Refusal):
     """Batches of this adapter need the station list before their content."""
 

@@ -22,7 +22,7 @@ from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.utility_bills import read_bills
 from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
 from carbon.activities.batch_states import State
-from carbon.activities.errors import AdapterUnknown, BatchDiffers, BatchTaken
+from carbon.activities.errors import AdapterUnknown, BatchCancelled, BatchDiffers, BatchTaken
 from carbon.activities.intake import Intake
 from carbon.activities.turns import LANES, LEASE, Run, Taken, Turn, require_turn, work_through
 from kernel.call import Call
@@ -129,6 +129,7 @@ def _begin(call: Call, order: ImportOrder, content: bytes) -> tuple[UUID, Turn |
     """The batch, and its next turn unless it is done."""
     opening = Opening(reference=order.reference, adapter=order.adapter)
     batch = open_batch(call, order.partner_id, opening, begun=content)
+    require(batch.state != State.CANCELLED, BatchCancelled())
     require(batch.content_digest == content, BatchDiffers())
     # An upload is its worker's, finished or not; only what the command line began goes on here.
     require(batch.spool is None and batch.state in {State.RUNNING, State.DONE}, BatchTaken())
@@ -148,7 +149,7 @@ def _begin(call: Call, order: ImportOrder, content: bytes) -> tuple[UUID, Turn |
 
 def _close(call: Call, batch_id: UUID, turn: Turn | None) -> Imported:
     batch = locked_batch(call, batch_id)
-    if turn is not None:
+    if turn is not None and batch.state != State.DONE:
         require_turn(batch, turn)
         batch.lease = batch.leased_until = None
         move(call, batch, State.DONE, reason="every line was taken")

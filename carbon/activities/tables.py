@@ -173,7 +173,14 @@ class ActivityBatch(Base):
     __table_args__ = (
         UniqueConstraint("partner_id", "reference"),
         CheckConstraint(one_of("state"), name="state_is_known"),
-        CheckConstraint("(state = 'created') = (content_digest IS NULL)", name="content_comes_once"),
+        CheckConstraint(
+            "state = 'cancelled' OR (state = 'created') = (content_digest IS NULL)", name="content_comes_once"
+        ),
+        CheckConstraint(
+            "state <> 'cancelled' OR (lines_done = 0 AND lease IS NULL AND spool IS NULL"
+            " AND stations_spool IS NULL)",
+            name="nothing_of_a_cancelled_batch_was_taken",
+        ),
         CheckConstraint("(state = 'failed') = (failure IS NOT NULL)", name="a_failure_is_named"),
         CheckConstraint("(lease IS NULL) = (leased_until IS NULL)", name="a_lease_ends"),
         Index("ix_activity_batch_of_partner", "partner_id", "id"),
@@ -190,7 +197,7 @@ class ActivityBatch(Base):
     """SHA-256 of the content as it is read, after a gzip coding was undone."""
     content_bytes: Mapped[int | None]
     spool: Mapped[str | None]
-    """The file below the uploads folder, until the batch is done; null for the command line's batches."""
+    """The file below the uploads folder, until the batch has ended; null for the command line's batches."""
     stations_digest: Mapped[bytes | None]
     stations_spool: Mapped[str | None]
     lines_done: Mapped[int]
@@ -208,6 +215,8 @@ class ActivityBatch(Base):
     """The code of the refusal that ended it."""
     failure_pointer: Mapped[str | None]
     failure_detail: Mapped[str | None]
+    cancelled_because: Mapped[str | None]
+    """The reason that came with the cancellation, where one did."""
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 

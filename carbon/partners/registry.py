@@ -25,7 +25,7 @@ from kernel.permission import Permission
 
 PREFIX = "ptn"
 KEY_PREFIX = "tpk_"
-PERMISSIONS = frozenset({Permission.ACTIVITY_PUSH, Permission.BATCH_READ})
+PERMISSIONS = frozenset({Permission.ACTIVITY_PUSH, Permission.BATCH_READ, Permission.BATCH_CANCEL})
 ACTIVE, SUSPENDED = "active", "suspended"
 TRANSITIONS = MappingProxyType({ACTIVE: {SUSPENDED}, SUSPENDED: {ACTIVE}})
 

@@ -74,6 +74,11 @@ class Partner:
             return self.put(f"{BATCHES}/{batch}/{part}", body, **{"Content-Encoding": "gzip"})
         return self.put(f"{BATCHES}/{batch}/{part}", body)
 
+    def cancel(self, batch: str, key: str | None = None, **body: Any) -> Any:
+        client = self.product.flask.test_client()
+        headers = self.headers if key is None else {"Authorization": f"Bearer {key}"}
+        return client.post(f"{BATCHES}/{batch}/cancellation", json=body, headers=headers)
+
     def get(self, url: str = "", **query: Any) -> Any:
         client = self.product.flask.test_client()
         return client.get(f"{BATCHES}{url}", headers=self.headers, query_string=query)

@@ -404,9 +404,10 @@ def test_every_code_of_a_line_has_its_sentence_in_both_languages() -> None:
         assert said.zh
 
 
-def test_a_life_of_a_batch_ends_done_or_failed() -> None:
+def test_a_life_of_a_batch_ends_done_failed_or_cancelled() -> None:
     assert set(TRANSITIONS) == set(State)
-    assert {state for state, onward in TRANSITIONS.items() if not onward} == {State.DONE, State.FAILED}
+    ends = {state for state, onward in TRANSITIONS.items() if not onward}
+    assert ends == {State.DONE, State.FAILED, State.CANCELLED}
 
 
 def test_gzip_made_of_several_members_is_one_file(partner: Partner) -> None:

@@ -48,9 +48,9 @@ HISTORY = (
 )
 """Rows come and stay as they are."""
 CHANGED = {
-    "activity_batch": "chunks_done content_bytes content_digest failure failure_detail failure_pointer"
-    " finished_at lease leased_until lines_done outcomes settled_line spool state stations_digest"
-    " stations_spool tries",
+    "activity_batch": "cancelled_because chunks_done content_bytes content_digest failure failure_detail"
+    " failure_pointer finished_at lease leased_until lines_done outcomes settled_line spool state"
+    " stations_digest stations_spool tries",
     "binding": "ended_at",
     "cap_usage": "used",
     "citizen": "nickname",
