@@ -70,6 +70,7 @@ def open_batch(
         "lines_done": 0,
         "chunks_done": 0,
         "outcomes": {},
+        "superseded": 0,
         "tries": 0,
         "created_at": call.now,
     }

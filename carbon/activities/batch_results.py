@@ -105,6 +105,7 @@ class BatchShown:
     content_bytes: int | None
     lines_done: int
     outcomes: list[OutcomeCount]
+    superseded: int
     failure: BatchFailure | None
     waits_for: str | None
     cancelled_because: str | None
@@ -122,6 +123,7 @@ def shown(call: Call, batch: ActivityBatch) -> BatchShown:
         content_bytes=batch.content_bytes,
         lines_done=batch.lines_done,
         outcomes=_counted(batch),
+        superseded=batch.superseded,
         failure=_failure(batch),
         waits_for=_waits_for(call, batch),
         cancelled_because=batch.cancelled_because,
@@ -266,7 +268,8 @@ _KEPT = (
 )
 _TAKEN = (
     "(SELECT file_no, line_no, CASE WHEN carbon_mg > 0 THEN 'credited' ELSE 'assessed' END AS outcome,"
-    " reason AS code, NULL AS pointer, NULL AS detail FROM activity"
+    " reason AS code, NULL AS pointer, CASE WHEN revision > 1"
+    " THEN 'in the place of revision ' || revision - 1 END AS detail FROM activity"
     " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line) AND line_no <= :until{more}"
     " ORDER BY file_no, line_no LIMIT :most)"
 )

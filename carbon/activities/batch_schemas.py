@@ -66,6 +66,9 @@ class GivesBatch(Gives):
     content_bytes = Whole(allow_none=True)
     lines_done = Whole()
     outcomes = fields.List(fields.Nested(GivesBatchOutcome))
+    superseded = Whole(
+        metadata={"description": "lines, among those above, that took an earlier record's place"}
+    )
     failure = fields.Nested(GivesBatchFailure, allow_none=True)
     waits_for = fields.String(allow_none=True)
     cancelled_because = fields.String(allow_none=True)

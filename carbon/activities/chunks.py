@@ -14,6 +14,8 @@ from carbon.activities.references import lines_before
 
 STEPS_MOST = 20
 """Lines of one fact that a chunk takes one after another, where some correct others."""
+CORRECTIONS_MOST = 500
+"""Each is taken back by itself, in 2 ms, while balances are locked: who spends coins waits for a second."""
 LANE_LINES_LEAST = 500
 """A transaction of fewer lines costs more than it gains."""
 
@@ -37,11 +39,14 @@ def chunks_of(frames: Iterable[pl.DataFrame], *, size: Callable[[], int]) -> Ite
 
 
 def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
-    """The chunk up to the line that would correct one fact once too often for a transaction."""
+    """The chunk up to the line that would correct one fact, or any, once too often for a transaction."""
     is_activity = pl.col("outcome") == ACTIVITY
-    if chunk.filter(is_activity & pl.col("corrects_revision").is_not_null()).is_empty():
+    corrects = is_activity & pl.col("corrects_revision").is_not_null()
+    if chunk.filter(corrects).is_empty():
         return chunk
-    beyond = chunk.select((is_activity & (lines_before(is_activity) >= STEPS_MOST)).arg_true()).to_series()
+    too_often = is_activity & (lines_before(is_activity) >= STEPS_MOST)
+    too_many = corrects & (corrects.cum_sum() > CORRECTIONS_MOST)
+    beyond = chunk.select((too_often | too_many).arg_true()).to_series()
     return chunk.head(beyond[0]) if len(beyond) else chunk
 
 

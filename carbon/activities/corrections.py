@@ -16,9 +16,11 @@ from sqlalchemy import Row, text
 from carbon.activities.allotment import give_back_usage
 from carbon.activities.tables import ActivityReversal
 from kernel.call import Call
-from kernel.publications.rules import cap_by_id
-from ledger.accounts import find_account, institution
-from ledger.chart import STANDARD, Code, Kind, Unit
+from kernel.errors import BrokenInvariant
+from kernel.publications.rules import Cap, cap_by_id
+from ledger.accounts import Account, institution
+from ledger.bulk_accounts import ManyAccounts
+from ledger.chart import NO_CLASS, STANDARD, Code, Kind, Unit
 from ledger.posting import Transfer, post
 from ledger.reversal import TakenBack, take_back
 
@@ -37,36 +39,65 @@ class Corrected:
 def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Corrected]:
     """Find the activities that `rows` correct and lower what caps count for them."""
     newer = rows.filter(pl.col("revision") > 1).sort("citizen_id", "source_event_id")
-    corrected = []
-    for event, revision, activity in newer.select("source_event_id", "revision", "activity_id").iter_rows():
-        values = {"partner": partner_id, "event": event, "revision": revision - 1}
-        row = call.db.execute(_CORRECTED, values).one()
+    if newer.is_empty():
+        return []
+    corrected = _corrected(call, partner_id, newer)
+    caps: dict[UUID, Cap] = {}
+    for row in (each.row for each in corrected):
         if row.cap_rule_id is not None and row.coin_milli:
-            found = cap_by_id(call, row.cap_rule_id)
+            if row.cap_rule_id not in caps:
+                caps[row.cap_rule_id] = cap_by_id(call, row.cap_rule_id)
             give_back_usage(
                 call,
                 citizen_id=str(row.citizen_id),
-                cap=found,
+                cap=caps[row.cap_rule_id],
                 region_id=row.region_id,
                 day=row.business_day,
                 coin_milli=row.coin_milli,
             )
-        corrected.append(Corrected(row, UUID(activity)))
     return corrected
 
 
-def take_back_corrected(call: Call, corrected: list[Corrected], *, region_id: str) -> None:
-    """Post the take-backs of `lower_caps`'s findings and keep a reversal for each."""
+def _corrected(call: Call, partner_id: UUID, newer: pl.DataFrame) -> list[Corrected]:
+    """What each of these lines corrects, in their order."""
+    values = {
+        "partner": partner_id,
+        "events": newer["source_event_id"].to_list(),
+        "revisions": (newer["revision"] - 1).to_list(),
+    }
+    found = call.db.execute(_CORRECTED, values).all()
+    if len(found) != newer.height:
+        raise BrokenInvariant("a correction was claimed whose former revision does not stand")
+    ids = newer["activity_id"].to_list()
+    return [Corrected(row, UUID(newer_id)) for row, newer_id in zip(found, ids, strict=True)]
+
+
+def take_back_corrected(
+    call: Call, corrected: list[Corrected], accounts: ManyAccounts, *, region_id: str
+) -> None:
+    """Post the take-backs of `lower_caps`'s findings and keep a reversal for each.
+
+    `accounts` are those of the lines that correct: of the same citizens.
+    """
+    if not corrected:
+        return
+    coins = dict(accounts.of(Unit.COIN, STANDARD).iter_rows())
+    carbon = dict(accounts.of(Unit.CARBON, NO_CLASS).iter_rows())
+    contra = institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON)
+    reversals = []
     for each in corrected:
         row, absorbed, coin_id, carbon_id = each.row, 0, None, None
+        account = _account(row, coins, unit=Unit.COIN, validity_class=STANDARD)
         # Kilograms before coins, as credits are posted: two who hold one of both each would wait for ever.
         if row.carbon_mg:
-            carbon_id = _take_carbon_back(call, row, region_id)
+            carbon_id = _take_carbon_back(call, row, _account(row, carbon, unit=Unit.CARBON), contra)
         if row.coin_milli:
-            taken = _take_coins_back(call, row, amount=row.coin_milli, source=SOURCE, reference=str(row.id))
+            taken = _take_coins_back(
+                call, row, account, amount=row.coin_milli, source=SOURCE, reference=str(row.id)
+            )
             absorbed, coin_id = taken.absorbed, taken.transfer_id
-        _pay_the_fund_back(call, each)
-        call.db.add(
+        _pay_the_fund_back(call, each, account)
+        reversals.append(
             ActivityReversal(
                 citizen_id=row.citizen_id,
                 activity_id=row.id,
@@ -79,14 +110,27 @@ def take_back_corrected(call: Call, corrected: list[Corrected], *, region_id: st
                 recorded_at=call.now,
             )
         )
+    call.db.add_all(reversals)
 
 
-def _pay_the_fund_back(call: Call, corrected: Corrected) -> None:
+def _account(row: Row[Any], ids: dict[str, int], *, unit: Unit, validity_class: str = NO_CLASS) -> Account:
+    return Account(
+        holder_id=row.citizen_id,
+        id=ids[str(row.citizen_id)],
+        kind=Kind.CITIZEN,
+        unit=unit,
+        validity_class=validity_class,
+    )
+
+
+def _pay_the_fund_back(call: Call, corrected: Corrected, account: Account) -> None:
     """Take back what earlier reversals of this fact left to the fund, as far as the citizen has it now.
 
     The reversals keep their figure of that day; what is paid later stands in the ledger beside them.
     """
     row = corrected.row
+    if row.revision == 1:
+        return  # nothing was reversed before
     values = {
         "citizen": row.citizen_id,
         "partner": row.partner_id,
@@ -98,14 +142,16 @@ def _pay_the_fund_back(call: Call, corrected: Corrected) -> None:
         _take_coins_back(
             call,
             borne,
+            account,
             amount=borne.owing,
             source=LATE,
             reference=f"{borne.id}/{corrected.superseded_by}",
         )
 
 
-def _take_coins_back(call: Call, row: Row[Any], *, amount: int, source: str, reference: str) -> TakenBack:
-    account = find_account(call, row.citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD)
+def _take_coins_back(
+    call: Call, row: Row[Any], account: Account, *, amount: int, source: str, reference: str
+) -> TakenBack:
     return take_back(
         call,
         account,
@@ -116,12 +162,12 @@ def _take_coins_back(call: Call, row: Row[Any], *, amount: int, source: str, ref
     )
 
 
-def _take_carbon_back(call: Call, row: Row[Any], region_id: str) -> int:
+def _take_carbon_back(call: Call, row: Row[Any], account: Account, contra: Account) -> int:
     return post(
         call,
         Transfer(
-            account=find_account(call, row.citizen_id, kind=Kind.CITIZEN, unit=Unit.CARBON),
-            contra=institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON),
+            account=account,
+            contra=contra,
             amount=-row.carbon_mg,
             code=Code.CORRECTION,
             source=SOURCE,
@@ -133,12 +179,15 @@ def _take_carbon_back(call: Call, row: Row[Any], region_id: str) -> int:
 
 
 _CORRECTED = text(
+    "SELECT c.* FROM unnest(CAST(:events AS text[]), CAST(:revisions AS int[])) WITH ORDINALITY"
+    " AS k (event, revision, place) CROSS JOIN LATERAL ("
     "SELECT a.citizen_id, a.id, b.partner_id, a.source_event_id, a.revision, b.region_id, a.business_day,"
     " b.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id"
     " FROM activity_reference r"
     " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
     " JOIN activity_basis b ON b.id = a.basis_id"
-    " WHERE r.partner_id = :partner AND r.source_event_id = :event AND r.revision = :revision"
+    " WHERE r.partner_id = :partner AND r.source_event_id = k.event AND r.revision = k.revision LIMIT 1) c"
+    " ORDER BY k.place"
 )
 _BORNE = text(
     "SELECT * FROM (SELECT a.citizen_id, a.id, a.coin_transfer_id, v.coin_absorbed_milli"

@@ -77,6 +77,7 @@ def as_duplicates(found: pl.DataFrame) -> pl.DataFrame:
         pointer=nothing,
         detail=nothing,
         activity_id=nothing,
+        supersedes=pl.lit(value=False),
     )
 
 

@@ -38,7 +38,7 @@ from ledger.chart import Unit
 CREDITED, ASSESSED, REJECTED = "credited", "assessed", "rejected"
 ZERO = "below_one_milligram"
 _SAID = ("outcome", "code", "pointer", "detail")
-OUTCOME = ("file_no", "line_no", *_SAID, "activity_id")
+OUTCOME = ("file_no", "line_no", *_SAID, "activity_id", "supersedes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,7 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> N
     _keep_activities(call, intake, kept)
     batch_id = intake.batch_id or new_id()
     post_credits(call, credits_.postings, accounts, region_id=region_id, batch_id=batch_id)
-    take_back_corrected(call, corrected, region_id=region_id)
+    take_back_corrected(call, corrected, accounts, region_id=region_id)
 
 
 def _keep_activities(call: Call, intake: Intake, rows: pl.DataFrame) -> None:
@@ -173,7 +173,10 @@ def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
     )
     code = pl.when(GOOD).then(_reason()).otherwise("outcome")
     activity = pl.when(GOOD).then("activity_id")
-    return frame.with_columns(outcome=outcome, code=code, activity_id=activity).select(OUTCOME)
+    supersedes = GOOD & (pl.col("revision") > 1)
+    return frame.with_columns(outcome=outcome, code=code, activity_id=activity, supersedes=supersedes).select(
+        OUTCOME
+    )
 
 
 def keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:

@@ -206,6 +206,8 @@ class ActivityBatch(Base):
     chunks_done: Mapped[int]
     outcomes: Mapped[dict[str, Any]]
     """Lines by outcome and code so far, such as {"credited": 3, "rejected/unbound_card": 1}."""
+    superseded: Mapped[int]
+    """Lines so far that took the place of an earlier record."""
     lease: Mapped[UUID | None]
     """Which worker's turn it is; a chunk of another turn is not committed."""
     leased_until: Mapped[datetime | None]

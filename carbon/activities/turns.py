@@ -232,6 +232,7 @@ def _keep(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
     counted: Counter[str] = Counter(dict(batch.outcomes))
     counted.update(dict(outcomes.group_by(named.alias("name")).len().rows()))
     batch.outcomes = dict(counted)
+    batch.superseded += int(outcomes["supersedes"].sum())
     batch.lines_done += outcomes.height
     batch.chunks_done += 1
     batch.tries = 0

@@ -50,7 +50,7 @@ HISTORY = (
 CHANGED = {
     "activity_batch": "cancelled_because chunks_done content_bytes content_digest failure failure_detail"
     " failure_pointer finished_at lease leased_until lines_done outcomes settled_line spool state"
-    " stations_digest stations_spool tries",
+    " stations_digest stations_spool superseded tries",
     "binding": "ended_at",
     "cap_usage": "used",
     "citizen": "nickname",
