@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.identity.roles import Role
 from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
 from app.identity.tokens import issue
 from carbon.activities.batch_records import cancel_batch
-from carbon.activities.imports import ImportOrder, import_file, import_lines, read_frame
+from carbon.activities.imports import ImportOrder, import_file
 from carbon.activities.tables import ActivityBatch
 from carbon.partners.registry import register_partner, resume, suspend
 from kernel.call import Call
@@ -128,7 +129,7 @@ def test_nothing_more_is_sent_to_a_cancelled_batch(partner: Partner) -> None:
         partner_id=partner.city.partner_id, adapter="ndjson", reference="sent", card_secret=SECRET
     )
     with pytest.raises(Refusal) as refused:
-        import_file(partner.database.run, rides(3), order)
+        import_file(partner.database.run, BytesIO(rides(3)), order)
     assert refused.value.code == "batch_cancelled"
 
 
@@ -294,7 +295,6 @@ def test_an_import_from_the_command_line_stops_when_its_batch_is_cancelled(partn
     order = ImportOrder(
         partner_id=partner.city.partner_id, adapter="ndjson", reference="r", card_secret=SECRET, chunk_lines=2
     )
-    frame = read_frame(rides(6), order)
 
     def run(work: Callable[[Call], Any]) -> Any:
         if "_chunk_work" in work.__qualname__:
@@ -302,7 +302,7 @@ def test_an_import_from_the_command_line_stops_when_its_batch_is_cancelled(partn
         return partner.database.run(work)
 
     with pytest.raises(Refusal) as refused:
-        import_lines(run, frame, order, content=b"c" * 32)
+        import_file(run, BytesIO(rides(6)), order)
     assert refused.value.code == "batch_taken"
     assert partner.open("r").json["state"] == "cancelled"
     assert nothing_is_posted(partner)
