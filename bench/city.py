@@ -16,6 +16,7 @@ from app.factory import Product
 from app.identity.sign_in import WechatUser, sign_in_citizen
 from app.identity.tokens import issue
 from app.product_calls import run
+from bench.records import card
 from carbon.factors.bundle_files import read_shipped_bundle
 from carbon.factors.publication import draft_factor_table, publish_factor_table
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
@@ -86,7 +87,10 @@ def long(work: Callable[[Call], Result]) -> Callable[[Call], Result]:
 
 
 def found_city(product: Product, *, citizens: int, tills: int) -> City:
-    """Plant regions, keys, rules, a partner, `citizens` with coins and sessions, and `tills` of one shop."""
+    """Plant regions, keys, rules, a partner, `citizens` with coins and sessions, and `tills` of one shop.
+
+    The citizens have the first cards of `bench.records`.
+    """
     run(product, _plant)
     partner = run(product, lambda call: register_partner(call, name="bench transit", region_id=REGION))
     people = [_sign_in(product, number) for number in range(citizens)]
@@ -101,12 +105,13 @@ def found_city(product: Product, *, citizens: int, tills: int) -> City:
     )
 
 
-def bind_cards(product: Product, partner_id: UUID, cards: list[str]) -> None:
+def bind_cards(product: Product, partner_id: UUID, cards: list[str]) -> list[UUID]:
     """Give each card a citizen of its own, with consent and with accounts, as a first sign-in opens them."""
-    people = [Person(id=new_id(), card=card, token="") for card in cards]
+    people = [Person(id=new_id(), card=number, token="") for number in cards]
     ids = pl.Series([str(who.id) for who in people])
     run(product, long(lambda call: open_citizen_accounts(call, ids, region_id=REGION)))
     run(product, long(lambda call: _bind(call, product, partner_id, people)))
+    return [who.id for who in people]
 
 
 def _operator(call: Call) -> Call:
@@ -144,7 +149,7 @@ def _sign_in(product: Product, number: int) -> Person:
             session_id=signed.session_id, refresh_id=signed.refresh_id, subject=signed.subject, now=now
         )
     citizen = run(product, lambda call: call.db.execute(_CITIZEN, {"openid": user.openid}).scalar_one())
-    return Person(id=citizen, card=f"bench-card-{number}", token=pair_.access_token)
+    return Person(id=citizen, card=card(number), token=pair_.access_token)
 
 
 def _bind(call: Call, product: Product, partner_id: UUID, people: list[Person]) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, thread_time
+from typing import Any
 
 SECONDS_MAX = 10
 """Of one run of equal deeds: a busy machine gives fewer of them, not a longer bench."""
@@ -25,7 +26,23 @@ class Figure:
     def line(self) -> str:
         """The figure for a reader."""
         beside = "" if self.ratio is None else f"   {self.ratio:.2f} of {self.control}"
-        return f"{self.name:<34}{self.value:>14,.1f} {self.unit:<8}{beside}"
+        return f"{self.name:<46}{self.value:>14,.1f} {self.unit:<8}{beside}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that a run found."""
+
+    figures: list[Figure]
+    surroundings: dict[str, str]
+    details: dict[str, Any]
+    """What plots are drawn of, behind the figures: curves as pairs of x and y, and tables of rounds."""
+
+    def show(self) -> None:
+        """Print it for a reader."""
+        print(", ".join(f"{name} {value}" for name, value in self.surroundings.items()))
+        for figure in self.figures:
+            print(figure.line())
 
 
 @dataclass(frozen=True)
@@ -69,9 +86,14 @@ def paced(
 
 def rate(deed: Callable[[], object], *, count: int) -> float:
     """How many `count` are in a second when `deed` does them all at once."""
+    return count / seconds(deed)
+
+
+def seconds(deed: Callable[[], object]) -> float:
+    """How long `deed` takes."""
     start = perf_counter()
     deed()
-    return count / (perf_counter() - start)
+    return perf_counter() - start
 
 
 def core_rate(deed: Callable[[], object], *, count: int) -> float:
@@ -81,11 +103,29 @@ def core_rate(deed: Callable[[], object], *, count: int) -> float:
     return count / (thread_time() - start)
 
 
-def keep(figures: list[Figure], surroundings: dict[str, str], path: Path) -> None:
-    """Write `{name: {value, unit, control, ratio}}` with the surroundings beside it."""
+def compared(figure: Figure, control: Figure, *, short: str) -> Figure:
+    """The same value beside another control, which `short` names."""
+    return Figure(
+        name=f"{figure.name}_beside_{short}",
+        value=figure.value,
+        unit=figure.unit,
+        control=control.name,
+        ratio=figure.value / control.value,
+    )
+
+
+def named(figures: list[Figure], name: str) -> Figure:
+    """The figure of that name."""
+    (found,) = (figure for figure in figures if figure.name == name)
+    return found
+
+
+def keep(measured: Measured, path: Path) -> None:
+    """Write `{name: {value, unit, control, ratio}}` with the surroundings and the details beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     kept: dict[str, object] = {}
-    for figure in figures:
+    for figure in measured.figures:
         row = asdict(figure)
         kept[row.pop("name")] = row
-    path.write_text(json.dumps({**kept, "surroundings": surroundings}, indent=2) + "\n")
+    kept |= {"surroundings": measured.surroundings, "details": measured.details}
+    path.write_text(json.dumps(kept, indent=2) + "\n")

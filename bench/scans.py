@@ -14,7 +14,7 @@ from sqlalchemy import Row, text
 
 from app.factory import Product
 from app.product_calls import run
-from bench.city import City
+from bench.city import City, Person
 from bench.figures import Figure, Paced, paced
 from bench.served import Clients
 from bench.wsgi import NOTHING
@@ -39,13 +39,21 @@ class Street:
 
 def scan_figures(street: Street, *, count: int, row_updates: float) -> list[Figure]:
     """`count` requests of each kind, beside an empty endpoint and `row_updates` a second."""
+    people = street.city.people
     vouchers: list[str] = []
+
+    def exchanged(number: int) -> None:
+        vouchers.append(exchange(street, people[number % len(people)], key=f"bench-exchange-{number:06}"))
+
+    def redeemed(number: int) -> None:
+        redeem(street, shown(number), number, key=f"bench-redeem-{number:06}")
+
     take_turns = partial(paced, count=count, threads=THREADS)
     take_turns(partial(_nothing, street), seconds_max=1)  # the first requests of a server import and connect
     empty = take_turns(partial(_nothing, street))
-    exchanges = take_turns(partial(_exchange, street, vouchers))
-    shown = _phones(street, vouchers)
-    redemptions = paced(partial(_redeem, street, shown), count=len(vouchers), threads=THREADS)
+    exchanges = take_turns(exchanged)
+    shown = phones(street, vouchers)
+    redemptions = paced(redeemed, count=len(vouchers), threads=THREADS)
     return [
         *empty.figures(CONTROL),
         *_figures("exchange_http", exchanges, empty, row_updates),
@@ -71,28 +79,24 @@ def _nothing(street: Street, number: int) -> None:
     street.clients.post(NOTHING, {}, token=people[number % len(people)].token)
 
 
-def _exchange(street: Street, vouchers: list[str], number: int) -> None:
-    people = street.city.people
+def exchange(street: Street, who: Person, *, key: str) -> str:
+    """Give a citizen's coins for a voucher; its public id."""
     told = street.clients.post(
         "/v1/me/vouchers",
         {"reward_id": public_id("rwd", street.city.reward_id)},
-        token=people[number % len(people)].token,
-        key=f"bench-exchange-{number:06}",
+        token=who.token,
+        key=key,
     )
-    vouchers.append(told["id"])
+    return str(told["id"])
 
 
-def _redeem(street: Street, shown: Callable[[int], str], number: int) -> None:
+def redeem(street: Street, code: str, number: int, *, key: str) -> None:
+    """Let a till, which takes its turn by `number`, redeem what a phone shows."""
     tills = street.city.till_tokens
-    street.clients.post(
-        "/v1/terminal/redemptions",
-        {"code": shown(number)},
-        token=tills[number % len(tills)],
-        key=f"bench-redeem-{number:06}",
-    )
+    street.clients.post("/v1/terminal/redemptions", {"code": code}, token=tills[number % len(tills)], key=key)
 
 
-def _phones(street: Street, vouchers: list[str]) -> Callable[[int], str]:
+def phones(street: Street, vouchers: list[str]) -> Callable[[int], str]:
     """What the phone with voucher `number` shows at the moment it is asked: its code of these 30 seconds."""
     clock = street.product.door.clock
 

@@ -1,0 +1,112 @@
+"""The parts of the bench: records, requests that come when they come, peers that must do the same work."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bench.importing import peak_bytes
+from bench.records import Ids, as_csv, as_ndjson, card, cards, months, rides
+from bench.served import Clients, NotNow, free_port
+from carbon.activities.imports import read_frames
+from kernel.errors import BrokenInvariant
+
+
+def test_both_forms_of_the_generated_rides_are_read_as_the_same_activities(tmp_path: Path) -> None:
+    made = rides(500, citizens=40, month=0)
+    frames = []
+    for form, data in (("csv", as_csv(made)), ("ndjson", as_ndjson(made))):
+        path = tmp_path / form
+        path.write_bytes(data)
+        with path.open("rb") as file:
+            frames.append(pl.concat(read_frames(file, adapter=form)).drop("line_no"))
+    assert frames[0].equals(frames[1])
+    assert frames[0]["outcome"].unique().to_list() == ["activity"]
+    assert frames[0]["source_event_id"].n_unique() == 500
+    assert set(frames[0]["subject"]) <= set(cards(40))
+
+
+@pytest.mark.parametrize("ids", Ids)
+def test_the_same_rides_come_out_of_every_run(ids: Ids) -> None:
+    once, again = (rides(100, citizens=10, month=0, ids=ids) for _ in range(2))
+    assert once.equals(again)
+
+
+@pytest.mark.parametrize("ids", Ids)
+def test_each_month_of_rides_has_days_and_names_of_its_own(ids: Ids) -> None:
+    first, second = (rides(600, citizens=10, month=month, ids=ids) for month in (1, 0))
+    days = [set(made["occurred_at"].str.slice(0, 10)) for made in (first, second)]
+    assert [len(each) for each in days] == [30, 30]
+    assert max(days[0]) < min(days[1])
+    assert set(first["source_event_id"]) & set(second["source_event_id"]) == set()
+
+
+def test_dated_ids_begin_with_the_day_and_only_grow_from_file_to_file() -> None:
+    made = pl.concat([rides(600, citizens=10, month=month) for month in months(3)])
+    days = made["occurred_at"].str.slice(0, 10).str.replace_all("-", "")
+    assert made["source_event_id"].str.slice(0, 8).equals(days.alias("source_event_id"))
+    assert made["source_event_id"].is_sorted()
+    assert made["source_event_id"].n_unique() == made.height
+
+
+def test_random_ids_have_no_order_and_no_twin() -> None:
+    ids = rides(10_000, citizens=10, month=2, ids=Ids.RANDOM)["source_event_id"]
+    assert ids.n_unique() == 10_000
+    assert ids.str.len_chars().unique().to_list() == [20]
+    assert 4_500 < (ids < ids.shift(-1)).sum() < 5_500
+
+
+def test_rides_may_be_of_later_cards() -> None:
+    made = rides(1_000, citizens=20, month=0, first_card=5)
+    assert set(made["subject"]) == {card(number) for number in range(5, 25)}
+
+
+@contextmanager
+def till(*statuses: int) -> Iterator[int]:
+    """The port of a server that answers with these, one after another."""
+    left = iter(statuses)
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(next(left))
+            self.send_header("Retry-After", "2")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", free_port()), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_who_is_put_off_hears_for_how_long_and_any_other_refusal_ends_the_run() -> None:
+    with till(503, 201, 409) as port, closing(Clients(port)) as clients:
+        with pytest.raises(NotNow) as put_off:
+            clients.post("/", {}, token="t")
+        assert put_off.value.seconds == 2
+        assert clients.post("/", {}, token="t") == {}
+        with pytest.raises(BrokenInvariant, match="409"):
+            clients.post("/", {}, token="t")
+
+
+def test_the_peak_of_memory_is_this_process_s() -> None:
+    before = peak_bytes()
+    held = bytearray(before + (50 << 20))
+    assert peak_bytes() - before >= 50 << 20
+    del held
+    assert peak_bytes() - before >= 50 << 20
