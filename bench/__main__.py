@@ -9,16 +9,19 @@ from pathlib import Path
 
 from app.factory import Product
 from bench.activities import activity_figures
+from bench.bulk_credits import bulk_figures
 from bench.city import City, bind_cards, found_city
 from bench.codes import code_figures
 from bench.delivery import Intake
-from bench.figures import Figure, Measured, keep, named
+from bench.figures import Figure, Measured, compared, keep, named
 from bench.ground import data_folder, fresh_schema, load, product_on, say, servers, surroundings_of
 from bench.importing import importing
-from bench.ledger import CONTROL, bulk_figures, ledger_figures
+from bench.ledger import CONTROL, ledger_figures
 from bench.records import cards, months
 from bench.scans import Street, scan_figures
 from bench.served import served
+from bench.tpcb import CONTROL as TPCB
+from bench.tpcb import tpcb_figures
 
 MONTHS = 24
 """So many are enough for all files; the earliest is taken first."""
@@ -26,7 +29,7 @@ MONTHS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much of each is done; it takes less than five minutes, for it does less where it is slow."""
+    """How much of each is done; it takes less than six minutes, for it does less where it is slow."""
 
     citizens: int = 200
     tills: int = 8
@@ -36,6 +39,8 @@ class Size:
     postings: int = 4_000
     requests: int = 2_000
     codes: int = 5_000
+    branches: int = 50
+    tpcb_seconds: int = 10
 
 
 def main() -> int:
@@ -86,11 +91,20 @@ def _figures(product: Product, data: Path, size: Size) -> list[Figure]:
 
 
 def _postings(product: Product, city: City, size: Size) -> list[Figure]:
-    """The ledger alone, one by one and in bulk."""
+    """The ledger alone, one by one and in bulk, and PostgreSQL's own benchmark between them."""
     say("postings, one by one …")
     singles = ledger_figures(product, city, count=size.postings)
+    say("pgbench …")
+    peers = tpcb_figures(product, branches=size.branches, seconds=size.tpcb_seconds)
     say("postings in bulk …")
-    return singles + bulk_figures(product, rows=size.credits, citizens=max(1, size.credits // 10))
+    bulks = bulk_figures(product, rows=size.credits, citizens=max(1, size.credits // 10))
+    ours = (named(singles, "single_credit"), named(bulks, "bulk_credits"))
+    return [
+        *singles,
+        *peers,
+        *bulks,
+        *(compared(each, named(peers, TPCB), short="tpcb") for each in ours),
+    ]
 
 
 if __name__ == "__main__":

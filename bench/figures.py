@@ -84,11 +84,6 @@ def paced(
     return Paced(len(waits) / took, cuts[49], cuts[98])
 
 
-def rate(deed: Callable[[], object], *, count: int) -> float:
-    """How many `count` are in a second when `deed` does them all at once."""
-    return count / seconds(deed)
-
-
 def seconds(deed: Callable[[], object]) -> float:
     """How long `deed` takes."""
     start = perf_counter()

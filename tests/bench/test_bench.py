@@ -24,6 +24,8 @@ SMALL = Size(
     postings=24,
     requests=24,
     codes=20,
+    branches=1,
+    tpcb_seconds=1,
 )
 PROMISED = {
     "bulk_activities_ndjson": "raw_copy_activities",
@@ -32,9 +34,13 @@ PROMISED = {
     "bulk_activities_csv_at_night": "raw_copy_activities",
     "bulk_activities_csv_scattered_at_night": "raw_copy_activities",
     "bulk_credits": "raw_copy_credits",
+    "bulk_credits_beside_set_sql": "set_sql_credits",
+    "bulk_credits_beside_tpcb": "pgbench_tpcb",
+    "set_sql_credits": "raw_copy_credits",
     "exchange_http": "empty_endpoint_http",
     "redemption_http": "empty_endpoint_http",
     "single_credit": "one_row_update",
+    "single_credit_beside_tpcb": "pgbench_tpcb",
 }
 TAKEN = {
     "bulk_activities_ndjson_memory",

@@ -9,11 +9,23 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from app.factory import Product
+from app.product_calls import run
+from bench.bulk_credits import citizens_with_accounts, credit_run, credits_of, post_credits
 from bench.importing import peak_bytes
 from bench.records import Ids, as_csv, as_ndjson, card, cards, months, rides
 from bench.served import Clients, NotNow, free_port
+from bench.set_sql import must_be_equal, set_sql
+from bench.tpcb import LATENCY, TPS, told
 from carbon.activities.imports import read_frames
 from kernel.errors import BrokenInvariant
+from kernel.identifiers import new_id
+
+PGBENCH_SAYS = """\
+latency average = 3.210 ms
+initial connection time = 9.876 ms
+tps = 1234.567890 (without initial connection time)
+"""
 
 
 def test_both_forms_of_the_generated_rides_are_read_as_the_same_activities(tmp_path: Path) -> None:
@@ -110,3 +122,26 @@ def test_the_peak_of_memory_is_this_process_s() -> None:
     assert peak_bytes() - before >= 50 << 20
     del held
     assert peak_bytes() - before >= 50 << 20
+
+
+def test_pgbench_is_believed_to_the_digit_or_not_at_all() -> None:
+    assert told(TPS, PGBENCH_SAYS) == 1234.56789
+    assert told(LATENCY, PGBENCH_SAYS) == 3.21
+    with pytest.raises(BrokenInvariant):
+        told(TPS, "tps = many")
+
+
+def test_plain_sql_leaves_the_rows_that_the_ledger_leaves_and_a_difference_is_seen(
+    product: Product,
+) -> None:
+    ours, theirs = (citizens_with_accounts(product, 7) for _ in range(2))
+    our_batch, their_batch = new_id(), new_id()
+    with set_sql(product) as peer:
+        for start in (0, 20, 0):  # the last are there already: neither posts them again
+            post_credits(product, our_batch, credits_of(ours, 40).slice(start, 20), ours)
+            posted = run(product, lambda call: credit_run(call, their_batch))
+            peer.post(posted, credits_of(theirs, 40).slice(start, 20))
+        must_be_equal(product, our_batch, their_batch)
+        peer.post(posted, credits_of(theirs, 41).tail(1))
+    with pytest.raises(BrokenInvariant, match="40 rows, 41 by plain SQL"):
+        must_be_equal(product, our_batch, their_batch)
