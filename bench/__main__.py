@@ -4,8 +4,9 @@ Bounded: it stops by itself. Compare figures of one run with each other, never a
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app.factory import Product
 from bench.activities import activity_figures
@@ -16,6 +17,7 @@ from bench.delivery import Intake
 from bench.figures import Figure, Measured, compared, keep, named
 from bench.ground import data_folder, fresh_schema, load, product_on, say, servers, surroundings_of
 from bench.importing import importing
+from bench.interference import Rounds, interference_figures
 from bench.ledger import CONTROL, ledger_figures
 from bench.records import cards, months
 from bench.scans import Street, scan_figures
@@ -29,7 +31,7 @@ MONTHS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much of each is done; it takes less than six minutes, for it does less where it is slow."""
+    """How much of each is done; it takes less than seven minutes, for it does less where it is slow."""
 
     citizens: int = 200
     tills: int = 8
@@ -41,6 +43,7 @@ class Size:
     codes: int = 5_000
     branches: int = 50
     tpcb_seconds: int = 10
+    rounds: Rounds = field(default_factory=Rounds)
 
 
 def main() -> int:
@@ -62,11 +65,11 @@ def main() -> int:
 def measure(product: Product, *, data: Path, size: Size) -> Measured:
     """All figures, taken on an empty schema, and the surroundings that they depend on."""
     surroundings = surroundings_of(product)
-    figures = _figures(product, data, size)
-    return Measured(figures, {**surroundings, "load_after": load()}, {})
+    figures, details = _figures(product, data, size)
+    return Measured(figures, {**surroundings, "load_after": load()}, details)
 
 
-def _figures(product: Product, data: Path, size: Size) -> list[Figure]:
+def _figures(product: Product, data: Path, size: Size) -> tuple[list[Figure], dict[str, Any]]:
     say("a city is founded …")
     city = found_city(product, citizens=size.citizens, tills=size.tills)
     bind_cards(product, city.partner_id, cards(size.cards)[size.citizens :])
@@ -85,9 +88,12 @@ def _figures(product: Product, data: Path, size: Size) -> list[Figure]:
         with served(product.settings, data) as clients:
             street = Street(product=product, city=city, clients=clients)
             figures += scan_figures(street, count=size.requests, row_updates=named(figures, CONTROL).value)
+            say("redemptions beside an import …")
+            capacity = named(figures, "redemption_http").value
+            beside, details = interference_figures(street, intake, size.rounds, capacity=capacity)
         say("partners' files …")
         files = activity_figures(intake, records=size.records, cards=size.cards)
-    return [*figures, *files]
+    return [*figures, *beside, *files], details
 
 
 def _postings(product: Product, city: City, size: Size) -> list[Figure]:

@@ -1,6 +1,8 @@
 """The parts of the bench: records, requests that come when they come, peers that must do the same work."""
 
+import itertools
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,8 +13,10 @@ import pytest
 
 from app.factory import Product
 from app.product_calls import run
+from bench.arrivals import arrivals
 from bench.bulk_credits import citizens_with_accounts, credit_run, credits_of, post_credits
 from bench.importing import peak_bytes
+from bench.interference import percentile
 from bench.records import Ids, as_csv, as_ndjson, card, cards, months, rides
 from bench.served import Clients, NotNow, free_port
 from bench.set_sql import must_be_equal, set_sql
@@ -77,6 +81,45 @@ def test_rides_may_be_of_later_cards() -> None:
     assert set(made["subject"]) == {card(number) for number in range(5, 25)}
 
 
+def test_who_must_wait_for_others_is_measured_from_when_it_was_to_begin() -> None:
+    waits = arrivals(
+        lambda _number: time.sleep(0.02),
+        numbers=iter(range(5)),
+        per_second=1_000,
+        least=1,
+        while_=lambda: True,
+        threads=1,
+    )
+    assert [each.number for each in waits] == [0, 1, 2, 3, 4]
+    assert waits[4].wait_ms > 90
+
+
+def test_requests_come_evenly_while_they_are_wanted_and_there_are_some() -> None:
+    begun: list[float] = []
+    begin = time.perf_counter()
+
+    def asked(numbers: Iterator[int], *, least: int, most: int) -> int:
+        before = len(begun)
+        answered = arrivals(
+            lambda _number: begun.append(time.perf_counter()),
+            numbers=numbers,
+            per_second=200,
+            least=least,
+            while_=lambda: len(begun) - before < most,
+        )
+        return len(answered)
+
+    assert asked(iter(range(20)), least=1, most=100) == 20
+    assert begun[19] - begin >= 19 / 200
+    assert 10 <= asked(itertools.count(), least=1, most=10) <= 12
+    assert asked(itertools.count(), least=2, most=0) == 2
+
+
+def test_what_fails_in_a_request_is_not_lost() -> None:
+    with pytest.raises(ZeroDivisionError):
+        arrivals(lambda number: 1 // number, numbers=iter([0]), per_second=10, least=1, while_=lambda: True)
+
+
 @contextmanager
 def till(*statuses: int) -> Iterator[int]:
     """The port of a server that answers with these, one after another."""
@@ -114,6 +157,13 @@ def test_who_is_put_off_hears_for_how_long_and_any_other_refusal_ends_the_run() 
         assert clients.post("/", {}, token="t") == {}
         with pytest.raises(BrokenInvariant, match="409"):
             clients.post("/", {}, token="t")
+
+
+def test_a_percentile_is_a_wait_that_somebody_had() -> None:
+    waits = [float(number) for number in range(1, 201)]
+    assert [percentile(waits, most) for most in (1, 50, 99, 99.5, 100)] == [2, 100, 198, 199, 200]
+    assert [percentile([1.0, 2.0, 3.0], most) for most in (50, 99)] == [2, 3]
+    assert percentile([7.0], 99) == 7
 
 
 def test_the_peak_of_memory_is_this_process_s() -> None:
