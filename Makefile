@@ -9,14 +9,16 @@ PORT ?= 8080
 DATA ?= var
 KILLS ?= 20
 KILL_LINES ?= 500000
+ROWS ?= 20000000
+IDS ?= dated
 PYTHON ?= python3
 BIN := .venv/bin
 CODE := app merchants rewards carbon ledger kernel migrations tests $(wildcard bench) wsgi.py
 
-.PHONY: help run story test check lint types bench kills reconcile openapi
+.PHONY: help run story test check lint types bench bench-growth kills reconcile openapi
 
 help: ## Say what each target does
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 run: .venv/.stamp-run ## Serve the product and its demo city (PORT=8080 DATA=var); Ctrl-C stops it
 	@exec $(BIN)/python -m app.serve --port "$(PORT)" --data "$(DATA)"
@@ -39,6 +41,9 @@ types: .venv/.stamp-dev ## Check types, strictly
 
 bench: .venv/.stamp-run ## Measure, beside controls of the same minute; writes DATA/bench/latest.json
 	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench
+
+bench-growth: .venv/.stamp-run ## Fill 20 million activities and measure on the way (DATA=var ROWS=20000000 IDS=dated)
+	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench.growth --rows "$(ROWS)" --ids "$(IDS)"
 
 reconcile: .venv/.stamp-run ## Prove the running server's ledger, or name what does not hold (DATA=var)
 	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m flask --app wsgi reconcile

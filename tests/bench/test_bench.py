@@ -1,5 +1,6 @@
 """The bench itself, run in small: every figure is taken, and kept in the promised form. No time is judged."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +13,10 @@ from app.commands import run_reconciliation
 from app.factory import Product
 from bench.__main__ import Size, measure
 from bench.figures import Figure, compared, keep, paced
-from bench.ground import product_on
+from bench.ground import fresh_schema, product_on
+from bench.growth import Growth, asked, lacking, measure_growth, short
 from bench.interference import Manner, Rounds
+from bench.records import Ids
 from tests.conftest import cloned_database
 
 SMALL = Size(
@@ -29,6 +32,7 @@ SMALL = Size(
     tpcb_seconds=1,
     rounds=Rounds(count=2, seconds=0.4, manners=(Manner(name="import_5k", chunk_lines=500, lanes=1),)),
 )
+GROWTH = Growth(rows=3_000, file_rows=1_000, cards=100, reads=10, ids=Ids.RANDOM)
 PROMISED = {
     "bulk_activities_ndjson": "raw_copy_activities",
     "bulk_activities_csv": "raw_copy_activities",
@@ -88,6 +92,16 @@ def small(cache_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield Left(json.loads((folder / "latest.json").read_text()), folder, broken(product))
 
 
+@pytest.fixture(scope="module")
+def grown(cache_url: str, small: Left) -> Iterator[Left]:
+    path = small.folder / "growth-random.json"
+    with cloned_database() as url:
+        fresh_schema(url)
+        with product_on(url, cache_url, data=small.folder, environment="test") as product:
+            measure_growth(product, data=small.folder, growth=GROWTH, path=path)
+            yield Left(json.loads(path.read_text()), small.folder, broken(product))
+
+
 def figures_of(kept: Kept) -> dict[str, Kept]:
     return {name: row for name, row in kept.items() if name not in {"surroundings", "details"}}
 
@@ -134,6 +148,43 @@ def test_half_of_those_who_redeem_ride_in_the_file(small: Left) -> None:
 def test_what_was_measured_can_be_reconciled(small: Left) -> None:
     # The ledger alone is measured by spending holds that are of no voucher, which L7 is there to find.
     assert small.broken == ["L7"]
+
+
+def test_growth_keeps_the_pace_of_each_file_and_reads_at_both_ends(grown: Left) -> None:
+    points = grown.kept["details"]["growth"]["random"]
+    assert [rows for rows, _ in points] == [0, 1_000, 2_000, 3_000]
+    assert all(pace > 0 for _, pace in points)
+    for what, part in (
+        *(("intake", ""), ("import_memory", ""), ("disk_of_an_activity", "")),
+        *itertools.product(("balance_read", "statement_page"), ("", "_p50", "_p99")),
+    ):
+        first, last = (grown.kept[f"{what}_random_at_{rows}{part}"] for rows in ("1k", "3k"))
+        assert first["control"] is None
+        assert last["control"] == f"{what}_random_at_1k{part}"
+        assert last["ratio"] == pytest.approx(last["value"] / first["value"])
+
+
+def test_what_growth_filled_can_be_reconciled(grown: Left) -> None:
+    assert grown.broken == []
+
+
+def test_growth_refuses_politely_what_the_disk_cannot_hold(tmp_path: Path) -> None:
+    assert lacking(Growth(rows=2_000_000), tmp_path / "..") is None
+    assert "ask for fewer" in str(lacking(Growth(rows=10**13), tmp_path))
+
+
+@pytest.mark.parametrize(
+    "given", [["--rows", "1000000"], ["--rows", "100000000"], ["--file-rows", "1000001"], ["--ids", "odd"]]
+)
+def test_growth_does_not_begin_what_it_cannot_do(given: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        asked(given)
+
+
+def test_growth_is_asked_for_by_rows_and_ids() -> None:
+    assert asked([]) == Growth()
+    assert asked(["--rows", "2000000", "--ids", "random"]) == Growth(rows=2_000_000, ids=Ids.RANDOM)
+    assert [short(rows) for rows in (900, 1_000, 2_500_000, 20_000_000)] == ["900", "1k", "2.5m", "20m"]
 
 
 def test_a_figure_is_printed_beside_its_control() -> None:
