@@ -16,6 +16,7 @@ from bench.figures import Figure, compared, keep, paced
 from bench.ground import fresh_schema, product_on
 from bench.growth import Growth, asked, lacking, measure_growth, short
 from bench.interference import Manner, Rounds
+from bench.page import draw_page
 from bench.records import Ids
 from tests.conftest import cloned_database
 
@@ -185,6 +186,30 @@ def test_growth_is_asked_for_by_rows_and_ids() -> None:
     assert asked([]) == Growth()
     assert asked(["--rows", "2000000", "--ids", "random"]) == Growth(rows=2_000_000, ids=Ids.RANDOM)
     assert [short(rows) for rows in (900, 1_000, 2_500_000, 20_000_000)] == ["900", "1k", "2.5m", "20m"]
+
+
+def test_the_page_is_drawn_the_same_again_from_the_same_figures(grown: Left, tmp_path: Path) -> None:
+    pages = []
+    for name in ("once", "again"):
+        written = draw_page(grown.folder, tmp_path / name)
+        pages.append({path.name: path.read_bytes() for path in written})
+    assert pages[0] == pages[1]
+    plots = {name: page.decode() for name, page in pages[0].items() if name.endswith(".svg")}
+    assert set(plots) == {"throughput.svg", "interference.svg", "growth.svg"}
+    assert "dc:date" not in "".join(plots.values())
+    assert all(len(plot) < 60_000 for plot in plots.values())
+    for plot, words in (
+        ("throughput.svg", "file at night, CSV"),
+        ("interference.svg", "waiting from the intended start (ms)"),
+        ("growth.svg", "random event ids"),
+    ):
+        assert words in plots[plot]
+    table = pages[0]["figures.md"].decode()
+    assert all(f"`{name}`" in table for name in (*figures_of(grown.kept), *PROMISED))
+
+
+def test_nothing_kept_is_nothing_drawn(tmp_path: Path) -> None:
+    assert draw_page(tmp_path, tmp_path / "page") == []
 
 
 def test_a_figure_is_printed_beside_its_control() -> None:

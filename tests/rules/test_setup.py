@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"help", "run", "story", "test", "check", "bench", "bench-growth", "reconcile", "openapi"}
+TARGETS = {"help", "run", "story", "test", "check", "bench", "bench-growth", "bench-page", "reconcile", "openapi"}
 LAYERS = ["app", "merchants", "rewards | carbon", "ledger", "kernel"]
 NOT_PRODUCT = {"bench", "migrations", "tests"}
 """Folders of Python that stand beside the layers, not in them."""
