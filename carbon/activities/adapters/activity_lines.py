@@ -1,8 +1,8 @@
-"""The platform's own format for partners: one activity a line, as CSV or NDJSON, read in chunks.
+"""The platform's own format for partners: one activity a line, as CSV, NDJSON or a workbook.
 
 Fields: `source_event_id`, `subject` (card or account number), `scenario`, `occurred_at` (ISO 8601 with
 a zone), and either `quantity` with its `unit` or the inputs of a method by their names (in NDJSON
-inside `inputs`). Optional: `started_at`, `corrects_revision`. Both forms end in the same checks.
+inside `inputs`). Optional: `started_at`, `corrects_revision`. All forms end in the same checks.
 """
 
 import json
@@ -20,6 +20,8 @@ from carbon.activities.adapters.errors import FileEmpty
 from carbon.activities.adapters.frames import conform, inputs_json, sha256
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineChunk, read_chunks, split_lines
+from carbon.activities.adapters.workbook.cells import Columns, read_sheet
+from carbon.activities.adapters.workbook.parts import BYTES_MAX
 from carbon.methodologies.inputs import COUNT, DISTANCE, INPUTS, MASS, SAVED_ENERGY, SAVED_WATER, TRIPS
 from kernel.errors import require
 from kernel.side_by_side import in_order
@@ -35,6 +37,12 @@ _FIELD_KINDS: dict[str, type] = {
     **dict.fromkeys(("corrects_revision", "quantity"), int),
 }
 _INPUT_KINDS: dict[str, type] = dict.fromkeys(INPUTS, int)
+_COLUMNS = Columns(
+    required=_REQUIRED,
+    optional=(*_OPTIONAL, *INPUTS),
+    texts=frozenset({"source_event_id", "subject", "scenario", "unit"}),
+    times=frozenset({"occurred_at", "started_at"}),
+)
 UNITS: dict[str, str] = {
     item.unit: item.name for item in (DISTANCE, TRIPS, COUNT, MASS, SAVED_ENERGY, SAVED_WATER)
 }
@@ -109,6 +117,14 @@ def _first_lines(chunks: Iterator[LineChunk], split: Split) -> pl.DataFrame:
     while lines.is_empty() and (chunk := next(chunks, None)) is not None:
         lines = split(chunk.data, first_line_no=chunk.first_line_no)
     return lines
+
+
+def read_activity_sheet(stream: BinaryIO) -> Iterator[pl.DataFrame]:
+    """Frames of the common shape from the first visible sheet of a workbook (.xlsx), read whole.
+
+    Refuses, at the first frame, FileTooLarge, FileEmpty, WorkbookUnreadable, WorkbookTooLarge, HeaderDiffers.
+    """
+    yield from map(_understand, read_sheet(stream.read(BYTES_MAX + 1), _COLUMNS))
 
 
 def _understand(cells: pl.DataFrame) -> pl.DataFrame:

@@ -21,12 +21,17 @@ def read_header(
     names = None if text is None or code is not None else _quoted_cells(text)
     if names is None:
         raise HeaderDiffers("the first line is not a readable header")
+    require_columns(names, required=required, optional=optional)
+    return names, lines.slice(1)
+
+
+def require_columns(names: list[str], *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+    """Refuse HeaderDiffers: a name twice, a required name missing, a name that the format does not have."""
     require(len(set(names)) == len(names), HeaderDiffers("a column stands twice"))
     missing = [name for name in required if name not in names]
     require(not missing, HeaderDiffers(f"missing: {', '.join(missing)}", missing=missing))
     unknown = sum(name not in (*required, *optional) for name in names)
     require(not unknown, HeaderDiffers(f"{unknown} columns that the format does not have"))
-    return names, lines.slice(1)
 
 
 def split_cells(lines: pl.DataFrame, names: list[str]) -> pl.DataFrame:

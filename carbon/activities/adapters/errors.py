@@ -29,3 +29,17 @@ class RuleDataUnreadable(Refusal):
 
     kind = Kind.INVALID
     title_zh = "适配器的规则数据格式不符"
+
+
+class WorkbookUnreadable(Refusal):
+    """The file is no workbook (.xlsx) that can be read."""
+
+    kind = Kind.INVALID
+    title_zh = "文件不是可读取的 .xlsx 工作簿"
+
+
+class WorkbookTooLarge(Refusal):
+    """The workbook holds more than one import takes; send the sheet alone, or as CSV."""
+
+    kind = Kind.TOO_LARGE
+    title_zh = "工作簿内容超过一次导入的上限,请只发送所需的工作表或改用 CSV"

@@ -31,7 +31,9 @@ LINE_CODES: dict[str, Sentence] = {
     "field_repeated": Sentence("A field stands twice.", "字段重复"),
     "field_unknown": Sentence("The format has no such field.", "格式中没有这个字段"),
     "field_missing": Sentence("A required field is missing.", "缺少必填字段"),
-    "field_wrong_type": Sentence("The field has another JSON type.", "字段的 JSON 类型不对"),
+    "field_wrong_type": Sentence(
+        "The field holds another kind of value than the format has there.", "字段的值类型不对"
+    ),
     "text_not_plain": Sentence(
         "The text is too long or holds other characters than the field allows.", "文本过长或含有不允许的字符"
     ),
@@ -41,6 +43,15 @@ LINE_CODES: dict[str, Sentence] = {
     "number_negative": Sentence("The number is below zero.", "数字为负"),
     "number_too_large": Sentence("The number is above 2^63-1.", "数字超出范围"),
     "number_not_exact": Sentence("The number has more decimals than the unit holds.", "小数位超过单位的精度"),
+    "digits_lost": Sentence(
+        "A spreadsheet keeps no more than 15 digits of a number: make the column text and type it again.",
+        "电子表格的数字最多保留十五位,末位已丢失:请将该列设为文本格式后重新录入",
+    ),
+    "cell_is_error": Sentence("The cell shows an error such as #N/A.", "单元格显示错误值(如 #N/A)"),
+    "formula_not_calculated": Sentence(
+        "The cell has a formula without a result: open the workbook, save it and send it again.",
+        "单元格中的公式没有计算结果:请打开工作簿、保存后重新发送",
+    ),
     "unit_unknown": Sentence("The unit is not one of the format.", "单位不在格式允许的范围内"),
     "quantity_and_inputs": Sentence(
         "A line states a quantity or inputs, not both.", "数量与输入项只能给出一种"

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 import polars as pl
 
 LINE_BYTES_MAX = 16_384
-_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
+CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -69,7 +69,7 @@ def split_lines(
         .then(pl.lit("line_too_long"))
         .when(pl.col("text").is_null())
         .then(pl.lit("text_not_readable"))
-        .when(pl.col("text").str.contains(_CONTROL))
+        .when(pl.col("text").str.contains(CONTROL))
         .then(pl.lit("control_character"))
     )
     frame = frame.with_columns(line_code=code).drop("size")
