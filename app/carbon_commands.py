@@ -61,6 +61,7 @@ def _add_activities(product: Product) -> None:
                          unit or columns named for inputs such as distance_m; optional:
                          started_at, corrects_revision
           ndjson         the same fields, one JSON object a line
+          xlsx           a workbook whose first visible sheet has the columns of csv
           utility_bills  account, meter, period_start, period_end, reading_start,
                          reading_end, unit (kWh or m3), baseline
           shenzhen_tong  taps as the city publishes them: card_no, deal_date, deal_type,

@@ -13,7 +13,7 @@ from app.product_calls import run
 from bench.importing import Importer
 from carbon.activities.batch_records import Opening, accept_content, open_batch
 from carbon.activities.tables import ActivityBatch
-from carbon.activities.uploads import CONTENT_BYTES_MAX, Announced, received
+from carbon.activities.uploads import LINES, Announced, received
 from kernel.errors import BrokenInvariant
 
 
@@ -53,7 +53,7 @@ def hand_in(intake: Intake, data: bytes, *, form: str, reference: str) -> UUID:
     opening = Opening(reference=reference, adapter=form)
     batch_id = run(product, lambda call: open_batch(call, intake.partner_id, opening)).id
     body = Announced(stream=BytesIO(data), length=len(data), digest=sha256(data).digest(), gzip=False)
-    with received(body, intake.uploads, bytes_max=CONTENT_BYTES_MAX) as upload:
+    with received(body, intake.uploads, LINES) as upload:
         run(product, lambda call: accept_content(call, batch_id, upload))
     return batch_id
 

@@ -22,7 +22,7 @@ from carbon.activities.errors import (
     StationsNotTaken,
 )
 from carbon.activities.tables import ActivityBatch, ActivityBatchStep
-from carbon.activities.uploads import Upload
+from carbon.activities.uploads import LINES, STATIONS, WORKBOOK, Bounds, Upload
 from carbon.partners.registry import find_partner
 from kernel.actor import ActorKind
 from kernel.call import Call
@@ -32,7 +32,8 @@ from kernel.paging import Page, PageRequest
 
 BATCH = "bat"
 WITH_STATIONS = "shenzhen_tong"
-ADAPTERS = (WITH_STATIONS, "utility_bills", "csv", "ndjson")
+OF_WORKBOOKS = "xlsx"
+ADAPTERS = (WITH_STATIONS, "utility_bills", "csv", "ndjson", OF_WORKBOOKS)
 POSTED = ("credited", "assessed")
 """Outcomes of lines that became activities."""
 
@@ -104,8 +105,8 @@ def list_batches(call: Call, page: PageRequest) -> Page[ActivityBatch]:
     return page.page(rows, binding, lambda batch: [str(batch.id)])
 
 
-def require_ready(call: Call, batch_id: UUID) -> None:
-    """Judge, before any byte is read, whether content may come.
+def require_ready(call: Call, batch_id: UUID) -> Bounds:
+    """Judge, before any byte is read, whether content may come and how much.
 
     Refuses NotFound, BatchCancelled, StationsMissing.
     """
@@ -113,9 +114,10 @@ def require_ready(call: Call, batch_id: UUID) -> None:
     _require_not_cancelled(batch)
     stations_stand = batch.adapter != WITH_STATIONS or batch.stations_digest is not None
     require(stations_stand, StationsMissing(pointer="/path/batch"))
+    return WORKBOOK if batch.adapter == OF_WORKBOOKS else LINES
 
 
-def require_stations_wanted(call: Call, batch_id: UUID) -> None:
+def require_stations_wanted(call: Call, batch_id: UUID) -> Bounds:
     """Judge, before any byte is read, whether a station list may come.
 
     Refuses NotFound, BatchCancelled, StationsNotTaken.
@@ -123,6 +125,7 @@ def require_stations_wanted(call: Call, batch_id: UUID) -> None:
     batch = find_batch(call, batch_id)
     _require_not_cancelled(batch)
     require(batch.adapter == WITH_STATIONS, StationsNotTaken(pointer="/path/batch"))
+    return STATIONS
 
 
 def accept_content(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:

@@ -44,15 +44,7 @@ from carbon.activities.batch_schemas import (
     TakesCancellation,
     TakesOpening,
 )
-from carbon.activities.uploads import (
-    CONTENT_BYTES_MAX,
-    STATIONS_BYTES_MAX,
-    Upload,
-    announced,
-    discard,
-    dropping_the_rest,
-    received,
-)
+from carbon.activities.uploads import Bounds, Upload, announced, discard, dropping_the_rest, received
 from kernel.call import Call
 from kernel.database import in_transaction
 from kernel.http.endpoint import RawBody, Routes, door, endpoint
@@ -64,6 +56,7 @@ from kernel.permission import Permission
 UPLOADS = "UPLOADS_FOLDER"
 """The setting: where uploads lie until a worker has imported them."""
 _MEDIA = ("text/csv", "application/x-ndjson", "application/octet-stream")
+_WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _HEADERS: tuple[dict[str, Any], ...] = (
     {
         "name": "Content-Digest",
@@ -109,30 +102,27 @@ def _receive(
     unit: Callable[[Callable[[Call], Any]], Any],
     *,
     batch: str,
-    ready: Callable[[Call, UUID], None],
-    bytes_max: int,
+    ready: Callable[[Call, UUID], Bounds],
 ) -> Iterator[Upload]:
     stream = request.stream
     with dropping_the_rest(stream):
         batch_id = _id(batch)
-        unit(lambda call: ready(call, batch_id))
+        bounds: Bounds = unit(lambda call: ready(call, batch_id))
         body = announced(
             stream,
             length=request.content_length or 0,
             content_digest=request.headers.get("Content-Digest"),
             encoding=request.headers.get("Content-Encoding"),
-            bytes_max=bytes_max,
+            bytes_max=bounds.bytes_max,
         )
     # From here to the transaction that accepts the file, this request holds no database connection.
-    with received(body, _folder(), bytes_max=bytes_max) as upload:
+    with received(body, _folder(), bounds) as upload:
         yield upload
 
 
-def _body(ready: Callable[[Call, UUID], None], bytes_max: int) -> RawBody:
-    receive: Callable[..., AbstractContextManager[Upload]] = partial(
-        _receive, ready=ready, bytes_max=bytes_max
-    )
-    return RawBody(receive, _MEDIA, _HEADERS)
+def _body(ready: Callable[[Call, UUID], Bounds], media_types: tuple[str, ...]) -> RawBody:
+    receive: Callable[..., AbstractContextManager[Upload]] = partial(_receive, ready=ready)
+    return RawBody(receive, media_types, _HEADERS)
 
 
 @endpoint(
@@ -140,7 +130,7 @@ def _body(ready: Callable[[Call, UUID], None], bytes_max: int) -> RawBody:
     "PUT",
     "/v1/partner/batches/<batch>/content",
     needs=Permission.ACTIVITY_PUSH,
-    raw=_body(require_ready, CONTENT_BYTES_MAX),
+    raw=_body(require_ready, (*_MEDIA, _WORKBOOK)),
     gives=GivesBatch,
     summary="Upload the file, plain or gzip, with Content-Length and Content-Digest (sha-256)",
 )
@@ -154,7 +144,7 @@ def upload_content(call: Call, upload: Upload, *, batch: str) -> BatchShown:
     "PUT",
     "/v1/partner/batches/<batch>/stations",
     needs=Permission.ACTIVITY_PUSH,
-    raw=_body(require_stations_wanted, STATIONS_BYTES_MAX),
+    raw=_body(require_stations_wanted, _MEDIA),
     gives=GivesBatch,
     summary="Upload the station list that a batch of shenzhen_tong is read with, before its content",
 )

@@ -16,6 +16,7 @@ class TakesOpening(Takes):
     examples = MappingProxyType(
         {
             "A file of lines": {"reference": "rides-2026-11-01", "adapter": "ndjson"},
+            "A workbook of an office": {"reference": "laundry-2026-11", "adapter": "xlsx"},
             "Taps of a metro, with a station list": {"reference": "taps-2026-11", "adapter": "shenzhen_tong"},
         }
     )

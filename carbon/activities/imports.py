@@ -14,7 +14,7 @@ from uuid import UUID
 
 import polars as pl
 
-from carbon.activities.adapters.activity_lines import read_activity_lines
+from carbon.activities.adapters.activity_lines import read_activity_lines, read_activity_sheet
 from carbon.activities.adapters.frames import SCHEMA
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
@@ -121,6 +121,8 @@ def read_frames(stream: BinaryIO, *, adapter: str, stations: bytes = b"") -> Ite
         yield from read_activity_lines(stream, form="csv", threads=READERS)
     elif adapter == "ndjson":
         yield from read_activity_lines(stream, form="ndjson", threads=READERS)
+    elif adapter == "xlsx":
+        yield from read_activity_sheet(stream)
     else:
         raise AdapterUnknown(f"one of {', '.join(ADAPTERS)}")
 

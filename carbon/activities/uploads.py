@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from carbon.activities.adapters.errors import FileEmpty
+from carbon.activities.adapters.workbook.parts import BYTES_MAX as WORKBOOK_BYTES_MAX
 from carbon.activities.errors import (
     ContentDigestDiffers,
     ContentDigestMissing,
@@ -63,6 +64,22 @@ class Stream(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What an upload may be: its bytes after a gzip coding was undone, and those of one line.
+
+    Where there are no lines, as in a zip, a line may be as long as the whole.
+    """
+
+    bytes_max: int
+    line_bytes_max: int
+
+
+LINES = Bounds(bytes_max=CONTENT_BYTES_MAX, line_bytes_max=LINE_BYTES_MAX)
+STATIONS = Bounds(bytes_max=STATIONS_BYTES_MAX, line_bytes_max=LINE_BYTES_MAX)
+WORKBOOK = Bounds(bytes_max=WORKBOOK_BYTES_MAX, line_bytes_max=WORKBOOK_BYTES_MAX)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Announced:
     """A body and what its headers say: bytes on the wire, their SHA-256, whether they are gzip."""
 
@@ -102,14 +119,14 @@ def announced(
 
 
 @contextlib.contextmanager
-def received(body: Announced, folder: Path, *, bytes_max: int) -> Iterator[Upload]:
+def received(body: Announced, folder: Path, bounds: Bounds) -> Iterator[Upload]:
     """The body as a durable file of `folder`, for as long as it takes somebody to keep it.
 
     Refuses, as it streams: Busy (others upload), UploadIncomplete, UploadTooSlow, ContentDigestDiffers,
     EncodingBroken, InflatesTooFar, UploadTooLarge, UploadLineTooLong, FileEmpty.
     """
     with _place(), dropping_the_rest(body.stream):
-        upload = _spool(body, folder, bytes_max)
+        upload = _spool(body, folder, bounds)
     try:
         yield upload
     finally:
@@ -158,14 +175,14 @@ def _place() -> Iterator[None]:
         _places.release()
 
 
-def _spool(body: Announced, folder: Path, bytes_max: int) -> Upload:
+def _spool(body: Announced, folder: Path, bounds: Bounds) -> Upload:
     """Write, make durable, then give the name: a file under a final name is whole."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = new_id().hex
     draft = folder / f"{name}.part"
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            digest, size = _write(body, file, bytes_max)
+            digest, size = _write(body, file, bounds)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / name)
@@ -176,12 +193,12 @@ def _spool(body: Announced, folder: Path, bytes_max: int) -> Upload:
     return Upload(name, digest, size)
 
 
-def _write(body: Announced, file: BinaryIO, bytes_max: int) -> tuple[bytes, int]:
+def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int]:
     blocks = _arriving(body)
-    hashed, size, lines = hashlib.sha256(), 0, _Lines()
+    hashed, size, lines = hashlib.sha256(), 0, _Lines(bounds.line_bytes_max)
     for block in _inflated(blocks) if body.gzip else blocks:
         size += len(block)
-        require(size <= bytes_max, UploadTooLarge(pointer="/body", limit_bytes=bytes_max))
+        require(size <= bounds.bytes_max, UploadTooLarge(pointer="/body", limit_bytes=bounds.bytes_max))
         lines.judge(block)
         hashed.update(block)
         file.write(block)
@@ -248,20 +265,21 @@ def _engine() -> "zlib._Decompress":
 class _Lines:
     """Counts lines, refuses one that goes on and on, and knows whether anything but white space came."""
 
-    def __init__(self) -> None:
+    def __init__(self, bytes_max: int) -> None:
         self.line_no, self.blank, self._open = 1, True, 0
+        self._bytes_max = bytes_max
 
     def judge(self, block: bytes) -> None:
         """Take the next block; blocks are shorter than a line may be, so only their edges matter."""
         self.blank = self.blank and block.isspace()
         end = block.find(b"\n")
         self._open += len(block) if end < 0 else end
-        if self._open > LINE_BYTES_MAX:
+        if self._open > self._bytes_max:
             raise UploadLineTooLong(
                 f"line {self.line_no}",
                 pointer=f"/lines/{self.line_no}",
                 line=self.line_no,
-                limit_bytes=LINE_BYTES_MAX,
+                limit_bytes=self._bytes_max,
             )
         if end >= 0:
             self.line_no += block.count(b"\n")

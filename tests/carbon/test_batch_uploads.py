@@ -26,6 +26,7 @@ from carbon.activities.uploads import (
     CONTENT_BYTES_MAX,
     LINE_BYTES_MAX,
     UPLOADS_AT_ONCE,
+    Bounds,
     Upload,
     announced,
     received,
@@ -188,7 +189,7 @@ def receive(data: bytes, folder: Path, *, bytes_max: int = CONTENT_BYTES_MAX, zi
         encoding="gzip" if zipped else None,
         bytes_max=bytes_max,
     )
-    with received(body, folder, bytes_max=bytes_max) as upload:
+    with received(body, folder, Bounds(bytes_max=bytes_max, line_bytes_max=LINE_BYTES_MAX)) as upload:
         upload.kept = True
     return upload
 

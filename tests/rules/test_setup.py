@@ -9,7 +9,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"help", "run", "story", "test", "check", "bench", "bench-growth", "bench-page", "reconcile", "openapi"}
+BENCHES = {"bench", "bench-growth", "bench-page"}
+TARGETS = BENCHES | {"help", "run", "story", "test", "check", "kills", "reconcile", "openapi"}
 LAYERS = ["app", "merchants", "rewards | carbon", "ledger", "kernel"]
 NOT_PRODUCT = {"bench", "migrations", "tests"}
 """Folders of Python that stand beside the layers, not in them."""
