@@ -15,9 +15,9 @@ import pytest
 from app.commands import add_commands
 from app.factory import Product
 from carbon.activities.adapters.line_codes import LINE_CODES
+from carbon.activities.adapters.workbook.lookups import TEXT_CHARACTERS_MAX
 from carbon.activities.adapters.workbook.parts import BYTES_MAX, INFLATED_BYTES_MAX
 from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, ROWS_MAX
-from carbon.activities.adapters.workbook.tables import TEXT_CHARACTERS_MAX
 from kernel.errors import Refusal
 from kernel.identifiers import public_id
 from tests.carbon.adapters.workbook_files import (

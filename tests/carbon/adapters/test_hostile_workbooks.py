@@ -18,9 +18,9 @@ import pytest
 
 from carbon.activities.adapters.activity_lines import read_activity_sheet
 from carbon.activities.adapters.workbook.cells import _refusing
+from carbon.activities.adapters.workbook.lookups import FORMATS_MAX, TEXTS_MAX
 from carbon.activities.adapters.workbook.parts import BYTES_MAX, ENTRIES_MAX, INFLATED_BYTES_MAX
 from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, ROWS_MAX
-from carbon.activities.adapters.workbook.tables import FORMATS_MAX, TEXTS_MAX
 from carbon.activities.adapters.workbook.xml_walk import DEPTH_MAX, NAMES_MAX, TOKEN_BYTES_MAX, Visitor, walk
 from kernel.errors import Refusal
 from tests.carbon.adapters.workbook_files import by_hand, inline, parts_of, rows, saved, table, zipped

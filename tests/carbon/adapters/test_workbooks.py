@@ -7,18 +7,26 @@ from typing import Any
 
 import polars as pl
 import pytest
-from openpyxl import Workbook
-from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from carbon.activities.adapters.activity_lines import read_activity_lines, read_activity_sheet
 from carbon.activities.adapters.errors import FileEmpty, HeaderDiffers, WorkbookUnreadable
 from carbon.activities.adapters.frames import SCHEMA, row_inputs
 from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
 from carbon.activities.adapters.workbook.cells import FRAME_ROWS
-from carbon.activities.adapters.workbook.tables import CELL_CHARACTERS_MAX, shows_hours
+from carbon.activities.adapters.workbook.lookups import CELL_CHARACTERS_MAX, shows_hours
 from kernel.errors import Refusal
 from tests.carbon.adapters.test_activity_lines import BAD_EITHER_WAY, RIDE
-from tests.carbon.adapters.workbook_files import COLUMNS, WORKBOOK, by_hand, inline, rows, saved, table
+from tests.carbon.adapters.workbook_files import (
+    COLUMNS,
+    WORKBOOK,
+    blank,
+    by_hand,
+    inline,
+    rows,
+    saved,
+    since_1904,
+    table,
+)
 
 GOOD: dict[str, Any] = {
     "source_event_id": "e1",
@@ -31,8 +39,8 @@ GOOD: dict[str, Any] = {
 ELEVEN = datetime(2026, 11, 20, 11)  # noqa: DTZ001 - a cell has no zone
 
 
-def read(data: bytes | Workbook) -> pl.DataFrame:
-    found = saved(data) if isinstance(data, Workbook) else data
+def read(data: Any) -> pl.DataFrame:
+    found = data if isinstance(data, bytes) else saved(data)
     return pl.concat(read_activity_sheet(io.BytesIO(found)))
 
 
@@ -216,8 +224,7 @@ def test_a_cell_of_a_format_that_is_not_there_is_a_plain_number() -> None:
 
 def test_days_may_be_counted_from_1904() -> None:
     book = table((GOOD | {"occurred_at": ELEVEN}).values())
-    book.epoch = CALENDAR_MAC_1904
-    assert read(book)["occurred_at"].to_list() == [datetime(2026, 11, 20, 3, tzinfo=UTC)]
+    assert read(since_1904(book))["occurred_at"].to_list() == [datetime(2026, 11, 20, 3, tzinfo=UTC)]
 
 
 def test_times_that_programs_write_into_cells_are_read() -> None:
@@ -266,7 +273,7 @@ def test_a_formula_counts_by_the_result_that_was_saved_with_it() -> None:
 
 
 def test_rows_keep_the_numbers_that_the_spreadsheet_shows() -> None:
-    book = Workbook()
+    book = blank()
     sheet = book.active
     good = list(GOOD.values())
     for row, cells in ((3, COLUMNS), (4, good), (7, ["e2", *good[1:]]), (8, ["", "  ", "\u3000"])):
@@ -365,7 +372,7 @@ def test_a_cell_under_no_name_spoils_its_row_only() -> None:
 
 def test_a_header_alone_has_no_rows_and_an_empty_sheet_no_header() -> None:
     assert read(table()).height == 0
-    for empty in (Workbook(), table(header=[None, "  "])):
+    for empty in (blank(), table(header=[None, "  "])):
         with pytest.raises(FileEmpty):
             read(empty)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from openpyxl import Workbook
+from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 COLUMNS = ("source_event_id", "subject", "scenario", "occurred_at", "quantity", "unit")
 _TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -26,16 +27,27 @@ _STYLES = (
 )
 
 
-def saved(book: Workbook) -> bytes:
+def blank() -> Any:
+    """A workbook with one empty sheet."""
+    return Workbook()
+
+
+def since_1904(book: Any) -> Any:
+    """The workbook, its days counted as on old Macintoshes."""
+    book.epoch = CALENDAR_MAC_1904
+    return book
+
+
+def saved(book: Any) -> bytes:
     """The bytes of a workbook."""
     sink = io.BytesIO()
     book.save(sink)
     return sink.getvalue()
 
 
-def table(*rows: Iterable[Any], header: Iterable[Any] = COLUMNS) -> Workbook:
+def table(*rows: Iterable[Any], header: Iterable[Any] = COLUMNS) -> Any:
     """A workbook of one sheet: the header, and the rows below it."""
-    book = Workbook()
+    book = blank()
     for row in (header, *rows):
         book.active.append(list(row))
     return book

@@ -5,9 +5,9 @@ from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from carbon.activities.adapters.errors import WorkbookUnreadable
+from carbon.activities.adapters.workbook.lookups import MAIN, Sheets, Styles, Texts
 from carbon.activities.adapters.workbook.parts import Part, open_parts, part_blocks, related
 from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, SheetCopy
-from carbon.activities.adapters.workbook.tables import MAIN, Sheets, Styles, Texts
 from carbon.activities.adapters.workbook.xml_walk import walk
 
 _TABLE_ELEMENTS_MAX = 500_000

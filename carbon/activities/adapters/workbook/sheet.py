@@ -14,7 +14,7 @@ from typing import IO
 from xml.sax.saxutils import escape
 
 from carbon.activities.adapters.errors import WorkbookTooLarge, WorkbookUnreadable
-from carbon.activities.adapters.workbook.tables import MAIN, CutText, require_few
+from carbon.activities.adapters.workbook.lookups import MAIN, CutText, require_few
 from carbon.activities.adapters.workbook.xml_walk import Visitor
 
 ROWS_MAX, COLUMNS_MAX = 50_000, 26
