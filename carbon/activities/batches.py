@@ -1,9 +1,10 @@
-"""Workers take uploaded batches one after another, each batch by one worker at a time.
+"""Workers take uploaded batches one after another, each batch by one worker at a time, partners by turns.
 
 A turn is a lease on the row: taken by a conditional look that skips rows in other hands, renewed by every
 chunk, over when it is not renewed. A worker that died is followed by the next, which takes the lines that
 are left; a worker that was only slow finds the lease gone and commits nothing. A batch that meets a busy
-database, or whose partner is suspended, is put down: it waits, and no try is counted.
+database, whose partner is suspended, or whose partner had its time while another waits, is put down: it
+waits, and no try is counted.
 """
 
 from collections.abc import Callable
@@ -11,20 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 
 from carbon.activities.batch_records import locked_batch, move
 from carbon.activities.batch_states import State
 from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
+from carbon.activities.fairness import PACE, Pace, Reading, Stay, another_waits, next_batch, note_service
 from carbon.activities.imports import read_frames
 from carbon.activities.intake import Intake
-from carbon.activities.tables import WAITING, ActivityBatch
-from carbon.activities.turns import LANES, LEASE, Run, Taken, Turn, work_through
+from carbon.activities.tables import ActivityBatch
+from carbon.activities.turns import LANES, LEASE, Run, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
 from carbon.partners.errors import PartnerSuspended
-from carbon.partners.registry import ACTIVE
-from carbon.partners.tables import Partner
 from kernel.call import Call
 from kernel.errors import Busy, Kind, Refusal, require
 from kernel.identifiers import new_id
@@ -48,7 +49,11 @@ class _Job:
 
 
 class _PutDown(Exception):  # noqa: N818 - nothing is wrong
-    """The worker was asked to stop between two chunks."""
+    """Between two chunks: the worker was asked to stop, or it is another partner's turn."""
+
+
+GoOn = Callable[[Reading], None]
+"""What is asked between two chunks of a batch; raises _PutDown."""
 
 
 def take_waiting_batches(
@@ -60,47 +65,60 @@ def take_waiting_batches(
     most: int = MOST_BATCHES,
     chunk_lines: int | None = None,
     lanes: int = LANES,
+    pace: Pace = PACE,
 ) -> int:
     """Import what partners uploaded to the folder `uploads`; returns how many batches came to their end.
 
-    Any number of workers may call this at once. `keep_on` is asked before each batch and after each chunk:
-    once it says no, the batch in hand is put down for the next caller. Chunks have `chunk_lines`, or as many
-    as the hour allows. A bug or a lost database raises; the batch is taken up again when its lease is over.
+    Any number of workers may call this at once. `keep_on` is asked before each batch and between chunks:
+    once it says no, the batch in hand is put down for the next caller; `pace` says when it is put down for
+    another partner. At most `most` are taken up. Chunks have `chunk_lines`, or as many as the hour allows. A
+    bug or a lost database raises; the batch is taken up again when its lease is over.
     """
+
+    def take(rather: UUID | None) -> _Job | None:
+        return run(lambda call: _take_one(call, card_secret, chunk_lines, lanes, rather=rather))
+
     finished = 0
+    stay: Stay | None = None
     for _ in range(most):
-        job = run(lambda call: _take_one(call, card_secret, chunk_lines, lanes)) if keep_on() else None
+        mine = None if stay is None or stay.is_over() else stay.partner_id
+        job = take(mine) if keep_on() else None
         if job is None:
             break
-        finished += _import(run, job, uploads, keep_on)
+        if stay is None or job.turn.intake.partner_id != mine:
+            stay = Stay.begun(job.turn.intake.partner_id, pace)
+        finished += _import(run, job, uploads, _asking(run, keep_on, stay, pace))
     _sweep(run, uploads)
     return finished
 
 
-def _take_one(call: Call, card_secret: bytes, chunk_lines: int | None, lanes: int) -> _Job | None:
-    """Lease the oldest batch that waits, or whose worker was cut off."""
-    is_free = or_(
-        ActivityBatch.state == State.UPLOADED,
-        and_(ActivityBatch.state == State.RUNNING, ActivityBatch.leased_until < call.now),
-    )
-    batch = call.db.scalar(
-        select(ActivityBatch)
-        .where(ActivityBatch.state.in_(WAITING), ActivityBatch.spool.is_not(None), is_free)
-        .where(ActivityBatch.partner_id.in_(select(Partner.id).where(Partner.state == ACTIVE)))
-        .order_by(ActivityBatch.id)
-        .limit(1)
-        .with_for_update(key_share=True, skip_locked=True)
-    )
+def _asking(run: Run, keep_on: Callable[[], bool], stay: Stay, pace: Pace) -> GoOn:
+    def go_on(reading: Reading) -> None:
+        if not keep_on():
+            raise _PutDown("put down")
+        if stay.is_over() and reading.is_worth(pace.readings) and run(another_waits):
+            raise _PutDown("put down for another partner")
+
+    return go_on
+
+
+def _take_one(
+    call: Call, card_secret: bytes, chunk_lines: int | None, lanes: int, *, rather: UUID | None
+) -> _Job | None:
+    """Lease the batch whose turn it is."""
+    batch = next_batch(call, rather=rather)
     if batch is None or batch.spool is None:
         return None
     was_cut_off = batch.state == State.RUNNING
     move(call, batch, State.RUNNING, reason="taken up again" if was_cut_off else "taken up")
     batch.lease, batch.leased_until = new_id(), call.now + LEASE
     batch.tries += 1
+    note_service(call, batch)
     turn = Turn(
         batch_id=batch.id,
         intake=Intake(partner_id=batch.partner_id, card_secret=card_secret, batch_id=batch.id),
         lines_done=batch.lines_done,
+        settled_line=batch.settled_line or 0,
         lease=batch.lease,
         chunk_lines=chunk_lines,
         lanes=lanes,
@@ -114,18 +132,14 @@ def _take_one(call: Call, card_secret: bytes, chunk_lines: int | None, lanes: in
     )
 
 
-def _import(run: Run, job: _Job, uploads: Path, keep_on: Callable[[], bool]) -> bool:
+def _import(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> bool:
     """Work on a leased batch; whether it came to its end."""
-
-    def go_on(_taken: Taken) -> None:
-        if not keep_on():
-            raise _PutDown
-
     try:
         failure = _failure(run, job, uploads, go_on)
         run(lambda call: _end(call, job, failure))
-    except _PutDown:
-        run(lambda call: _put_down(call, job))
+    except _PutDown as why:
+        reason = str(why)
+        run(lambda call: _put_down(call, job, reason=reason))
         return False
     except BatchTaken:
         return False
@@ -140,7 +154,7 @@ def _import(run: Run, job: _Job, uploads: Path, keep_on: Callable[[], bool]) -> 
     return True
 
 
-def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[Taken], None]) -> Refusal | None:
+def _failure(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> Refusal | None:
     """Take the lines; what refuses the batch as a whole, or None. Raises what says nothing about it."""
     try:
         _read_and_take(run, job, uploads, go_on)
@@ -151,22 +165,25 @@ def _failure(run: Run, job: _Job, uploads: Path, go_on: Callable[[Taken], None])
     return None
 
 
-def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: Callable[[Taken], None]) -> None:
+def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> None:
     require(job.tries <= TRIES_MAX, BatchAbandoned())
+    reading = Reading()
     try:
         stations = b"" if job.stations_spool is None else (uploads / job.stations_spool).read_bytes()
         content = (uploads / job.spool).open("rb")
     except FileNotFoundError as error:
         raise UploadLost from error
     with content:
-        frames = read_frames(content, adapter=job.adapter, stations=stations)
-        work_through(run, frames, job.turn, after_chunk=go_on)
+        settled = job.turn.settled_line
+        frames = read_frames(content, adapter=job.adapter, stations=stations, after_line=settled)
+        work_through(run, reading.noting(frames), job.turn, between_chunks=lambda: go_on(reading))
 
 
 def _end(call: Call, job: _Job, failure: Refusal | None) -> None:
     """Close a batch at the end of its turn; refuses BatchTaken."""
     batch = locked_batch(call, job.turn.batch_id)
     require(batch.lease == job.turn.lease and batch.state == State.RUNNING, BatchTaken())
+    note_service(call, batch)
     batch.lease = batch.leased_until = batch.spool = batch.stations_spool = None
     if failure is None:
         move(call, batch, State.DONE, reason="every line was taken")
@@ -176,14 +193,13 @@ def _end(call: Call, job: _Job, failure: Refusal | None) -> None:
     move(call, batch, State.FAILED, reason=failure.code)
 
 
-def _put_down(
-    call: Call, job: _Job, *, reason: str = "put down", pause: timedelta = timedelta(microseconds=-1)
-) -> None:
+def _put_down(call: Call, job: _Job, *, reason: str, pause: timedelta = timedelta(microseconds=-1)) -> None:
     """End the turn early, so that nobody has to wait for the lease, and count no try."""
     batch = locked_batch(call, job.turn.batch_id)
     if batch.lease == job.turn.lease and batch.state == State.RUNNING:
         batch.leased_until = call.now + pause
         batch.tries = max(0, batch.tries - 1)
+        note_service(call, batch)
         move(call, batch, State.RUNNING, reason=reason)
 
 

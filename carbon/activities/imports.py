@@ -106,10 +106,13 @@ def read_frame(data: bytes, order: ImportOrder) -> pl.DataFrame:
     return pl.concat(read_frames(BytesIO(data), adapter=order.adapter, stations=order.stations))
 
 
-def read_frames(stream: BinaryIO, *, adapter: str, stations: bytes = b"") -> Iterator[pl.DataFrame]:
+def read_frames(
+    stream: BinaryIO, *, adapter: str, stations: bytes = b"", after_line: int = 0
+) -> Iterator[pl.DataFrame]:
     """The lines of a file in the common shape, piece by piece where its form allows it.
 
-    Refuses AdapterUnknown and what the adapter refuses, at the first piece.
+    Lines up to `after_line` are left out where its form allows that. Refuses AdapterUnknown and what the
+    adapter refuses, at the first piece.
     """
     if adapter == "shenzhen_tong":
         rules = shipped_rules()
@@ -118,9 +121,9 @@ def read_frames(stream: BinaryIO, *, adapter: str, stations: bytes = b"") -> Ite
     elif adapter == "utility_bills":
         yield read_bills([stream.read()])
     elif adapter == "csv":
-        yield from read_activity_lines(stream, form="csv", threads=READERS)
+        yield from read_activity_lines(stream, form="csv", after_line=after_line, threads=READERS)
     elif adapter == "ndjson":
-        yield from read_activity_lines(stream, form="ndjson", threads=READERS)
+        yield from read_activity_lines(stream, form="ndjson", after_line=after_line, threads=READERS)
     elif adapter == "xlsx":
         yield from read_activity_sheet(stream)
     else:
@@ -142,6 +145,7 @@ def _begin(call: Call, order: ImportOrder, content: bytes) -> tuple[UUID, Turn |
         batch_id=batch.id,
         intake=Intake(partner_id=batch.partner_id, card_secret=order.card_secret, batch_id=batch.id),
         lines_done=batch.lines_done,
+        settled_line=batch.settled_line or 0,
         lease=batch.lease,
         chunk_lines=order.chunk_lines,
         lanes=order.lanes,

@@ -38,8 +38,6 @@ NIGHT = (time(1), time(5))
 """In Shanghai, between the last metro and the first."""
 LANES = 2
 """Transactions of a chunk that run side by side: one for each core of a small machine."""
-LOOK_LINES = 10_000
-"""So many lines of a file at once are looked for among those that were taken before."""
 LEASE = timedelta(minutes=2)
 """How long a worker's turn lasts after its last chunk: several times what reading the largest file takes."""
 
@@ -58,6 +56,8 @@ class Turn:
     batch_id: UUID
     intake: Intake
     lines_done: int
+    settled_line: int
+    """Up to this line of the first file every one of them was taken."""
     lease: UUID
     chunk_lines: int | None
     """None: as the hour has it, see `chunk_lines_at`."""
@@ -79,15 +79,23 @@ def chunk_lines_at(now: datetime) -> int:
 
 
 def work_through(
-    run: Run, frames: Iterable[pl.DataFrame], turn: Turn, *, after_chunk: Callable[[Taken], None]
+    run: Run,
+    frames: Iterable[pl.DataFrame],
+    turn: Turn,
+    *,
+    after_chunk: Callable[[Taken], None] = lambda _taken: None,
+    between_chunks: Callable[[], None] = lambda: None,
 ) -> None:
-    """Take what is left of a batch's lines; `after_chunk` hears what was taken by then.
+    """Take what is left of a batch's lines.
 
+    `after_chunk` hears the lines done; `between_chunks` may raise, once a chunk is done that another follows.
     Refuses BatchTaken, and as a whole what `take_chunk` refuses.
     """
     left_out = _LeftOut()
 
     def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
+        if left_out.lines:
+            between_chunks()
         found, done = run(_leaving_out(turn, claims, left_out))
         after_chunk(done)
         return found
@@ -106,7 +114,9 @@ def work_through(
         ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as pool,
         closing(read_ahead(chunks)) as ahead,
     ):
-        for chunk in ahead:
+        for number, chunk in enumerate(ahead):
+            if number:
+                between_chunks()
             lines += chunk.height
             whole = _Whole(lines=lines, last_line=chunk["line_no"][-1])
             works = [_chunk_work(turn, part, whole, left_out) for part in lanes_of(chunk, most=turn.lanes)]
@@ -156,36 +166,23 @@ def _leaving_out(
 
 
 def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
-    """The lines that no earlier turn took: each of those left one row, of an activity or of a line."""
-    known = turn.lines_done
+    """The lines that no earlier turn took: each of those left one row, of an activity or of a line.
+
+    Only rows behind the settled line are looked for: those of a chunk whose turn ended between its lanes.
+    """
+    taken = run(lambda call: _taken(call, turn)) if turn.lines_done else None
     for frame in frames:
-        if not known:
+        if taken is None:
             yield frame
             continue
-        for part in frame.iter_slices(LOOK_LINES):
-            taken = run(_looking_for(turn.batch_id, part))
-            known -= taken.height
-            yield without(part, taken)
+        unsettled = frame.filter((pl.col("file_no") > 1) | (pl.col("line_no") > turn.settled_line))
+        yield without(unsettled, taken)
 
 
-def _looking_for(batch_id: UUID, frame: pl.DataFrame) -> Callable[[Call], pl.DataFrame]:
-    (first_file, first_line), (last_file, last_line) = (
-        frame.select("file_no", "line_no").row(place) for place in (0, -1)
-    )
-    values = {
-        "batch": batch_id,
-        "first_file": first_file,
-        "first_line": first_line,
-        "last_file": last_file,
-        "last_line": last_line,
-    }
-    schema = {name: frame.schema[name] for name in ("file_no", "line_no")}
-
-    def look(call: Call) -> pl.DataFrame:
-        _unhurried(call, frame.height)
-        return select_frame(call, _TAKEN, values, schema=schema)
-
-    return look
+def _taken(call: Call, turn: Turn) -> pl.DataFrame:
+    _unhurried(call, turn.lines_done)
+    values = {"batch": turn.batch_id, "settled": turn.settled_line}
+    return select_frame(call, _TAKEN, values, schema={"file_no": pl.Int32, "line_no": pl.Int64})
 
 
 def _chunk_work(
@@ -239,17 +236,10 @@ def _keep(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
     batch.leased_until = call.now + LEASE
 
 
-_WITHIN = (
-    "batch_id = %(batch)s AND (file_no, line_no) >= (%(first_file)s, %(first_line)s)"
-    " AND (file_no, line_no) <= (%(last_file)s, %(last_line)s)"
-)
+_UNSETTLED = "batch_id = %(batch)s AND (file_no, line_no) > (1, %(settled)s)"
 _TAKEN = (
-    f"SELECT file_no, line_no FROM activity WHERE {_WITHIN}"  # noqa: S608 - our own text
-    f" UNION ALL SELECT file_no, n FROM (SELECT * FROM activity_batch_line WHERE {_WITHIN}"
-    " UNION ALL (SELECT * FROM activity_batch_line"
-    " WHERE batch_id = %(batch)s AND (file_no, line_no) > (%(last_file)s, %(last_line)s)"
-    " ORDER BY file_no, line_no LIMIT 1)) r"
-    " CROSS JOIN LATERAL generate_series(r.line_no - r.lines + 1, r.line_no) n"
-    " WHERE (file_no, n) >= (%(first_file)s, %(first_line)s)"
-    " AND (file_no, n) <= (%(last_file)s, %(last_line)s)"
+    f"SELECT file_no, line_no FROM activity WHERE {_UNSETTLED}"  # noqa: S608 - our own text
+    " UNION ALL SELECT l.file_no, n FROM activity_batch_line l"
+    " CROSS JOIN LATERAL generate_series(l.line_no - l.lines + 1, l.line_no) n"
+    f" WHERE {_UNSETTLED} AND (l.file_no, n) > (1, %(settled)s)"
 )

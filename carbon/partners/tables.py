@@ -32,6 +32,8 @@ class Partner(Base):
     """What its records are, and so which consent text citizens read; fixed for good."""
     key_hash: Mapped[bytes] = mapped_column(unique=True)
     state: Mapped[str]
+    served_at: Mapped[datetime | None]
+    """When a worker last took up one of its batches, or put one down: who waited longest comes first."""
     created_at: Mapped[datetime]
 
 

@@ -62,7 +62,7 @@ CHANGED = {
     "ledger_pending_leg": "rolled_into",
     "meter_claim": "ended_at",
     "outgoing": "taken_at",
-    "partner": "key_hash state",
+    "partner": "key_hash served_at state",
     "publication": "digest ends_on kid published_at publisher_id signature state",
     "region": "name_en name_zh",
     "reward_stock": "remaining",

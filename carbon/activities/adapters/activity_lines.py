@@ -27,7 +27,8 @@ from kernel.errors import require
 from kernel.side_by_side import in_order
 
 Form = Literal["csv", "ndjson"]
-Split = Callable[..., pl.DataFrame]
+Split = Callable[[LineChunk], pl.DataFrame]
+Work = Callable[[], pl.DataFrame]
 
 _REQUIRED = ("source_event_id", "subject", "scenario", "occurred_at")
 _OPTIONAL = ("started_at", "corrects_revision", "quantity", "unit")
@@ -73,19 +74,27 @@ def read_activity_lines(
     *,
     form: Form,
     file_no: int = 1,
+    after_line: int = 0,
     chunk_bytes: int = 4 << 20,
     line_bytes_max: int = LINE_BYTES_MAX,
     threads: int = 0,
 ) -> Iterator[pl.DataFrame]:
     """Frames of the common shape, chunk by chunk, in bounded memory; `threads` of them ahead, side by side.
 
+    Lines up to `after_line` are left out.
+
     Refuses FileEmpty, and for CSV HeaderDiffers, at the first chunk. Identities are not compared here:
     `frames.refuse_repetitions` does it within a frame, the table of references between frames.
     """
-    split = partial(split_lines, file_no=file_no, line_bytes_max=line_bytes_max)
     chunks = read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max)
-    works = _csv_works(chunks, split) if form == "csv" else _ndjson_works(chunks, split)
-    seen = form == "csv"  # a header is something
+
+    def split(chunk: LineChunk) -> pl.DataFrame:
+        return split_lines(
+            chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
+        )
+
+    works = (_csv_works if form == "csv" else _ndjson_works)(chunks, split, after_line)
+    seen = form == "csv" or after_line > 0  # a header is something, and so is what was left out
     for frame in in_order(works, threads=threads) if threads else (work() for work in works):
         seen = seen or not frame.is_empty()
         if seen:
@@ -93,30 +102,27 @@ def read_activity_lines(
     require(seen, FileEmpty())
 
 
-def _ndjson_works(chunks: Iterator[LineChunk], split: Split) -> Iterator[Callable[[], pl.DataFrame]]:
+def _ndjson_works(chunks: Iterator[LineChunk], split: Split, after_line: int) -> Iterator[Work]:
     def read(chunk: LineChunk) -> pl.DataFrame:
-        return _understand(_split_objects(split(chunk.data, first_line_no=chunk.first_line_no)))
+        return _understand(_split_objects(_behind(split(chunk), after_line)))
 
-    return (partial(read, chunk) for chunk in chunks)
+    return (partial(read, chunk) for chunk in chunks if chunk.last_line_no > after_line)
 
 
-def _csv_works(chunks: Iterator[LineChunk], split: Split) -> Iterator[Callable[[], pl.DataFrame]]:
+def _csv_works(chunks: Iterator[LineChunk], split: Split, after_line: int) -> Iterator[Work]:
     def read(chunk: LineChunk) -> pl.DataFrame:
-        return _understand(split_cells(split(chunk.data, first_line_no=chunk.first_line_no), names))
+        return _understand(split_cells(_behind(split(chunk), after_line), names))
 
-    lines = _first_lines(chunks, split)
-    names, rest = read_header(lines, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))
-    yield lambda: _understand(split_cells(rest, names))
-    for chunk in chunks:
-        yield partial(read, chunk)
-
-
-def _first_lines(chunks: Iterator[LineChunk], split: Split) -> pl.DataFrame:
-    """The lines of the first chunk that has any; none where no chunk has."""
-    lines = split(b"", first_line_no=1)
+    lines = split(LineChunk(1, b""))
     while lines.is_empty() and (chunk := next(chunks, None)) is not None:
-        lines = split(chunk.data, first_line_no=chunk.first_line_no)
-    return lines
+        lines = split(chunk)
+    names, rest = read_header(lines, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))
+    yield lambda: _understand(split_cells(_behind(rest, after_line), names))
+    yield from (partial(read, chunk) for chunk in chunks if chunk.last_line_no > after_line)
+
+
+def _behind(lines: pl.DataFrame, after_line: int) -> pl.DataFrame:
+    return lines.filter(pl.col("line_no") > after_line) if after_line else lines
 
 
 def read_activity_sheet(stream: BinaryIO) -> Iterator[pl.DataFrame]:

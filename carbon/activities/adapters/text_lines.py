@@ -20,6 +20,11 @@ class LineChunk(NamedTuple):
     first_line_no: int
     data: bytes
 
+    @property
+    def last_line_no(self) -> int:
+        """The number of the last, whether or not an end of line follows it."""
+        return self.first_line_no + self.data.removesuffix(b"\n").count(b"\n")
+
 
 def read_chunks(
     stream: BinaryIO, *, chunk_bytes: int = 4 << 20, line_bytes_max: int = LINE_BYTES_MAX

@@ -365,3 +365,19 @@ def test_times_in_bulk_are_read_as_one_by_one(text: str) -> None:
     except ValueError:
         expected = None
     assert instants(pl.Series([text, None])).to_list() == [expected, None]
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+@pytest.mark.parametrize("chunk_bytes", [64, 300, 1 << 20])
+def test_what_comes_after_a_line_is_what_the_whole_file_has_there(form: Form, chunk_bytes: int) -> None:
+    """Wherever chunks are cut: beside lines of nothing, a line that is too long, an end without its mark."""
+    records = [RIDE | {"source_event_id": f"e{number}"} for number in range(9)]
+    rows = _csv(*records).splitlines() if form == "csv" else [json.dumps(each).encode() for each in records]
+    rows[4:4] = [b"", b"x" * 600, b"  "]
+    data = b"\n".join([*rows, b"", rows[-1]])
+    limits = {"chunk_bytes": chunk_bytes, "line_bytes_max": 500}
+    whole = _read(data, form, **limits)
+    assert "line_too_long" in whole["outcome"].to_list()
+    for line in range(len(rows) + 4):
+        rest = _read(data, form, after_line=line, **limits)
+        assert rest.equals(whole.filter(pl.col("line_no") > line))
