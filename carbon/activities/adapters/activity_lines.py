@@ -94,7 +94,7 @@ def read_activity_lines(
         )
 
     works = (_csv_works if form == "csv" else _ndjson_works)(chunks, split, after_line)
-    seen = form == "csv" or after_line > 0  # a header is something, and so is what was left out
+    seen = form == "csv" or after_line > 0  # a header is something, and so is what is left out
     for frame in in_order(works, threads=threads) if threads else (work() for work in works):
         seen = seen or not frame.is_empty()
         if seen:
@@ -106,7 +106,12 @@ def _ndjson_works(chunks: Iterator[LineChunk], split: Split, after_line: int) ->
     def read(chunk: LineChunk) -> pl.DataFrame:
         return _understand(_split_objects(_behind(split(chunk), after_line)))
 
-    return (partial(read, chunk) for chunk in chunks if chunk.last_line_no > after_line)
+    # The first piece is read in any case: whether the file has a line at all is seen in it.
+    return (
+        partial(read, chunk)
+        for chunk in chunks
+        if chunk.first_line_no == 1 or chunk.last_line_no > after_line
+    )
 
 
 def _csv_works(chunks: Iterator[LineChunk], split: Split, after_line: int) -> Iterator[Work]:
