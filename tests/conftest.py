@@ -20,6 +20,7 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
+from hypothesis import settings
 from psycopg import sql
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
@@ -44,6 +45,9 @@ NOW = datetime(2026, 11, 20, 4, 0, tzinfo=UTC)
 KEYS = KeyRing(bytes(range(32)))
 REGION = "CN-GD-SZ"
 _started: list[tuple[PostgresServer, Path]] = []
+# A test does not time itself: machines are busy.
+settings.register_profile("untimed", settings(), deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

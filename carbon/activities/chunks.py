@@ -10,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import polars as pl
 
 from carbon.activities.adapters.line_codes import ACTIVITY
-from carbon.activities.references import lines_before
+from carbon.activities.steps import STEPS_MOST, depend, steps_of
 
-STEPS_MOST = 20
-"""Lines of one fact that a chunk takes one after another, where some correct others."""
 CORRECTIONS_MOST = 500
 """Each is taken back by itself, in 2 ms, while balances are locked: who spends coins waits for a second."""
 LANE_LINES_LEAST = 500
@@ -39,14 +37,12 @@ def chunks_of(frames: Iterable[pl.DataFrame], *, size: Callable[[], int]) -> Ite
 
 
 def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
-    """The chunk up to the line that would correct one fact, or any, once too often for a transaction."""
-    is_activity = pl.col("outcome") == ACTIVITY
-    corrects = is_activity & pl.col("corrects_revision").is_not_null()
-    if chunk.filter(corrects).is_empty():
+    """The chunk up to the line that would be one step, or one correction, too many for a transaction."""
+    if not depend(chunk):
         return chunk
-    too_often = is_activity & (lines_before(is_activity) >= STEPS_MOST)
-    too_many = corrects & (corrects.cum_sum() > CORRECTIONS_MOST)
-    beyond = chunk.select((too_often | too_many).arg_true()).to_series()
+    corrects = (pl.col("outcome") == ACTIVITY) & pl.col("corrects_revision").is_not_null()
+    too_many = chunk.select(corrects & (corrects.cum_sum() > CORRECTIONS_MOST)).to_series()
+    beyond = ((steps_of(chunk, person="subject") >= STEPS_MOST) | too_many).arg_true()
     return chunk.head(beyond[0]) if len(beyond) else chunk
 
 

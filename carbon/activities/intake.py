@@ -22,7 +22,8 @@ from carbon.activities.duplicates import refuse_standing
 from carbon.activities.errors import LineRefused
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
-from carbon.activities.references import DUPLICATE, claim_references, in_steps, number_revisions
+from carbon.activities.references import DUPLICATE, claim_references, number_revisions, refuse_repeated
+from carbon.activities.steps import in_steps
 from carbon.activities.subjects import SubjectHashes
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE, find_partner
@@ -90,14 +91,14 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> pl.DataFrame:
-    """Claim and credit lines of which none corrects another; their outcomes."""
+    """Claim and credit the lines of a step; their outcomes."""
     claimant = Claimant(
         partner_id=partner.id,
         region_id=partner.region_id,
         secret=intake.card_secret,
         batch_id=intake.batch_id,
     )
-    frame = claim_meters(call, claimant, frame)
+    frame = claim_meters(call, claimant, refuse_repeated(frame))
     frame = end_unused(call, claim_references(call, frame, partner_id=partner.id))
     rows = frame.filter(GOOD)
     if not rows.is_empty():

@@ -43,12 +43,12 @@ def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.Data
     A record that stands already is left to the references, which know it as a duplicate or as another.
     """
     frame = frame.with_columns(meter_claim=pl.lit(None, pl.String), clash=pl.lit(None, pl.String))
-    wanted = frame.filter(GOOD & (_METERED | (pl.col("revision") > 1)))
+    wanted = frame.filter(GOOD & (METERED | (pl.col("revision") > 1)))
     if wanted.is_empty():
         return frame.drop("clash")
     wanted = _not_standing(call, claimant, wanted)
     corrections = wanted.filter(pl.col("revision") > 1)
-    ordinary = wanted.filter(_METERED & (pl.col("revision") == 1))
+    ordinary = wanted.filter(METERED & (pl.col("revision") == 1))
     found = pl.concat([_moved(call, claimant, corrections), _claimed(call, claimant, ordinary)])
     frame = frame.drop("meter_claim", "clash").join(
         found, on=["file_no", "line_no"], how="left", maintain_order="left"
@@ -127,8 +127,8 @@ def _moved(call: Call, claimant: Claimant, lines: pl.DataFrame) -> pl.DataFrame:
     values = {"partner": claimant.partner_id, "events": lines["source_event_id"].to_list()}
     former = {row.source_event_id: row for row in call.db.execute(_FORMER, values)}
     known = pl.col("source_event_id").is_in(list(former))
-    lines = _hashed(claimant.secret, lines.filter(known | _METERED)).with_columns(
-        first_day=_FIRST, end_day=_END_DAY, claim_id=pl.lit(None, pl.String), metered=_METERED
+    lines = _hashed(claimant.secret, lines.filter(known | METERED)).with_columns(
+        first_day=_FIRST, end_day=_END_DAY, claim_id=pl.lit(None, pl.String), metered=METERED
     )
     parts = [
         _move(call, claimant, line, former.get(line["source_event_id"].item()))
@@ -187,7 +187,7 @@ def _arrays(call: Call, claimant: Claimant, lines: pl.DataFrame) -> dict[str, An
     }
 
 
-_METERED = pl.any_horizontal(pl.col(name).is_not_null() for name in ("meter", "baseline_wh", "baseline_ml"))
+METERED = pl.any_horizontal(pl.col(name).is_not_null() for name in ("meter", "baseline_wh", "baseline_ml"))
 _FIRST = pl.coalesce(pl.col("started_at").dt.convert_time_zone(SHANGHAI.key).dt.date(), "business_day")
 _END_DAY = pl.max_horizontal("business_day", _FIRST + pl.duration(days=1))
 _KEYS = {

@@ -11,6 +11,7 @@ from uuid import UUID
 import polars as pl
 
 from carbon.activities.adapters.frames import refuse_repetitions
+from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.errors import RecordDiffers, RevisionUnknown
 from carbon.activities.recognition import GOOD, refuse
 from kernel.bulk_text import (
@@ -28,8 +29,7 @@ DUPLICATE = "duplicate"
 
 
 def number_revisions(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add `revision`; refuse repetitions in the chunk, and numbers that no fact reaches."""
-    frame = refuse_repetitions(frame, unrefused=GOOD)
+    """Add `revision`; refuse numbers that no fact reaches."""
     frame = frame.with_columns(revision_of("corrects_revision"))
     return refuse(frame, pl.col("revision") > _REVISION_MOST, RevisionUnknown.code, _CORRECTS)
 
@@ -39,47 +39,49 @@ def revision_of(name: str) -> pl.Expr:
     return (pl.col(name).fill_null(0) + 1).alias("revision")
 
 
-def in_steps(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """Cut a chunk so that what a line corrects stands before the line is looked at, as in two chunks.
-
-    A fact's lines go one a step, in their order; mostly nothing is corrected and there is one step. Caps are
-    allotted step by step, so a cut may fall on another line than it would in smaller chunks.
-    """
-    if frame.filter(GOOD & (pl.col("revision") > 1)).is_empty():
-        return [frame]
-    step = pl.when(GOOD).then(lines_before(GOOD)).otherwise(0)
-    return frame.with_columns(step=step).partition_by("step", maintain_order=True, include_key=False)
-
-
-def lines_before(counted: pl.Expr) -> pl.Expr:
-    """How many earlier lines of the same fact are `counted`."""
-    return counted.cast(pl.Int64).cum_sum().over("source_event_id") - counted.cast(pl.Int64)
+def refuse_repeated(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add `claim_hash`, null for refused lines; refuse a line whose revision an earlier one names."""
+    payloads = frame.select(pl.when(GOOD).then("payload_hash")).to_series()
+    frame = frame.with_columns(claim_hash=claim_hashes(payloads, frame["subject_hash"].to_list()))
+    return refuse_repetitions(frame, unrefused=GOOD, identity=_NAME, content="claim_hash")
 
 
 def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
     """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs."""
     good = frame.filter(GOOD)
-    claims = good.select("file_no", "line_no", "source_event_id", "revision", "citizen_id").with_columns(
-        claim_hash=claim_hashes(good["payload_hash"], good["subject_hash"].to_list()),
-        activity_id=new_ids(good.height),
+    claims = good.select("file_no", "line_no", *_NAME, "citizen_id", "claim_hash").with_columns(
+        activity_id=new_ids(good.height)
     )
-    claims = claims.sort("source_event_id", "revision")
+    claims = claims.sort(_NAME)
     orphans, table = _claimed(call, claims, partner_id)
-    claims = claims.drop("source_event_id", "revision", "citizen_id")
+    claims = claims.select("file_no", "line_no", "activity_id")
     frame = frame.join(claims, on=["file_no", "line_no"], how="left", maintain_order="left")
-    frame = frame.join(table, on=["source_event_id", "revision"], how="left", maintain_order="left")
+    frame = frame.join(table, on=_NAME, how="left", maintain_order="left")
+    frame = _compare_repeated(frame, claims["activity_id"])
     frame = frame.join(
         orphans.with_columns(orphan=pl.lit(value=True)),
-        on=["source_event_id", "revision"],
+        on=_NAME,
         how="left",
         maintain_order="left",
     )
-    theirs = pl.col("standing_id") != pl.col("activity_id")
+    theirs = pl.col("standing_id").is_not_null() & pl.col("standing_id").ne_missing(pl.col("activity_id"))
     same = pl.col("standing_hash") == pl.col("claim_hash")
     frame = refuse(frame, pl.col("orphan") & pl.col("standing_id").is_null(), RevisionUnknown.code, _CORRECTS)
     frame = refuse(frame, theirs & same, DUPLICATE)
     frame = refuse(frame, theirs, RecordDiffers.code, "/source_event_id")
     return frame.drop("standing_id", "standing_hash", "orphan")
+
+
+def _compare_repeated(frame: pl.DataFrame, ours: pl.Series) -> pl.DataFrame:
+    """Where an earlier record has the name, lines that repeat the first are compared with that record too."""
+    repeated = pl.col("outcome").is_in(_REPEATED) & pl.col("claim_hash").is_not_null()
+    if frame.filter(repeated).is_empty():
+        return frame
+    lost = repeated & ~pl.col("standing_id").is_in(ours.implode())
+    return frame.with_columns(
+        outcome=pl.when(lost).then(pl.lit(ACTIVITY)).otherwise("outcome"),
+        detail=pl.when(lost).then(pl.lit(None, pl.String)).otherwise("detail"),
+    )
 
 
 def _claimed(call: Call, claims: pl.DataFrame, partner_id: UUID) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -120,9 +122,10 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
 
 
 def claim_hashes(payloads: pl.Series, subjects: list[bytes]) -> pl.Series:
-    """SHA-256 of each record's content and subject, both hashed."""
+    """SHA-256 of each record's content and subject, both hashed; null where the content is."""
     pairs = zip(payloads.to_list(), subjects, strict=True)
-    return pl.Series([sha256(payload + subject).digest() for payload, subject in pairs], dtype=pl.Binary)
+    hashed = [None if payload is None else sha256(payload + subject).digest() for payload, subject in pairs]
+    return pl.Series(hashed, dtype=pl.Binary)
 
 
 def _orphans(call: Call, values: dict[str, Any]) -> pl.DataFrame:
@@ -130,6 +133,8 @@ def _orphans(call: Call, values: dict[str, Any]) -> pl.DataFrame:
 
 
 _CORRECTS = "/corrects_revision"
+_REPEATED = ("duplicate_in_file", "content_differs_in_file")
+_NAME = ("source_event_id", "revision")
 _REVISION_MOST = 10_000
 _KEYS = (
     "unnest(CAST(%(events)s AS text[]), CAST(%(revisions)s AS int[]), CAST(%(citizens)s AS uuid[]),"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carbon.activities.chunks import LANE_LINES_LEAST, STEPS_MOST, chunks_of, lanes_of, read_ahead
+from carbon.activities.chunks import LANE_LINES_LEAST, chunks_of, lanes_of, read_ahead
+from carbon.activities.steps import STEPS_MOST
 from tests.carbon.city import lines, ride
 
 MANY = 4 * LANE_LINES_LEAST

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.factory import Product
-from carbon.activities.chunks import STEPS_MOST
+from carbon.activities.steps import STEPS_MOST
 from kernel.call import Call
 from tests.carbon.city import City, lines, plant_city, ride
 from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson
@@ -90,7 +90,7 @@ def test_other_lines_of_the_chunk_keep_their_order_and_outcomes(call: Call, city
         *["credited"] * 5,
         "rejected/unbound_card",
         "credited",
-        "duplicate/duplicate_in_file",
+        "duplicate/duplicate",
     ]
     assert lines(*rows).height == 5
     assert len(activities(call)) == 6

@@ -107,19 +107,24 @@ def sha256(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, hashed, dtype=pl.Binary)
 
 
-def refuse_repetitions(frame: pl.DataFrame, *, unrefused: pl.Expr) -> pl.DataFrame:
+def refuse_repetitions(
+    frame: pl.DataFrame,
+    *,
+    unrefused: pl.Expr,
+    identity: tuple[str, ...] = ("source_event_id", "corrects_revision"),
+    content: str = "payload_hash",
+) -> pl.DataFrame:
     """Refuse every later row that repeats an identity: `duplicate_in_file` or `content_differs_in_file`.
 
-    Rows are taken in their order; `unrefused` says which take part. Identity is `source_event_id` with
-    `corrects_revision`, content is `payload_hash`; the refusal names the first line.
+    Rows are taken in their order; `unrefused` says which take part. `identity` and `content` name columns;
+    of an identity those count that there are. The refusal names the first line.
     """
-    identity = ["source_event_id", "corrects_revision"]
     present = [name for name in identity if name in frame.columns]
     firsts = (
         frame.filter(unrefused)
         .select(
             *present,
-            pl.col("payload_hash").alias("first_hash"),
+            pl.col(content).alias("first_hash"),
             pl.col("line_no").alias("first_line"),
             pl.col("file_no").alias("first_file"),
         )
@@ -128,7 +133,7 @@ def refuse_repetitions(frame: pl.DataFrame, *, unrefused: pl.Expr) -> pl.DataFra
     joined = frame.join(firsts, on=present, how="left", nulls_equal=True, maintain_order="left")
     is_first = (pl.col("line_no") == pl.col("first_line")) & (pl.col("file_no") == pl.col("first_file"))
     repeats = unrefused & ~is_first
-    same = pl.col("payload_hash") == pl.col("first_hash")
+    same = pl.col(content) == pl.col("first_hash")
     code = pl.when(same).then(pl.lit("duplicate_in_file")).otherwise(pl.lit("content_differs_in_file"))
     named = pl.format("first: file {} line {}", "first_file", "first_line")
     return joined.with_columns(
