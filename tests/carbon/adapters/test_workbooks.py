@@ -391,6 +391,39 @@ def test_texts_are_read_however_they_are_kept() -> None:
     assert row["scenario"] == "metro_ride"
 
 
+def test_what_spreadsheet_programs_write_around_the_cells_is_passed_over() -> None:
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    strings = [*COLUMNS, "e1", "metro_ride", "m"]
+    places = "ABCDEF"
+    header = "".join(f'<c r="{at}1" s="2" t="s"><v>{place}</v></c>' for place, at in enumerate(places))
+    record = (
+        '<c r="A2" t="s"><v>6</v></c><c r="B2"><v>12345678</v></c><c r="C2" t="s"><v>7</v></c>'
+        '<c r="D2" s="1"><v>46346.458333333336</v></c><c r="E2"><f t="shared" ref="E2:E9" si="0">2*6000</f>'
+        '<v>12000</v></c><c r="F2" t="s"><v>8</v></c><c r="G2" s="3"/>'
+    )
+    sheet = (
+        '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\r\n'
+        f'<worksheet xmlns="{main}" xmlns:mc="mc" mc:Ignorable="x14ac" xmlns:x14ac="ac" xr:uid="{{0}}">'
+        '<sheetPr codeName="S"><tabColor rgb="FFFFFF00"/></sheetPr><dimension ref="A1:G2"/>'
+        '<sheetViews><sheetView tabSelected="1" workbookViewId="0"><pane ySplit="1" state="frozen"/>'
+        "</sheetView></sheetViews>"
+        '<sheetFormatPr defaultRowHeight="14.25" x14ac:dyDescent="0.2"/>'
+        '<cols><col min="1" max="16384" width="18" style="3"/></cols>'
+        f'<sheetData><row r="1" spans="1:7" x14ac:dyDescent="0.2">{header}</row>'
+        f'<row r="2" spans="1:7" ht="15" customHeight="1">{record}</row><row r="3" s="3" customFormat="1"/>'
+        '</sheetData><autoFilter ref="A1:F2"/><mergeCells count="1"><mergeCell ref="H1:I1"/></mergeCells>'
+        '<phoneticPr fontId="1" type="noConversion"/><legacyDrawing r:id="rId9"/>'
+        '<mc:AlternateContent><mc:Choice Requires="x14"><controls><control><anchor><from><xdr:col>3</xdr:col>'
+        "<xdr:row>1</xdr:row></from></anchor></control></controls></mc:Choice></mc:AlternateContent>"
+        '<extLst><ext uri="{0}"><x14:dataValidations><x14:dataValidation><xm:f>Lists!A1</xm:f><c><v>1</v></c>'
+        "</x14:dataValidation></x14:dataValidations></ext></extLst></worksheet>"
+    )
+    texts = "".join(f'<si><t>{text}</t><phoneticPr fontId="1"/></si>' for text in strings)
+    (row,) = read(by_hand(sheet=sheet, texts=texts)).iter_rows(named=True)
+    assert (row["outcome"], row["line_no"], row["subject"]) == (ACTIVITY, 2, "12345678")
+    assert (row["occurred_at"], row["distance_m"]) == (datetime(2026, 11, 20, 3, tzinfo=UTC), 12_000)
+
+
 def test_names_of_elements_may_have_a_prefix() -> None:
     sheet = f"<x:worksheet xmlns:x='y'><x:sheetData>{rows()}</x:sheetData></x:worksheet>"
     prefixed = sheet.replace("<row", "<x:row").replace("</row", "</x:row")
