@@ -294,6 +294,19 @@ def test_a_last_row_of_errors_alone_does_not_disappear() -> None:
     assert frame["pointer"].to_list() == ["/source_event_id", "/subject"]
 
 
+def test_a_table_may_stand_anywhere_and_what_is_marked_stands_with_it() -> None:
+    book = blank()
+    for row, cells in ((5, COLUMNS), (6, GOOD.values()), (7, GOOD.values())):
+        for column, value in enumerate(cells, start=4):
+            book.active.cell(row, column, value)
+    book.active["G6"].value = datetime(2026, 11, 20)  # noqa: DTZ001 - a cell has no zone
+    book.active["G6"].number_format = "yyyy-mm-dd hh:mm"
+    book.active["H7"] = "#N/A"
+    frame = read(book)
+    assert frame["outcome"].to_list() == [ACTIVITY, "cell_is_error"]
+    assert (frame["line_no"].to_list(), frame["pointer"][1]) == ([6, 7], "/quantity")
+
+
 def test_more_rows_than_a_frame_come_all_and_in_their_order() -> None:
     cells = inline("e1", "c", "metro_ride", GOOD["occurred_at"], "1", "m")
     data = by_hand(rows(*[cells] * (FRAME_ROWS + 2)))

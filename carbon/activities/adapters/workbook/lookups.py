@@ -55,8 +55,7 @@ class CutText:
 
     def add(self, data: str) -> None:
         """Append what there is room for."""
-        if len(self.text) < CELL_CHARACTERS_MAX:
-            self.text += data[: CELL_CHARACTERS_MAX - len(self.text)]
+        self.text += data[: CELL_CHARACTERS_MAX - len(self.text)]
 
 
 class Texts(Visitor):
