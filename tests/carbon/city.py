@@ -49,7 +49,9 @@ def publish_rules(call: Call) -> None:
         publish_rule(call, kind, subject, content)
 
 
-def publish_rule(call: Call, kind: str, subject: str, content: dict[str, Any]) -> UUID:
+def publish_rule(
+    call: Call, kind: str, subject: str, content: dict[str, Any], *, since: date = date(2018, 1, 1)
+) -> UUID:
     wanted = Draft(
         region_id=REGION,
         kind=kind,
@@ -57,7 +59,7 @@ def publish_rule(call: Call, kind: str, subject: str, content: dict[str, Any]) -
         title=f"{kind} {subject}",
         content=content,
         source="demo city",
-        effective_from=date(2018, 1, 1),
+        effective_from=since,
     )
     return publish(as_operator(call), draft(as_operator(call), wanted).id, reason="demo city").id
 

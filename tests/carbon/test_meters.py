@@ -126,6 +126,21 @@ def test_of_two_in_one_chunk_the_earlier_line_wins_and_is_named(desk: Desk) -> N
     assert outcomes["detail"][2] == "first: 2026-09-01 until before 2026-10-01"
 
 
+def test_a_bill_that_is_refused_keeps_its_days_from_nobody(desk: Desk) -> None:
+    future = SEPTEMBER.replace("10-01", "12-01")
+    taken = SEPTEMBER.replace("09-01", "08-15").replace("10-01", "09-15")
+    later = SEPTEMBER.replace("09-01", "09-11")
+    assert desk.bills(SEPTEMBER.replace("09-01", "08-01").replace("10-01", "09-01")) == [CREDITED]
+    assert desk.bills(future, taken, later, SEPTEMBER, later) == [
+        ("rejected", "occurred_in_future"),
+        TAKEN,
+        CREDITED,
+        TAKEN,
+        ("duplicate", "duplicate"),
+    ]
+    assert broken(desk.call) == []
+
+
 def test_a_second_partner_is_told_the_days_and_not_whose_they_are(desk: Desk) -> None:
     desk.bills(SEPTEMBER)
     other = register_partner(desk.call, name="second utility", region_id=REGION)

@@ -71,7 +71,4 @@ LINE_CODES: dict[str, Sentence] = {
     "meter_runs_backwards": Sentence("The reading at the end is below the one before.", "止数小于起数"),
     "period_empty": Sentence("The period ends on or before the day it starts.", "计费周期止日不晚于起日"),
     "period_too_long": Sentence("The period is longer than 400 days.", "计费周期超过四百天"),
-    "period_overlaps_in_file": Sentence(
-        "The period overlaps one of the same meter earlier in the file.", "与本文件中同一表计较早的周期重叠"
-    ),
 }

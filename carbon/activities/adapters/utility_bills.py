@@ -5,17 +5,15 @@ which is the first day of the next bill. The fact happens when the period ends, 
 Shanghai. Which baseline is fair is not decided here; the partner states it in the meter's own unit.
 """
 
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
 from carbon.activities.adapters.csv_cells import read_header, split_cells
 from carbon.activities.adapters.errors import FileTooLarge
-from carbon.activities.adapters.frames import conform, facts_json, refuse_repetitions, sha256, sha256_hex
+from carbon.activities.adapters.frames import conform, facts_json, sha256, sha256_hex
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.text_lines import split_lines
 from kernel.clock import SHANGHAI
@@ -44,17 +42,15 @@ def read_bills(files: Sequence[bytes]) -> pl.DataFrame:
     """One row of the common shape for each bill, in the order of the files.
 
     Outcomes besides `activity`: the codes of unreadable lines and cells, `unit_unknown`,
-    `period_empty`, `period_too_long`, `meter_runs_backwards`, `duplicate_in_file`,
-    `content_differs_in_file`, `period_overlaps_in_file` (the earlier line stays). Refusals of a whole
-    file: FileTooLarge, FileEmpty, HeaderDiffers.
+    `period_empty`, `period_too_long`, `meter_runs_backwards`. Which of two bills has the days that they
+    share is not known here: the first one may be refused. Refusals of a whole file: FileTooLarge,
+    FileEmpty, HeaderDiffers.
     """
     require(sum(map(len, files)) <= BYTES_MAX, FileTooLarge(limit_bytes=BYTES_MAX))
     bills = pl.concat([_read_file(data, file_no) for file_no, data in enumerate(files, start=1)])
-    good = pl.col("outcome") == ACTIVITY
     bills = bills.with_columns(
         source_event_id=sha256_hex(bills["identity"]), payload_hash=sha256(bills["content"])
     )
-    bills = _refuse_overlaps(refuse_repetitions(bills, unrefused=good))
     bills = bills.with_columns(facts=_facts(bills))
     return conform(bills)
 
@@ -127,54 +123,6 @@ def _midnight(day: str) -> pl.Expr:
     local = pl.col(day).cast(pl.Datetime("us"))
     zoned = local.dt.replace_time_zone(SHANGHAI.key, ambiguous="earliest", non_existent="null")
     return zoned.dt.convert_time_zone("UTC")
-
-
-def _refuse_overlaps(bills: pl.DataFrame) -> pl.DataFrame:
-    """Of two bills of one meter whose periods overlap, keep the earlier line and refuse the later.
-
-    Only meters on which something overlaps are walked through line by line.
-    """
-    keys = ["account", "meter", "is_energy"]
-    rows = bills.with_row_index("row")
-    good = rows.filter(pl.col("outcome") == ACTIVITY).sort(*keys, "first_day", "row")
-    latest_before = pl.col("end_day").cum_max().shift(1).over(keys)
-    touched = good.filter(pl.col("first_day") < latest_before).select(keys).unique()
-    kept: dict[tuple[object, ...], _Claims] = defaultdict(_Claims)
-    refused: list[tuple[int, str]] = []
-    walked = good.join(touched, on=keys, how="semi").sort("row")
-    columns = (*keys, "first_day", "end_day", "file_no", "line_no", "row")
-    for account, meter, energy, first, end, file_no, line_no, row in walked.select(columns).iter_rows():
-        named = f"first: file {file_no} line {line_no}"
-        clash = kept[account, meter, energy].add(start=first, stop=end, named=named)
-        if clash is not None:
-            refused.append((row, clash))
-    found = pl.DataFrame(refused, schema={"row": rows.schema["row"], "clash": pl.String}, orient="row")
-    overlaps = pl.col("clash").is_not_null()
-    return (
-        rows.join(found, on="row", how="left", maintain_order="left")
-        .with_columns(
-            outcome=pl.when(overlaps).then(pl.lit("period_overlaps_in_file")).otherwise("outcome"),
-            pointer=pl.when(overlaps).then(pl.lit("/period_start")).otherwise("pointer"),
-            detail=pl.coalesce("clash", "detail"),
-        )
-        .drop("row", "clash")
-    )
-
-
-class _Claims:
-    """The periods of one meter that are taken: they never overlap, so they stay sorted by both ends."""
-
-    def __init__(self) -> None:
-        self._taken: list[tuple[date, date, str]] = []
-
-    def add(self, *, start: date, stop: date, named: str) -> str | None:
-        """Take a half-open period, or name the one that already has a day of it."""
-        at = bisect_left(self._taken, start, key=lambda claim: claim[0])
-        for begun, ended, claimant in self._taken[max(at - 1, 0) : at + 1]:
-            if start < ended and begun < stop:
-                return claimant
-        self._taken.insert(at, (start, stop, named))
-        return None
 
 
 def _facts(bills: pl.DataFrame) -> pl.Series:

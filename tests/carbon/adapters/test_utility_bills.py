@@ -121,60 +121,13 @@ def test_a_bad_bill_is_refused_by_name_and_its_neighbours_are_not(
     assert outcome in LINE_CODES
 
 
-def test_the_same_bill_again_is_a_duplicate_and_another_reading_is_not() -> None:
-    frame = read_bills([_bills(_bill(), _bill()), _bills(_bill(), _bill(last="1170"))])
-    assert frame["outcome"].to_list() == [
-        ACTIVITY,
-        "duplicate_in_file",
-        "duplicate_in_file",
-        "content_differs_in_file",
-    ]
-    assert frame["detail"].to_list()[1:] == ["first: file 1 line 2"] * 3
-
-
-def test_periods_of_one_meter_that_overlap_are_credited_once() -> None:
-    frame = read_bills(
-        [
-            _bills(
-                _bill(start="2024-05-01", end="2024-06-01"),
-                _bill(start="2024-05-31", end="2024-07-01"),
-                _bill(start="2024-06-01", end="2024-07-01"),
-                _bill(start="2024-04-01", end="2024-08-01"),
-                _bill(start="2024-04-01", end="2024-05-01"),
-                _bill(start="2024-05-10", end="2024-05-11"),
-                _bill(meter="M2", start="2024-05-31", end="2024-07-01"),
-                _bill(account="DEMO-2", start="2024-05-31", end="2024-07-01"),
-            )
-        ]
-    )
-    overlap = "period_overlaps_in_file"
-    assert frame["outcome"].to_list() == [
-        ACTIVITY,
-        overlap,
-        ACTIVITY,
-        overlap,
-        ACTIVITY,
-        overlap,
-        ACTIVITY,
-        ACTIVITY,
-    ]
-    assert frame["detail"][1] == "first: file 1 line 2"
-    assert frame["detail"][3] == "first: file 1 line 2"
-
-
-@settings(deadline=None)  # a first Polars call may be slow on a busy machine
-@given(st.lists(st.tuples(st.integers(1, 28), st.integers(1, 6)), min_size=1, max_size=12))
-def test_no_two_credited_periods_of_a_meter_share_a_day(periods: list[tuple[int, int]]) -> None:
-    lines = [
-        _bill(
-            start=f"2024-01-{day:02d}",
-            end=f"2024-02-{length:02d}" if day + length > 31 else f"2024-01-{day + length:02d}",
-        )
-        for day, length in periods
-    ]
-    frame = read_bills([_bills(*lines)]).filter(pl.col("outcome") == ACTIVITY).sort("started_at")
-    assert frame.height >= 1
-    assert (frame["started_at"].slice(1) >= frame["occurred_at"].head(frame.height - 1)).all()
+def test_the_same_bill_again_has_its_name_and_other_readings_are_other_content_of_it() -> None:
+    frame = read_bills([_bills(_bill(), _bill()), _bills(_bill(last="1170"), _bill(end="2024-05-31"))])
+    assert frame["outcome"].to_list() == [ACTIVITY] * 4
+    first, again, other, another = frame["source_event_id"].to_list()
+    assert first == again == other != another
+    same, again, other, _ = frame["payload_hash"].to_list()
+    assert same == again != other
 
 
 @settings(deadline=None)  # a first Polars call may be slow on a busy machine
