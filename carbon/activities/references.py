@@ -4,13 +4,12 @@ Two senders of one event meet at the primary key: the second waits, then finds t
 is a duplicate, or differs and is refused. Adds `activity_id` and `claim_hash`.
 """
 
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 import polars as pl
 
-from carbon.activities.adapters.frames import refuse_repetitions
+from carbon.activities.adapters.frames import refuse_repetitions, sha256
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.errors import RecordDiffers, RevisionUnknown
 from carbon.activities.recognition import GOOD, refuse
@@ -42,7 +41,7 @@ def revision_of(name: str) -> pl.Expr:
 def refuse_repeated(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `claim_hash`, null for refused lines; refuse a line whose revision an earlier one names."""
     payloads = frame.select(pl.when(GOOD).then("payload_hash")).to_series()
-    frame = frame.with_columns(claim_hash=claim_hashes(payloads, frame["subject_hash"].to_list()))
+    frame = frame.with_columns(claim_hash=claim_hashes(payloads, frame["subject_hash"]))
     return refuse_repetitions(frame, unrefused=GOOD, identity=_NAME, content="claim_hash")
 
 
@@ -121,11 +120,9 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
     return copied_whole(call, "activity_reference", rows)
 
 
-def claim_hashes(payloads: pl.Series, subjects: list[bytes]) -> pl.Series:
+def claim_hashes(payloads: pl.Series, subjects: pl.Series) -> pl.Series:
     """SHA-256 of each record's content and subject, both hashed; null where the content is."""
-    pairs = zip(payloads.to_list(), subjects, strict=True)
-    hashed = [None if payload is None else sha256(payload + subject).digest() for payload, subject in pairs]
-    return pl.Series(hashed, dtype=pl.Binary)
+    return sha256(payloads + subjects)
 
 
 def _orphans(call: Call, values: dict[str, Any]) -> pl.DataFrame:

@@ -15,9 +15,9 @@ import orjson
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
-from carbon.activities.adapters.csv_cells import read_header, split_cells
+from carbon.activities.adapters.csv_cells import read_cells, read_header, split_header
 from carbon.activities.adapters.errors import FileEmpty
-from carbon.activities.adapters.frames import conform, inputs_json, sha256
+from carbon.activities.adapters.frames import INSTANT, conform, inputs_json, sha256
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineChunk, read_chunks, split_lines
 from carbon.activities.adapters.workbook.cells import Columns, read_sheet
@@ -28,6 +28,7 @@ from kernel.side_by_side import in_order
 
 Form = Literal["csv", "ndjson"]
 Split = Callable[[LineChunk], pl.DataFrame]
+ReadCells = Callable[[LineChunk, list[str]], pl.DataFrame]
 Work = Callable[[], pl.DataFrame]
 
 _REQUIRED = ("source_event_id", "subject", "scenario", "occurred_at")
@@ -51,6 +52,7 @@ UNITS: dict[str, str] = {
 
 _PAIR = re.compile(r'"\s*:')
 _INPUTS = r'"inputs"\s*:'
+_SCENARIO = r"[a-z][a-z0-9_]{0,63}"
 _TEXT, _WHOLE = r'"[^"\\\x00-\x1f]*"', r"(?:0|[1-9][0-9]{0,17})"
 _INPUT = rf'"(?:{"|".join(INPUTS)})" *: *{_WHOLE}'
 _FIELD = (
@@ -93,7 +95,13 @@ def read_activity_lines(
             chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
         )
 
-    works = (_csv_works if form == "csv" else _ndjson_works)(chunks, split, after_line)
+    def cells(chunk: LineChunk, names: list[str]) -> pl.DataFrame:
+        return read_cells(chunk, names, file_no=file_no, line_bytes_max=line_bytes_max)
+
+    if form == "csv":
+        works = _csv_works(chunks, cells, after_line)
+    else:
+        works = _ndjson_works(chunks, split, after_line)
     seen = form == "csv" or after_line > 0  # a header is something, and so is what is left out
     for frame in in_order(works, threads=threads) if threads else (work() for work in works):
         seen = seen or not frame.is_empty()
@@ -114,15 +122,13 @@ def _ndjson_works(chunks: Iterator[LineChunk], split: Split, after_line: int) ->
     )
 
 
-def _csv_works(chunks: Iterator[LineChunk], split: Split, after_line: int) -> Iterator[Work]:
+def _csv_works(chunks: Iterator[LineChunk], cells: ReadCells, after_line: int) -> Iterator[Work]:
     def read(chunk: LineChunk) -> pl.DataFrame:
-        return _understand(split_cells(_behind(split(chunk), after_line), names))
+        return _understand(_behind(cells(chunk, names), after_line))
 
-    lines = split(LineChunk(1, b""))
-    while lines.is_empty() and (chunk := next(chunks, None)) is not None:
-        lines = split(chunk)
-    names, rest = read_header(lines, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))
-    yield lambda: _understand(split_cells(_behind(rest, after_line), names))
+    header, rest = split_header(chunks)
+    names = read_header(header, required=_REQUIRED, optional=(*_OPTIONAL, *INPUTS))[0]
+    yield partial(read, rest)
     yield from (partial(read, chunk) for chunk in chunks if chunk.last_line_no > after_line)
 
 
@@ -140,53 +146,45 @@ def read_activity_sheet(stream: BinaryIO) -> Iterator[pl.DataFrame]:
 
 def _understand(cells: pl.DataFrame) -> pl.DataFrame:
     """From cells of text to activities and refused lines."""
+    stated = {name for name in _CELLS if name in cells.columns and cells[name].null_count() < cells.height}
+    if "pointer" not in cells.columns:
+        cells = cells.with_columns(pointer=pl.lit(None, dtype=pl.String))
     frame = cells.with_columns(
-        pl.lit(None, dtype=pl.String).alias(name) for name in _CELLS if name not in cells.columns
+        _instants(cells, "occurred_at", stated).alias("occurred"),
+        _instants(cells, "started_at", stated).alias("started"),
+        *(pl.lit(None, dtype=pl.String).alias(name) for name in _CELLS if name not in stated),
     )
-    if "pointer" not in frame.columns:
-        frame = frame.with_columns(pointer=pl.lit(None, dtype=pl.String))
-    frame = frame.with_columns(
-        check.instants(frame["occurred_at"]).alias("occurred"),
-        check.instants(frame["started_at"]).alias("started"),
-    )
-    code, pointer = check.first_failure(_checks())
-    untouched = pl.col("line_code").is_null()
-    frame = frame.with_columns(
-        line_code=pl.coalesce("line_code", code),
-        pointer=pl.when(untouched).then(pointer).otherwise(pl.col("pointer")),
-    )
+    frame = check.with_failures(frame, _checks(stated))
+    inputs = _inputs(frame, stated)
     frame = frame.with_columns(
         outcome=pl.coalesce("line_code", pl.lit(ACTIVITY)),
         occurred_at=pl.col("occurred"),
         started_at=pl.col("started"),
         corrects_revision=check.whole_number("corrects_revision"),
-        **{name: _input(name) for name in INPUTS},
     )
-    whole = conform(frame)
+    whole = conform(frame.drop(INPUTS).with_columns(**inputs))
     return whole.with_columns(payload_hash=_payload_hash(whole))
 
 
-def _checks() -> list[tuple[str, pl.Expr]]:
-    """The checks of a line in the order in which they are reported."""
+def _instants(cells: pl.DataFrame, name: str, stated: set[str]) -> pl.Series | pl.Expr:
+    return check.instants(cells[name]) if name in stated else pl.lit(None, dtype=INSTANT)
+
+
+def _checks(stated: set[str]) -> list[tuple[str, pl.Expr]]:
+    """The checks of a line in the order in which they are reported; what no line states has none."""
+    inputs = [name for name in INPUTS if name in stated]
     has_quantity = pl.col("quantity").is_not_null()
-    has_inputs = pl.any_horizontal(pl.col(name).is_not_null() for name in INPUTS)
+    has_inputs = pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in inputs))
+    patterns = {"source_event_id": r"[!-~]{1,128}", "subject": r"[!-~]{1,64}", "scenario": _SCENARIO}
     return [
         *((f"/{name}", check.missing(name)) for name in _REQUIRED),
-        ("/source_event_id", check.not_plain_text("source_event_id", r"[!-~]{1,128}")),
-        ("/subject", check.not_plain_text("subject", r"[!-~]{1,64}")),
-        ("/scenario", check.not_plain_text("scenario", r"[a-z][a-z0-9_]{0,63}")),
+        *((f"/{name}", check.not_plain_text(name, pattern)) for name, pattern in patterns.items()),
         ("/occurred_at", pl.when(pl.col("occurred").is_null()).then(pl.lit("time_not_readable"))),
-        (
-            "/started_at",
-            pl.when(pl.col("started_at").is_not_null() & pl.col("started").is_null())
-            .then(pl.lit("time_not_readable"))
-            .when(pl.col("started") > pl.col("occurred"))
-            .then(pl.lit("times_reversed")),
-        ),
-        ("/corrects_revision", check.not_whole_number("corrects_revision")),
+        *(_checks_of_start() if "started_at" in stated else ()),
+        *_not_whole("corrects_revision", stated),
         ("/quantity", pl.when(has_quantity & has_inputs).then(pl.lit("quantity_and_inputs"))),
         ("/quantity", pl.when(~has_quantity & ~has_inputs).then(pl.lit("field_missing"))),
-        ("/quantity", check.not_whole_number("quantity")),
+        *_not_whole("quantity", stated),
         (
             "/unit",
             pl.when(has_quantity & pl.col("unit").is_null())
@@ -194,16 +192,38 @@ def _checks() -> list[tuple[str, pl.Expr]]:
             .when(pl.col("unit").is_not_null() & (~pl.col("unit").is_in(list(UNITS)) | ~has_quantity))
             .then(pl.lit("unit_unknown")),
         ),
-        *((f"/{name}", check.not_whole_number(name)) for name in INPUTS),
+        *(each for name in inputs for each in _not_whole(name, stated)),
     ]
 
 
-def _input(name: str) -> pl.Expr:
-    stated = check.whole_number(name)
-    units = [unit for unit, target in UNITS.items() if target == name]
-    if not units:
-        return stated
-    return pl.when(pl.col("unit") == units[0]).then(check.whole_number("quantity")).otherwise(stated)
+def _checks_of_start() -> list[tuple[str, pl.Expr]]:
+    unreadable = pl.col("started_at").is_not_null() & pl.col("started").is_null()
+    return [
+        (
+            "/started_at",
+            pl.when(unreadable)
+            .then(pl.lit("time_not_readable"))
+            .when(pl.col("started") > pl.col("occurred"))
+            .then(pl.lit("times_reversed")),
+        )
+    ]
+
+
+def _not_whole(name: str, stated: set[str]) -> list[tuple[str, pl.Expr]]:
+    return [(f"/{name}", check.not_whole_number(name))] if name in stated else []
+
+
+def _inputs(frame: pl.DataFrame, stated: set[str]) -> dict[str, pl.Series]:
+    """The stated inputs as numbers; a bare quantity is the input of its unit."""
+    found = frame.select(check.whole_number(name) for name in INPUTS if name in stated).to_dict()
+    if {"quantity", "unit"} <= stated:
+        quantities = frame.select("unit", whole=check.whole_number("quantity"))
+        for unit in set(frame["unit"].unique().to_list()) & set(UNITS):
+            name = UNITS[unit]
+            stated_so = found[name] if name in found else pl.lit(None, dtype=pl.Int64)
+            quantity = pl.when(pl.col("unit") == unit).then("whole").otherwise(stated_so)
+            found[name] = quantities.select(quantity.alias(name)).to_series()
+    return found
 
 
 def _payload_hash(frame: pl.DataFrame) -> pl.Series:

@@ -123,3 +123,20 @@ def first_failure(checks: list[tuple[str, pl.Expr]]) -> tuple[pl.Expr, pl.Expr]:
     code = pl.coalesce(check for _, check in checks)
     pointer = pl.coalesce(pl.when(check.is_not_null()).then(pl.lit(where)) for where, check in checks)
     return code, pointer
+
+
+def with_failures(frame: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> pl.DataFrame:
+    """Give lines without a `line_code` that of the first failing check, and its pointer.
+
+    `checks` are (pointer, code or null). Nearly every piece of a file passes, so where a check failed is
+    asked for only when one did.
+    """
+    codes = frame.select(code=pl.coalesce(check for _, check in checks))["code"]
+    if codes.null_count() == len(codes):
+        return frame
+    untouched = pl.col("line_code").is_null()
+    pointer = pl.coalesce(pl.when(check.is_not_null()).then(pl.lit(where)) for where, check in checks)
+    return frame.with_columns(
+        line_code=pl.coalesce("line_code", codes),
+        pointer=pl.when(untouched).then(pointer).otherwise("pointer"),
+    )

@@ -1,11 +1,17 @@
 """Lines become cells: RFC 4180 within one line, strictly, fast where no quotation mark stands."""
 
 import csv
+import re
+from collections.abc import Iterator
 
 import polars as pl
 
 from carbon.activities.adapters.errors import FileEmpty, HeaderDiffers
+from carbon.activities.adapters.text_lines import BOM, CONTROLS, LINE_BYTES_MAX, LineChunk, split_lines
 from kernel.errors import require
+
+_BLANK_LINES = re.compile(rb"(?:[ \t]*+\r?\n)*+")
+_ODD = CONTROLS + b'"'
 
 
 def read_header(
@@ -32,6 +38,58 @@ def require_columns(names: list[str], *, required: tuple[str, ...], optional: tu
     require(not missing, HeaderDiffers(f"missing: {', '.join(missing)}", missing=missing))
     unknown = sum(name not in (*required, *optional) for name in names)
     require(not unknown, HeaderDiffers(f"{unknown} columns that the format does not have"))
+
+
+def split_header(chunks: Iterator[LineChunk]) -> tuple[pl.DataFrame, LineChunk]:
+    """The first line that is not blank, for `read_header`, and what follows it in its chunk."""
+    for number, whole in chunks:
+        data = whole.removeprefix(BOM) if number == 1 else whole
+        blank = _BLANK_LINES.match(data)
+        begin = blank.end() if blank else 0
+        end = data.find(b"\n", begin) + 1 or len(data)
+        first = LineChunk(number + data.count(b"\n", 0, begin), data[begin:end])
+        header = split_lines(first.data, first_line_no=first.first_line_no)
+        if not header.is_empty():
+            return header, LineChunk(first.first_line_no + 1, data[end:])
+    return split_lines(b""), LineChunk(1, b"")
+
+
+def read_cells(
+    chunk: LineChunk, names: list[str], *, file_no: int = 1, line_bytes_max: int = LINE_BYTES_MAX
+) -> pl.DataFrame:
+    """`split_lines` and `split_cells` at once: faster where nothing in the chunk needs a closer look."""
+    plain = _plain_cells(chunk, names, file_no=file_no, line_bytes_max=line_bytes_max)
+    if plain is not None:
+        return plain
+    lines = split_lines(
+        chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
+    )
+    return split_cells(lines, names).drop("text")
+
+
+def _plain_cells(
+    chunk: LineChunk, names: list[str], *, file_no: int, line_bytes_max: int
+) -> pl.DataFrame | None:
+    """The cells of plain ASCII lines, none of them blank, quoted, too long or of other columns; or None."""
+    data = chunk.data.replace(b"\r\n", b"\n")
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    commas = lines * (len(names) - 1)
+    if not data.isascii() or data.count(b",") != commas or len(data.translate(None, _ODD)) < len(data):
+        return None
+    try:
+        # As many commas as there should be, and a line with one too many is an error: each has its own.
+        cells = pl.read_csv(data, has_header=False, schema=dict.fromkeys(names, pl.String), quote_char=None)
+    except pl.exceptions.PolarsError:
+        return None
+    longest = cells.select(pl.sum_horizontal(pl.all().str.len_bytes().fill_null(0)).max()).item() or 0
+    if cells.height != lines or longest + len(names) >= line_bytes_max:
+        return None
+    return cells.select(
+        pl.lit(file_no, pl.Int32).alias("file_no"),
+        pl.int_range(chunk.first_line_no, chunk.first_line_no + lines, dtype=pl.Int64).alias("line_no"),
+        pl.lit(None, dtype=pl.String).alias("line_code"),
+        pl.all(),
+    )
 
 
 def split_cells(lines: pl.DataFrame, names: list[str]) -> pl.DataFrame:

@@ -59,8 +59,10 @@ def conform(frame: pl.DataFrame, *, more: tuple[str, ...] = ()) -> pl.DataFrame:
     whole = frame.with_columns(
         pl.lit(None, dtype=kind).alias(name) for name, kind in SCHEMA.items() if name not in frame.columns
     ).select(*(pl.col(name).cast(kind) for name, kind in SCHEMA.items()), *more)
-    cleared = ("scenario", *INPUTS)
     is_activity = pl.col("outcome") == ACTIVITY
+    if whole.select(is_activity.all()).item():
+        return whole
+    cleared = ("scenario", *INPUTS)
     return whole.with_columns(pl.when(is_activity).then(pl.col(name)).alias(name) for name in cleared)
 
 
@@ -71,8 +73,9 @@ def inputs_json(frame: pl.DataFrame) -> pl.Series:
             pl.concat_str(pl.lit(f'"{name}":'), pl.col(name).cast(pl.String))
         )
         for name in sorted(INPUTS)
+        if frame[name].null_count() < frame.height
     ]
-    joined = pl.concat_str(pairs, separator=",", ignore_nulls=True)
+    joined = pl.concat_str(pairs or [pl.repeat("", pl.len())], separator=",", ignore_nulls=True)
     return frame.select(inputs=pl.concat_str(pl.lit("{"), joined, pl.lit("}")))["inputs"]
 
 
@@ -101,10 +104,11 @@ def sha256_hex(texts: pl.Series) -> pl.Series:
     return pl.Series(texts.name, hashed, dtype=pl.String)
 
 
-def sha256(texts: pl.Series) -> pl.Series:
-    """SHA-256 of each text's UTF-8, 32 bytes; null for null."""
-    hashed = [None if text is None else hashlib.sha256(text.encode()).digest() for text in texts.to_list()]
-    return pl.Series(texts.name, hashed, dtype=pl.Binary)
+def sha256(values: pl.Series) -> pl.Series:
+    """SHA-256 of each value's bytes, of a text's UTF-8, 32 bytes; null for null."""
+    data, one = values.cast(pl.Binary).to_list(), hashlib.sha256
+    hashed = [None if each is None else one(each).digest() for each in data]
+    return pl.Series(values.name, hashed, dtype=pl.Binary)
 
 
 def refuse_repetitions(

@@ -10,8 +10,10 @@ from typing import BinaryIO, NamedTuple
 import polars as pl
 
 LINE_BYTES_MAX = 16_384
+CONTROLS = bytes((*range(0x09), *range(0x0B, 0x20), 0x7F))
+"""What stands in no line: the control characters but tab and line feed."""
 CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 
 
 class LineChunk(NamedTuple):
@@ -60,7 +62,7 @@ def split_lines(
     `line_code` is null, `text_not_readable`, `line_too_long` or `control_character`; the text of a line that
     is not readable or too long is null. Line ends are LF or CRLF; a byte order mark is dropped.
     """
-    data = data.removeprefix(_BOM) if first_line_no == 1 else data
+    data = data.removeprefix(BOM) if first_line_no == 1 else data
     texts, sizes = _decode(data)
     frame = pl.DataFrame({"text": pl.Series("text", texts, dtype=pl.String)})
     frame = frame.with_row_index("line_no", offset=first_line_no).select(
