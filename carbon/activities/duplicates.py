@@ -5,25 +5,22 @@ and a file of duplicates costs hardly more than reading it. What stands is never
 record here need not look again in the transaction that would have claimed it.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
-from uuid import UUID
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 
 from carbon.activities.recognition import GOOD
 from carbon.activities.references import DUPLICATE, claim_hashes, revision_of
+from carbon.activities.standing import LINE, Standing
 from carbon.activities.subjects import SubjectHashes
-from kernel.bulk_text import array_of, execute_text, select_frame
 from kernel.call import Call
 
 SAMPLE_LINES = 64
-SEGMENT_LINES = 1_000_000
-"""So many lines are compared at once: in memory about 600 MB with what stands beside them."""
-FEW_LINES = 1_000
-WIDE = 3
-"""Reading this many standing records in a row takes as long as looking for one of them by its key."""
-_LINE = ("file_no", "line_no")
+SEGMENT_LINES = 400_000
+"""So many lines are compared at once, while as many again are read."""
+_ASKED = (*LINE, "source_event_id", "corrects_revision", "payload_hash", "subject")
 
 
 def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
@@ -32,9 +29,9 @@ def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) ->
     frame = frame.drop("arrived")
     if asked.is_empty():
         return frame
-    found = standing_lines(call, claims_of(asked, subjects), partner_id=subjects.partner_id)
+    found = Standing(subjects.partner_id).lines(call, claims_of(asked, subjects))
     found = found.with_columns(stands=pl.lit(value=True))
-    frame = frame.join(found, on=_LINE, how="left", maintain_order="left")
+    frame = frame.join(found, on=LINE, how="left", maintain_order="left")
     stands = pl.col("stands").is_not_null()
     return frame.with_columns(
         outcome=pl.when(stands).then(pl.lit(DUPLICATE)).otherwise("outcome"),
@@ -44,28 +41,13 @@ def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) ->
 
 
 def claims_of(lines: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
-    """What `standing_lines` looks for: each line's place, event and revision, and the hash of its claim."""
+    """What `Standing` looks for: each line's place, event and revision, and the hash of its claim."""
     return lines.select(
-        *_LINE,
+        *LINE,
         "source_event_id",
         revision_of("corrects_revision"),
         claim_hash=claim_hashes(lines["payload_hash"], subjects.of(lines["subject"])),
     )
-
-
-def standing_lines(call: Call, asked: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
-    """`file_no` and `line_no` of those claims whose record and subject were taken before, word for word."""
-    partner = {"partner": partner_id}
-    first = pl.col("revision") == 1
-    ordinary = asked.filter(first)
-    if ordinary.height < FEW_LINES or not _is_dense(call, ordinary, partner):
-        return asked.join(_by_key(call, asked, partner), on=_RECORD, how="semi").select(_LINE)
-    corrections = asked.filter(~first)
-    parts = [
-        ordinary.join(_in_a_row(call, ordinary, partner), on=_RECORD, how="semi"),
-        corrections.join(_by_key(call, corrections, partner), on=_RECORD, how="semi"),
-    ]
-    return pl.concat(parts).select(_LINE)
 
 
 def as_duplicates(found: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +65,10 @@ def as_duplicates(found: pl.DataFrame) -> pl.DataFrame:
 
 def without(frame: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """The frame less these lines, in its order."""
-    return frame.join(lines, on=_LINE, how="anti", maintain_order="left")
+    left = frame.select(LINE).join(lines, on=LINE, how="anti", maintain_order="left")
+    if left.is_empty():  # as in a file that comes again: its rows need not be gone through
+        return frame.clear()
+    return frame.join(left, on=LINE, how="semi", maintain_order="left")
 
 
 def sifted(
@@ -95,79 +80,37 @@ def sifted(
 ) -> Iterator[pl.DataFrame]:
     """The frames in their order; neighbours that hold standing records are gathered, and come without them.
 
-    `stand` says whether some of these claims stand. `leave_out` gives the lines that do.
+    `stand` says whether some of these claims stand. `leave_out` gives the lines that do; it is asked by a
+    thread of its own, for one segment while the frames of the next are read.
     """
     gathered: list[pl.DataFrame] = []
     claims: list[pl.DataFrame] = []
+    asked: deque[tuple[list[pl.DataFrame], Future[pl.DataFrame]]] = deque()
 
-    def rest() -> Iterator[pl.DataFrame]:
+    def answered() -> Iterator[pl.DataFrame]:
+        while asked:
+            segment, answer = asked.popleft()
+            standing = answer.result()
+            yield from (without(each, standing) for each in segment)
+
+    def ask() -> None:
         if gathered:
-            standing = leave_out(pl.concat(claims))
-            yield from (without(each, standing) for each in gathered)
+            asked.append((gathered.copy(), beside.submit(leave_out, pl.concat(claims))))
             gathered.clear()
             claims.clear()
 
-    for frame in frames:
-        lines = frame.filter(GOOD)
-        if stand(claims_of(lines.gather_every(max(1, lines.height // SAMPLE_LINES)), subjects)):
-            gathered.append(frame)
-            claims.append(claims_of(lines, subjects))  # now, while the next frames are read
-            if sum(each.height for each in gathered) >= SEGMENT_LINES:
-                yield from rest()
-        else:
-            yield from rest()
-            yield frame
-    yield from rest()
-
-
-def _by_key(call: Call, asked: pl.DataFrame, partner: dict[str, Any]) -> pl.DataFrame:
-    values = {**partner, "events": array_of(asked["source_event_id"])}
-    schema = {"source_event_id": pl.String, "revision": pl.Int64, "claim_hash": pl.String}
-    found = select_frame(call, _BY_KEY, values, schema=schema)
-    return found.with_columns(pl.col("claim_hash").str.decode("hex"))
-
-
-def _is_dense(call: Call, asked: pl.DataFrame, partner: dict[str, Any]) -> bool:
-    """Whether hardly more stands between the first and the last of these events than is asked for."""
-    most = WIDE * asked.height
-    values = {**partner, **_range(asked), "most": most + 1}
-    return int(execute_text(call, _COUNT, values).scalar_one()) <= most
-
-
-def _in_a_row(call: Call, asked: pl.DataFrame, partner: dict[str, Any]) -> pl.DataFrame:
-    """Everything of first revision that stands between the first and the last of these events."""
-    row: Any = execute_text(call, _IN_A_ROW, {**partner, **_range(asked)}).one()
-    events, hashes = row
-    if events is None:
-        return asked.clear()
-    return pl.DataFrame(
-        {
-            "source_event_id": events.split("\n"),
-            "revision": pl.repeat(1, len(hashes) // _HASH, eager=True, dtype=pl.Int64),
-            "claim_hash": [hashes[at : at + _HASH] for at in range(0, len(hashes), _HASH)],
-        }
-    )
-
-
-def _range(asked: pl.DataFrame) -> dict[str, str]:
-    events = asked["source_event_id"]
-    return {"first": str(events.min()), "last": str(events.max())}
-
-
-_RECORD = ("source_event_id", "revision", "claim_hash")
-_HASH = 32
-_BY_KEY = (
-    "SELECT source_event_id, revision, encode(payload_hash, 'hex') FROM activity_reference"
-    " WHERE partner_id = %(partner)s AND source_event_id = ANY (CAST(%(events)s AS text[]))"
-)
-# The column sorts by bytes, as Polars does.
-_BETWEEN = (
-    "FROM activity_reference WHERE partner_id = %(partner)s"
-    " AND source_event_id BETWEEN %(first)s AND %(last)s"
-)
-_COUNT = f"SELECT count(*) FROM (SELECT {_BETWEEN} LIMIT %(most)s) b"  # noqa: S608 - our own text
-# An event's id is printable ASCII: no line end stands in it. Both lists come in one order, that of the scan.
-_IN_A_ROW = (
-    "SELECT string_agg(source_event_id, E'\\n'), string_agg(payload_hash, ''::bytea)"
-    f" {_BETWEEN} AND revision = 1"
-)
+    with ThreadPoolExecutor(1, thread_name_prefix="duplicates") as beside:
+        for frame in frames:
+            good = frame.select("outcome", *_ASKED).filter(GOOD)
+            if stand(claims_of(good.gather_every(max(1, good.height // SAMPLE_LINES)), subjects)):
+                gathered.append(frame)
+                claims.append(claims_of(good, subjects))  # now, while the next frames are read
+                if sum(each.height for each in gathered) >= SEGMENT_LINES:
+                    yield from answered()
+                    ask()
+            else:
+                ask()
+                yield from answered()
+                yield frame
+        ask()
+        yield from answered()

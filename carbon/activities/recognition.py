@@ -38,7 +38,7 @@ def recognise(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.Da
     frame = refuse(frame, pl.col("occurred_at") > call.now, OccurredInFuture.code, "/occurred_at")
     frame = refuse(frame, pl.col("occurred_at") < EARLIEST, OccurredTooLongAgo.code, "/occurred_at")
     numbers = frame.filter(GOOD)["subject"].unique()
-    hashes, partner_id = pl.Series(subjects.of(numbers), dtype=pl.Binary), subjects.partner_id
+    hashes, partner_id = subjects.of(numbers), subjects.partner_id
     known = pl.DataFrame({"subject": numbers, "subject_hash": hashes}).join(
         _bound(call, partner_id, hashes), on="subject_hash", how="left"
     )

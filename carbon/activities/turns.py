@@ -20,9 +20,10 @@ from sqlalchemy import text
 from carbon.activities.batch_records import locked_batch
 from carbon.activities.batch_states import State
 from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
-from carbon.activities.duplicates import as_duplicates, sifted, standing_lines, without
+from carbon.activities.duplicates import as_duplicates, sifted, without
 from carbon.activities.errors import BatchTaken
 from carbon.activities.intake import Intake, keep_lines, take_chunk
+from carbon.activities.standing import Standing
 from carbon.activities.tables import ActivityBatch
 from kernel.bulk_text import select_frame
 from kernel.call import Call
@@ -91,12 +92,12 @@ def work_through(
     `after_chunk` hears the lines done; `between_chunks` may raise, once a chunk is done that another follows.
     Refuses BatchTaken, and as a whole what `take_chunk` refuses.
     """
-    left_out = _LeftOut()
+    left_out, standing = _LeftOut(), Standing(turn.intake.partner_id)
 
     def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
         if left_out.lines:
             between_chunks()
-        found, done = run(_leaving_out(turn, claims, left_out))
+        found, done = run(_leaving_out(turn, claims, standing, left_out))
         after_chunk(done)
         return found
 
@@ -142,20 +143,20 @@ class _LeftOut:
 
 def _looking_whether_any_stand(turn: Turn, claims: pl.DataFrame) -> Callable[[Call], bool]:
     def look(call: Call) -> bool:
-        return not standing_lines(call, claims, partner_id=turn.intake.partner_id).is_empty()
+        return not Standing(turn.intake.partner_id).lines(call, claims).is_empty()
 
     return look
 
 
 def _leaving_out(
-    turn: Turn, claims: pl.DataFrame, left_out: _LeftOut
+    turn: Turn, claims: pl.DataFrame, standing: Standing, left_out: _LeftOut
 ) -> Callable[[Call], tuple[pl.DataFrame, Taken]]:
     """Keep the lines whose claims stand as duplicates; which they were, and what was taken by then."""
     before = left_out.lines
 
     def work(call: Call) -> tuple[pl.DataFrame, Taken]:
         _unhurried(call, claims.height)
-        found = standing_lines(call, claims, partner_id=turn.intake.partner_id)
+        found = standing.lines(call, claims)
         batch = locked_batch(call, turn.batch_id)
         require_turn(batch, turn)
         _keep(call, batch, as_duplicates(found))

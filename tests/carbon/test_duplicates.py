@@ -2,9 +2,10 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -13,8 +14,8 @@ import pytest
 from app.factory import Product
 from carbon.activities import duplicates
 from carbon.activities.batch_results import every_line
-from carbon.activities.duplicates import claims_of, sifted, standing_lines
-from carbon.activities.intake import take_chunk
+from carbon.activities.duplicates import sifted
+from carbon.activities.errors import BatchTaken
 from carbon.activities.subjects import SubjectHashes
 from carbon.activities.turns import LEASE
 from carbon.partners.bindings import withdraw_consent
@@ -24,6 +25,8 @@ from tests.carbon.city import SECRET, City, lines, plant_city, ride
 from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson, rides
 from tests.carbon.test_batches import Killed, killed_after
 from tests.conftest import NOW, Database
+
+PATIENCE = 10
 
 
 @pytest.fixture
@@ -165,35 +168,6 @@ def test_who_goes_on_after_a_kill_among_duplicates_leaves_the_same(partner: Part
     assert partner.broken() == []
 
 
-@pytest.mark.parametrize("few", [0, 10_000])
-@pytest.mark.parametrize("wide", [0, 3, 1_000])
-def test_both_ways_of_looking_find_the_same(
-    call: Call, city: City, monkeypatch: pytest.MonkeyPatch, few: int, wide: int
-) -> None:
-    """By key and in a row; ids that every language sorts differently."""
-    monkeypatch.setattr(duplicates, "FEW_LINES", few)
-    monkeypatch.setattr(duplicates, "WIDE", wide)
-    events = [
-        f"{prefix}{number}" for number in range(20) for prefix in ("e", "E", "~", "-", "_", '"', ",", "\\")
-    ]
-    taken = [ride(event) for event in events[::2]]
-    take_chunk(call, city.intake(), lines(*taken))
-    take_chunk(call, city.intake(), lines(ride("e2", metres=1, corrects_revision=1)))
-    asked = lines(
-        *(ride(event) for event in events),
-        ride("e0", metres=4),
-        ride("e2", "card-018"),
-        ride("e2", metres=1, corrects_revision=1),
-        ride("e2", metres=1, corrects_revision=2),
-    )
-    claims = claims_of(asked, SubjectHashes(SECRET, partner_id=city.partner_id))
-    found = standing_lines(call, claims, partner_id=city.partner_id).join(asked, on=["file_no", "line_no"])
-    standing = {(row["source_event_id"], row["corrects_revision"]) for row in found.iter_rows(named=True)}
-    assert standing == {(event, None) for event in events[::2]} | {("e2", 1)}
-    assert found.height == len(events[::2]) + 1
-    assert standing_lines(call, claims, partner_id=new_id()).is_empty()
-
-
 def test_frames_keep_their_order_and_segments_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
     every = lines(*(ride(f"e{number}") for number in range(20))).with_columns(pl.col("line_no") - 2)
@@ -212,3 +186,36 @@ def test_frames_keep_their_order_and_segments_their_size(monkeypatch: pytest.Mon
     )
     assert [n for frame in left for n in frame["line_no"]] == [0, 1, 2, 4, 6, 8, 10, 12, 13, 14, 16, 17, 18]
     assert gathered == [6, 4, 2, 2]
+
+
+def test_a_segment_is_compared_while_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
+    every = lines(*(ride(f"e{number}") for number in range(10)))
+    next_is_read, compared = Event(), []
+
+    def frames() -> Iterator[pl.DataFrame]:
+        yield every.head(5)
+        next_is_read.set()
+        yield every.tail(5)
+
+    def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
+        compared.append(next_is_read.wait(PATIENCE))
+        return claims.select("file_no", "line_no")
+
+    subjects = SubjectHashes(SECRET, partner_id=new_id())
+    left = sifted(frames(), subjects=subjects, stand=lambda _claims: True, leave_out=leave_out)
+    assert [frame.height for frame in left] == [0, 0]
+    assert compared == [True, True]
+
+
+def test_what_a_comparison_refuses_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
+    every = lines(*(ride(f"e{number}") for number in range(10)))
+
+    def leave_out(_claims: pl.DataFrame) -> pl.DataFrame:
+        raise BatchTaken
+
+    subjects = SubjectHashes(SECRET, partner_id=new_id())
+    left = sifted(every.iter_slices(2), subjects=subjects, stand=lambda _claims: True, leave_out=leave_out)
+    with pytest.raises(BatchTaken):
+        list(left)

@@ -1,0 +1,115 @@
+"""Which records stand already: looked for by their own key, or read in a row where they lie together.
+
+A partner's file sent again asks for nearly all that stands between its first and its last event. What was
+read once is remembered: what stands never goes away.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+
+from kernel.bulk_text import array_of, execute_text, select_frame
+from kernel.call import Call
+
+LINE = ("file_no", "line_no")
+FEW_LINES = 1_000
+WIDE = 3
+"""Reading this many standing records in a row takes as long as looking for one of them by its key."""
+REMEMBERED_MOST = 1_200_000
+"""About 130 MB."""
+_Range = tuple[str, str]
+"""Two events; the records of both belong to it. The column sorts by bytes, as Polars does."""
+
+
+class Standing:
+    """A partner's records that stand, for as long as one file is worked on. One thread at a time."""
+
+    def __init__(self, partner_id: UUID) -> None:
+        self._partner = {"partner": partner_id}
+        self._range: _Range | None = None
+        self._read = pl.DataFrame(schema={"source_event_id": pl.String, "claim_hash": pl.Binary})
+
+    def lines(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame:
+        """`file_no` and `line_no` of those claims whose record and subject were taken before, word for word.
+
+        `asked` has `source_event_id`, `revision` and `claim_hash` beside the two.
+        """
+        first = pl.col("revision") == 1
+        ordinary = asked.filter(first)
+        near = self._near(call, ordinary) if ordinary.height >= FEW_LINES else None
+        if near is None:
+            return self._by_key(call, asked)
+        near = ordinary.join(near, on=("source_event_id", "claim_hash"), how="semi").select(LINE)
+        return pl.concat([near, self._by_key(call, asked.filter(~first))])
+
+    def _by_key(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame:
+        values = {**self._partner, "events": array_of(asked["source_event_id"])}
+        schema = {"source_event_id": pl.String, "revision": pl.Int64, "claim_hash": pl.String}
+        found = select_frame(call, _BY_KEY, values, schema=schema)
+        found = found.with_columns(pl.col("claim_hash").str.decode("hex"))
+        return asked.join(found, on=list(schema), how="semi").select(LINE)
+
+    def _near(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame | None:
+        """What stands, of first revision, from the first to the last of these events, and maybe more.
+
+        None where much more than is asked for would have to be read.
+        """
+        events = asked["source_event_id"]
+        wanted = str(events.min()), str(events.max())
+        gaps = self._gaps(wanted)
+        most = WIDE * asked.height
+        if sum(self._count(call, gap, most + 1) for gap in gaps) > most:
+            return None
+        # The records at both ends of a gap may come twice: who looks for one of them does not mind.
+        near = pl.concat([self._read, *(self._between(call, gap) for gap in gaps)])
+        if near.height > REMEMBERED_MOST:
+            self._forget()
+        else:
+            known = self._range or wanted
+            self._range, self._read = (min(known[0], wanted[0]), max(known[1], wanted[1])), near
+        return near
+
+    def _gaps(self, wanted: _Range) -> list[_Range]:
+        """What of it was not read yet; what lies apart from it is forgotten."""
+        if self._range is None or wanted[0] > self._range[1] or wanted[1] < self._range[0]:
+            self._forget()
+            return [wanted]
+        below = [(wanted[0], self._range[0])] if wanted[0] < self._range[0] else []
+        above = [(self._range[1], wanted[1])] if wanted[1] > self._range[1] else []
+        return below + above
+
+    def _forget(self) -> None:
+        self._range, self._read = None, self._read.clear()
+
+    def _count(self, call: Call, gap: _Range, most: int) -> int:
+        values = {**self._partner, "first": gap[0], "last": gap[1], "most": most}
+        return int(execute_text(call, _COUNT, values).scalar_one())
+
+    def _between(self, call: Call, gap: _Range) -> pl.DataFrame:
+        row: Any = execute_text(call, _READ, {**self._partner, "first": gap[0], "last": gap[1]}).one()
+        events, hashes = row
+        return pl.DataFrame(
+            {
+                "source_event_id": [] if events is None else events.split("\n"),
+                "claim_hash": [hashes[at : at + _HASH] for at in range(0, len(hashes or b""), _HASH)],
+            },
+            schema=self._read.schema,
+        )
+
+
+_HASH = 32
+_BY_KEY = (
+    "SELECT source_event_id, revision, encode(payload_hash, 'hex') FROM activity_reference"
+    " WHERE partner_id = %(partner)s AND source_event_id = ANY (CAST(%(events)s AS text[]))"
+)
+_BETWEEN = (
+    "FROM activity_reference WHERE partner_id = %(partner)s"
+    " AND source_event_id BETWEEN %(first)s AND %(last)s"
+)
+_COUNT = f"SELECT count(*) FROM (SELECT {_BETWEEN} LIMIT %(most)s) b"  # noqa: S608 - our own text
+# An event's id is printable ASCII: no line end stands in it. Both lists come in one order, that of the scan.
+_READ = (
+    "SELECT string_agg(source_event_id, E'\\n'), string_agg(payload_hash, ''::bytea)"
+    f" {_BETWEEN} AND revision = 1"
+)
