@@ -358,3 +358,15 @@ FULL_CAPS = Case(
     ),
 )
 """Caps reached in the middle of a chunk and in the next; spent; then corrected for two at once."""
+_THREE = tuple(ride(f"of-{card}", card, metres=300) for card in OWN)
+AFTERWARDS = Case(
+    rules=(RATE, A_DAY),
+    parcels=(
+        Parcel(records=_THREE, deed=Deed(what="withdraw", citizen=1)),
+        Parcel(records=(*_THREE, ride("too-late", OWN[1], metres=100)), deed=Deed(what="hand_on", citizen=2)),
+        Parcel(
+            records=(ride(f"of-{OWN[0]}", OWN[0], metres=200), *_THREE, ride("heirs", OWN[2], metres=100))
+        ),
+    ),
+)
+"""What stands comes again after a withdrawal and after a card was handed on, and behind what differs."""
