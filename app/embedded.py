@@ -28,6 +28,9 @@ LONGEST_SOCKET_FOLDER = 80
 START_SECONDS = 60
 ORPHAN_SECONDS = 10
 LARGEST_SHARED_BUFFERS_MB = 8192
+LARGEST_LOG_MB = 16_384
+"""After each checkpoint every page is logged whole once; a long log makes that seldom. At most a quarter of
+the free disk."""
 MOST_CLUSTERS = 1000
 
 
@@ -133,7 +136,7 @@ def start_postgres(data: Path, *, durable: bool = True, database: str = "tanpuhu
             raise EmbeddedServerFailed(f"{sockets} is too long for a socket")
         if _postmaster(folder) is None:
             _forget_dead_server(folder, sockets, user)
-            user.write(folder / "tanpuhui.conf", _settings(sockets, durable=durable))
+            user.write(folder / "tanpuhui.conf", _settings(sockets, folder, durable=durable))
             _start(folder, programs, user)
         _create_database(sockets, database)
     url = f"postgresql+psycopg://carbon@/{database}?host={sockets}"
@@ -250,10 +253,12 @@ def _name_of(path: Path) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
 
 
-def _settings(sockets: Path, *, durable: bool) -> str:
+def _settings(sockets: Path, folder: Path, *, durable: bool) -> str:
     """Our settings as a file; paths stand here, never on a command line."""
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     shared = max(128, min(LARGEST_SHARED_BUFFERS_MB, memory_mb // 4)) if durable else 128
+    free_mb = shutil.disk_usage(folder).free >> 20
+    log = max(1_024, min(LARGEST_LOG_MB, free_mb // 4)) if durable else 1_024
     lines = {
         "listen_addresses": "''",
         "unix_socket_directories": f"'{sockets}'",
@@ -263,7 +268,7 @@ def _settings(sockets: Path, *, durable: bool) -> str:
         "log_timezone": "'UTC'",
         "max_connections": "100",
         "shared_buffers": f"'{shared}MB'",
-        "max_wal_size": "'8GB'" if durable else "'1GB'",
+        "max_wal_size": f"'{log}MB'",
         "wal_compression": "on",
         "checkpoint_timeout": "'15min'",
         "random_page_cost": "1.1",

@@ -41,7 +41,7 @@ from ledger.statements import balances, lines
 ROWS, FILE_ROWS = 20_000_000, 1_000_000
 BYTES_A_ROW = 1_600
 """What an activity and all it leaves take, indexes included: 1,300, and some for what is dead."""
-BYTES_BESIDE = 10 << 30
+BYTES_BESIDE = 16 << 30
 """The log before a checkpoint, a file and what else the machine needs."""
 LATEST_FILES = 3
 """The time that is left is told by the pace of so many."""
