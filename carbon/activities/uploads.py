@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from carbon.activities.adapters.errors import FileEmpty
+from carbon.activities.adapters.text_lines import LineCount
 from carbon.activities.adapters.workbook.parts import BYTES_MAX as WORKBOOK_BYTES_MAX
 from carbon.activities.errors import (
     ContentDigestDiffers,
@@ -91,11 +92,12 @@ class Announced:
 
 @dataclass
 class Upload:
-    """A received file: SHA-256 and size of what is read from it. Deleted unless somebody says `kept`."""
+    """A received file: SHA-256, bytes and lines of what is read from it. Deleted unless it is `kept`."""
 
     name: str
     digest: bytes
     size: int
+    lines: int
     kept: bool = False
 
 
@@ -182,7 +184,7 @@ def _spool(body: Announced, folder: Path, bounds: Bounds) -> Upload:
     draft = folder / f"{name}.part"
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            digest, size = _write(body, file, bounds)
+            digest, size, lines = _write(body, file, bounds)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(folder / name)
@@ -190,10 +192,11 @@ def _spool(body: Announced, folder: Path, bounds: Bounds) -> Upload:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    return Upload(name, digest, size)
+    return Upload(name, digest, size, lines)
 
 
-def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int]:
+def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int, int]:
+    """The SHA-256 of what was written, its bytes, its lines."""
     blocks = _arriving(body)
     hashed, size, lines = hashlib.sha256(), 0, _Lines(bounds.line_bytes_max)
     for block in _inflated(blocks) if body.gzip else blocks:
@@ -203,7 +206,7 @@ def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int]
         hashed.update(block)
         file.write(block)
     require(not lines.blank, FileEmpty(pointer="/body"))
-    return hashed.digest(), size
+    return hashed.digest(), size, lines.counted.lines
 
 
 def _arriving(body: Announced) -> Iterator[bytes]:
@@ -266,7 +269,7 @@ class _Lines:
     """Counts lines, refuses one that goes on and on, and knows whether anything but white space came."""
 
     def __init__(self, bytes_max: int) -> None:
-        self.line_no, self.blank, self._open = 1, True, 0
+        self.counted, self.blank, self._open = LineCount(), True, 0
         self._bytes_max = bytes_max
 
     def judge(self, block: bytes) -> None:
@@ -275,14 +278,15 @@ class _Lines:
         end = block.find(b"\n")
         self._open += len(block) if end < 0 else end
         if self._open > self._bytes_max:
+            line_no = self.counted.ends + 1
             raise UploadLineTooLong(
-                f"line {self.line_no}",
-                pointer=f"/lines/{self.line_no}",
-                line=self.line_no,
+                f"line {line_no}",
+                pointer=f"/lines/{line_no}",
+                line=line_no,
                 limit_bytes=self._bytes_max,
             )
+        self.counted.add(block)
         if end >= 0:
-            self.line_no += block.count(b"\n")
             self._open = len(block) - block.rfind(b"\n") - 1
 
 

@@ -28,6 +28,27 @@ class LineChunk(NamedTuple):
         return self.first_line_no + self.data.removesuffix(b"\n").count(b"\n")
 
 
+class LineCount:
+    """How many lines bytes have that come block by block: their ends, and a last line without one.
+
+    The number that the last line has in `split_lines`, where blank lines have numbers too.
+    """
+
+    def __init__(self) -> None:
+        self.ends, self._goes_on = 0, False
+
+    def add(self, block: bytes) -> None:
+        """Take the next block, of any size."""
+        if block:
+            self.ends += block.count(b"\n")
+            self._goes_on = not block.endswith(b"\n")
+
+    @property
+    def lines(self) -> int:
+        """The lines of all blocks so far."""
+        return self.ends + self._goes_on
+
+
 def read_chunks(
     stream: BinaryIO, *, chunk_bytes: int = 4 << 20, line_bytes_max: int = LINE_BYTES_MAX
 ) -> Iterator[LineChunk]:

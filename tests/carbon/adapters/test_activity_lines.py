@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from carbon.activities.adapters.cell_checks import instants
 from carbon.activities.adapters.errors import FileEmpty, HeaderDiffers
 from carbon.activities.adapters.frames import SCHEMA, inputs_json, refuse_repetitions, row_inputs
 from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
-from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, read_chunks
+from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineCount, read_chunks
 from carbon.methodologies.inputs import INPUTS
 from kernel.clock import parse_instant
 from kernel.errors import Refusal
@@ -294,6 +295,19 @@ def test_chunks_are_whole_lines_with_their_numbers(lines: list[int], chunk_bytes
     for number, text in enumerate(texts, start=1):
         line = seen.get(number, b"")
         assert line == text or (len(text) > 8 and text.startswith(line) and len(line) > 8)
+
+
+@given(
+    parts=st.lists(st.sampled_from([b"a", b" ", b"\n", b"\r\n"]), max_size=12), block_bytes=st.integers(1, 5)
+)
+def test_lines_are_counted_whatever_blocks_they_come_in(parts: list[bytes], block_bytes: int) -> None:
+    data, counted = b"".join(parts), LineCount()
+    for start in range(0, len(data), block_bytes):
+        counted.add(data[start : start + block_bytes])
+    counted.add(b"")
+    assert counted.lines == len(re.findall(rb"[^\n]*\n|[^\n]+", data))
+    numbers = [chunk.last_line_no for chunk in read_chunks(io.BytesIO(data))]
+    assert counted.lines == (numbers[-1] if numbers else 0)
 
 
 def test_repeated_identities_in_a_frame_are_refused_by_the_shared_rule() -> None:
