@@ -163,9 +163,9 @@ def _with_bar(product: Product, source: BinaryIO, order: ImportOrder) -> Importe
         nothing: dict[str, Any] = in_brief({})
         task = bar.add_task("reading", total=None, **nothing)
 
-        def tell(taken: Taken, lines: int) -> None:
+        def tell(taken: Taken, lines: int | None) -> None:
             sums: dict[str, Any] = in_brief(taken.outcomes)
-            total = max(lines, taken.lines)
+            total = None if lines is None else max(lines, taken.lines)
             bar.update(task, description="crediting", completed=taken.lines, total=total, **sums)
 
         imported = import_file(lambda work: run(product, work), source, order, progress=tell)

@@ -21,6 +21,7 @@ from carbon.activities.errors import (
     StationsMissing,
     StationsNotTaken,
 )
+from carbon.activities.progress import end_work
 from carbon.activities.tables import ActivityBatch, ActivityBatchStep
 from carbon.activities.uploads import LINES, STATIONS, WORKBOOK, Bounds, Upload
 from carbon.partners.registry import find_partner
@@ -46,13 +47,26 @@ class Opening:
     adapter: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """A file that is at hand: its SHA-256, and its lines where they are known."""
+
+    digest: bytes
+    lines: int | None
+
+
+def lines_known(adapter: str, lines: int) -> int | None:
+    """How many lines a content has by those of its bytes; a workbook's rows stand compressed in them."""
+    return None if adapter == OF_WORKBOOKS else lines
+
+
 def open_batch(
-    call: Call, partner_id: UUID, opening: Opening, *, begun: bytes | None = None
+    call: Call, partner_id: UUID, opening: Opening, *, begun: Content | None = None
 ) -> ActivityBatch:
     """Open a batch, or find the one of this reference, its row locked.
 
-    `begun` is the SHA-256 of content that the caller holds itself: the batch is running at once. Refuses
-    AdapterUnknown, NotFound (partner), BatchDiffers (the reference belongs to another adapter).
+    `begun` is content that the caller holds itself: the batch is running at once. Refuses AdapterUnknown,
+    NotFound (partner), BatchDiffers (the reference belongs to another adapter).
     """
     require(
         opening.adapter in ADAPTERS,
@@ -67,11 +81,14 @@ def open_batch(
         "reference": opening.reference,
         "adapter": opening.adapter,
         "state": state,
-        "content_digest": begun,
+        "content_digest": None if begun is None else begun.digest,
+        "content_lines": None if begun is None else begun.lines,
         "lines_done": 0,
         "chunks_done": 0,
         "outcomes": {},
         "superseded": 0,
+        "recent_lines": 0,
+        "recent_ms": 0,
         "tries": 0,
         "created_at": call.now,
     }
@@ -139,6 +156,7 @@ def accept_content(call: Call, batch_id: UUID, upload: Upload) -> ActivityBatch:
     _require_not_cancelled(batch)
     if batch.content_digest is None:
         batch.content_digest, batch.content_bytes, batch.spool = upload.digest, upload.size, upload.name
+        batch.content_lines = lines_known(batch.adapter, upload.lines)
         move(call, batch, State.UPLOADED, reason="content came whole")
     require(batch.content_digest == upload.digest, BatchDiffers("it has other content", pointer="/body"))
     upload.kept = batch.spool == upload.name
@@ -181,6 +199,7 @@ def cancel_batch(call: Call, batch_id: UUID, *, reason: str | None) -> Cancelled
     require(not batch.lines_done, _begun(batch))
     require(State.CANCELLED in TRANSITIONS[State(batch.state)], BatchEnded(state=batch.state))
     files = tuple(name for name in (batch.spool, batch.stations_spool) if name is not None)
+    end_work(call, batch)
     batch.lease = batch.leased_until = batch.spool = batch.stations_spool = None
     batch.cancelled_because = reason
     move(call, batch, State.CANCELLED, reason=reason or "cancelled")

@@ -22,6 +22,7 @@ from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
 from carbon.activities.fairness import PACE, Pace, Reading, Stay, another_waits, next_batch, note_service
 from carbon.activities.imports import read_frames
 from carbon.activities.intake import Intake
+from carbon.activities.progress import begin_work, end_work
 from carbon.activities.tables import ActivityBatch
 from carbon.activities.turns import LANES, LEASE, Run, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
@@ -113,6 +114,7 @@ def _take_one(
     move(call, batch, State.RUNNING, reason="taken up again" if was_cut_off else "taken up")
     batch.lease, batch.leased_until = new_id(), call.now + LEASE
     batch.tries += 1
+    begin_work(call, batch)
     note_service(call, batch)
     turn = Turn(
         batch_id=batch.id,
@@ -184,6 +186,7 @@ def _end(call: Call, job: _Job, failure: Refusal | None) -> None:
     batch = locked_batch(call, job.turn.batch_id)
     require(batch.lease == job.turn.lease and batch.state == State.RUNNING, BatchTaken())
     note_service(call, batch)
+    end_work(call, batch)
     batch.lease = batch.leased_until = batch.spool = batch.stations_spool = None
     if failure is None:
         move(call, batch, State.DONE, reason="every line was taken")
@@ -199,6 +202,7 @@ def _put_down(call: Call, job: _Job, *, reason: str, pause: timedelta = timedelt
     if batch.lease == job.turn.lease and batch.state == State.RUNNING:
         batch.leased_until = call.now + pause
         batch.tries = max(0, batch.tries - 1)
+        end_work(call, batch)
         note_service(call, batch)
         move(call, batch, State.RUNNING, reason=reason)
 

@@ -19,11 +19,21 @@ from carbon.activities.adapters.frames import SCHEMA
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
+from carbon.activities.adapters.text_lines import LineCount
 from carbon.activities.adapters.utility_bills import read_bills
-from carbon.activities.batch_records import ADAPTERS, Opening, locked_batch, move, open_batch
+from carbon.activities.batch_records import (
+    ADAPTERS,
+    Content,
+    Opening,
+    lines_known,
+    locked_batch,
+    move,
+    open_batch,
+)
 from carbon.activities.batch_states import State
 from carbon.activities.errors import AdapterUnknown, BatchCancelled, BatchDiffers, BatchTaken
 from carbon.activities.intake import Intake
+from carbon.activities.progress import begin_work, end_work
 from carbon.activities.turns import LANES, LEASE, Run, Taken, Turn, require_turn, work_through
 from kernel.call import Call
 from kernel.errors import require
@@ -64,8 +74,8 @@ class Imported:
         return self.outcomes.get("credited", 0)
 
 
-Progress = Callable[[Taken, int], None]
-"""Called as lines are taken, with what they came to so far and about how many lines the file has."""
+Progress = Callable[[Taken, int | None], None]
+"""Called as lines are taken, with what they came to so far and about how many the file has, where known."""
 
 
 def import_file(
@@ -76,7 +86,7 @@ def import_file(
     `source` is read twice, from its beginning. Refuses AdapterUnknown, BatchDiffers, BatchTaken, and a bad
     whole file, of which nothing is kept.
     """
-    content, lines = _measured(source)
+    content = _measured(source, order.adapter)
     source.seek(0)
     frames = read_frames(source, adapter=order.adapter, stations=order.stations)
     first = list(islice(frames, 1))  # what refuses a whole file does so here, before there is a batch
@@ -85,20 +95,19 @@ def import_file(
 
         def tell(taken: Taken) -> None:
             if progress is not None:
-                progress(taken, lines)
+                progress(taken, content.lines)
 
         work_through(run, chain(first, frames), turn, after_chunk=tell)
     return run(lambda call: _close(call, batch_id, turn))
 
 
-def _measured(source: BinaryIO) -> tuple[bytes, int]:
-    """The SHA-256 of the whole, and its line ends."""
+def _measured(source: BinaryIO, adapter: str) -> Content:
     source.seek(0)
-    hashed, lines = hashlib.sha256(), 0
+    hashed, counted = hashlib.sha256(), LineCount()
     while block := source.read(_BLOCK):
         hashed.update(block)
-        lines += block.count(b"\n")
-    return hashed.digest(), lines
+        counted.add(block)
+    return Content(digest=hashed.digest(), lines=lines_known(adapter, counted.lines))
 
 
 def read_frame(data: bytes, order: ImportOrder) -> pl.DataFrame:
@@ -130,17 +139,18 @@ def read_frames(
         raise AdapterUnknown(f"one of {', '.join(ADAPTERS)}")
 
 
-def _begin(call: Call, order: ImportOrder, content: bytes) -> tuple[UUID, Turn | None]:
+def _begin(call: Call, order: ImportOrder, content: Content) -> tuple[UUID, Turn | None]:
     """The batch, and its next turn unless it is done."""
     opening = Opening(reference=order.reference, adapter=order.adapter)
     batch = open_batch(call, order.partner_id, opening, begun=content)
     require(batch.state != State.CANCELLED, BatchCancelled())
-    require(batch.content_digest == content, BatchDiffers())
+    require(batch.content_digest == content.digest, BatchDiffers())
     # An upload is its worker's, finished or not; only what the command line began goes on here.
     require(batch.spool is None and batch.state in {State.RUNNING, State.DONE}, BatchTaken())
     if batch.state == State.DONE:
         return batch.id, None
     batch.lease, batch.leased_until = new_id(), call.now + LEASE
+    begin_work(call, batch)
     turn = Turn(
         batch_id=batch.id,
         intake=Intake(partner_id=batch.partner_id, card_secret=order.card_secret, batch_id=batch.id),
@@ -157,6 +167,7 @@ def _close(call: Call, batch_id: UUID, turn: Turn | None) -> Imported:
     batch = locked_batch(call, batch_id)
     if turn is not None and batch.state != State.DONE:
         require_turn(batch, turn)
+        end_work(call, batch)
         batch.lease = batch.leased_until = None
         move(call, batch, State.DONE, reason="every line was taken")
     counts: dict[str, Any] = batch.outcomes

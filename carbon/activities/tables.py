@@ -183,6 +183,15 @@ class ActivityBatch(Base):
         ),
         CheckConstraint("(state = 'failed') = (failure IS NOT NULL)", name="a_failure_is_named"),
         CheckConstraint("(lease IS NULL) = (leased_until IS NULL)", name="a_lease_ends"),
+        CheckConstraint("content_lines > 0", name="content_has_lines"),
+        CheckConstraint(
+            "started_at IS NOT NULL OR (lines_done = 0 AND worked_ms IS NULL)",
+            name="what_was_taken_was_begun",
+        ),
+        CheckConstraint("working_since IS NULL OR lease IS NOT NULL", name="who_works_has_a_lease"),
+        CheckConstraint(
+            "worked_ms >= 0 AND recent_ms >= 0 AND recent_lines >= 0", name="work_is_not_negative"
+        ),
         Index("ix_activity_batch_of_partner", "partner_id", "id"),
         Index("ix_activity_batch_waiting", "id", postgresql_where=text(one_of("state", WAITING))),
     )
@@ -196,6 +205,8 @@ class ActivityBatch(Base):
     content_digest: Mapped[bytes | None]
     """SHA-256 of the content as it is read, after a gzip coding was undone."""
     content_bytes: Mapped[int | None]
+    content_lines: Mapped[int | None]
+    """Its line ends, and a last line without one: the number of its last line. Null for a workbook."""
     spool: Mapped[str | None]
     """The file below the uploads folder, until the batch has ended; null for the command line's batches."""
     stations_digest: Mapped[bytes | None]
@@ -211,6 +222,15 @@ class ActivityBatch(Base):
     lease: Mapped[UUID | None]
     """Which worker's turn it is; a chunk of another turn is not committed."""
     leased_until: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    """When somebody took it up for the first time."""
+    worked_ms: Mapped[int | None]
+    """How long it was in somebody's hands; null before that, and where it was not counted from the start."""
+    working_since: Mapped[datetime | None]
+    """From when on time is not counted yet; null while nobody has it in hand."""
+    recent_lines: Mapped[int]
+    """Lines of late, with `recent_ms` the time that they took: see `progress`."""
+    recent_ms: Mapped[int]
     tries: Mapped[int] = mapped_column(SmallInteger)
     """Turns since a chunk was last finished."""
     failure: Mapped[str | None]

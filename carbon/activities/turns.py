@@ -23,6 +23,7 @@ from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
 from carbon.activities.duplicates import as_duplicates, sifted, without
 from carbon.activities.errors import BatchTaken
 from carbon.activities.intake import Intake, keep_lines, take_chunk
+from carbon.activities.progress import count_work
 from carbon.activities.standing import Standing
 from carbon.activities.tables import ActivityBatch
 from kernel.bulk_text import select_frame
@@ -224,7 +225,7 @@ def require_turn(batch: ActivityBatch | None, turn: Turn) -> None:
 
 
 def _keep(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
-    """Keep and count lines with their outcomes, and renew the lease."""
+    """Keep and count lines with their outcomes, count the time, and renew the lease."""
     keep_lines(call, batch.id, outcomes)
     named = pl.concat_str("outcome", "code", separator="/", ignore_nulls=True)
     counted: Counter[str] = Counter(dict(batch.outcomes))
@@ -234,6 +235,7 @@ def _keep(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
     batch.lines_done += outcomes.height
     batch.chunks_done += 1
     batch.tries = 0
+    count_work(call, batch, lines=outcomes.height)
     batch.leased_until = call.now + LEASE
 
 

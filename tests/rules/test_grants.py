@@ -48,9 +48,10 @@ HISTORY = (
 )
 """Rows come and stay as they are."""
 CHANGED = {
-    "activity_batch": "cancelled_because chunks_done content_bytes content_digest failure failure_detail"
-    " failure_pointer finished_at lease leased_until lines_done outcomes settled_line spool state"
-    " stations_digest stations_spool superseded tries",
+    "activity_batch": "cancelled_because chunks_done content_bytes content_digest content_lines failure"
+    " failure_detail failure_pointer finished_at lease leased_until lines_done outcomes recent_lines"
+    " recent_ms settled_line spool started_at state stations_digest stations_spool superseded tries worked_ms"
+    " working_since",
     "binding": "ended_at",
     "cap_usage": "used",
     "citizen": "nickname",
