@@ -7,7 +7,7 @@ they are. A download reads page by page, each in a transaction of its own: a slo
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,13 +15,15 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from carbon.activities.adapters.line_codes import LINE_CODES, Sentence
 from carbon.activities.batch_records import find_batch
+from carbon.activities.progress import lines_per_second, seconds_left
 from carbon.activities.tables import WAITING, ActivityBatch
 from carbon.partners.errors import PartnerSuspended
-from carbon.partners.registry import ACTIVE, find_partner
+from carbon.partners.registry import ACTIVE
+from carbon.partners.tables import Partner
 from kernel.call import Call
 from kernel.errors import Refusal
 from kernel.paging import Page, PageRequest
@@ -103,41 +105,69 @@ class BatchShown:
     adapter: str
     state: str
     content_bytes: int | None
+    content_lines: int | None
     lines_done: int
+    lines_per_second: int | None
+    seconds_left: int | None
+    accepted: int
+    duplicate: int
+    rejected: int
     outcomes: list[OutcomeCount]
     superseded: int
     failure: BatchFailure | None
     waits_for: str | None
     cancelled_because: str | None
     created_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
 
 
 def shown(call: Call, batch: ActivityBatch) -> BatchShown:
-    """A batch with its lines counted by outcome, its failure in words, and what its worker waits for."""
+    """A batch with its lines counted, its pace, its failure in words, and what its worker waits for."""
+    return shown_all(call, [batch])[0]
+
+
+def shown_all(call: Call, batches: Sequence[ActivityBatch]) -> list[BatchShown]:
+    """The same of several batches, in their order."""
+    kept_back = _kept_back(call, {batch.partner_id for batch in batches if batch.state in WAITING})
+    return [
+        _shown(call, batch, waits_for=kept_back.get(batch.partner_id) if batch.state in WAITING else None)
+        for batch in batches
+    ]
+
+
+def _shown(call: Call, batch: ActivityBatch, *, waits_for: str | None) -> BatchShown:
+    sums = in_brief(batch.outcomes)
     return BatchShown(
         id=batch.id,
         reference=batch.reference,
         adapter=batch.adapter,
         state=batch.state,
         content_bytes=batch.content_bytes,
+        content_lines=batch.content_lines,
         lines_done=batch.lines_done,
+        lines_per_second=lines_per_second(call, batch),
+        seconds_left=seconds_left(call, batch),
+        accepted=sums["accepted"],
+        duplicate=sums["duplicate"],
+        rejected=sums["rejected"],
         outcomes=_counted(batch),
         superseded=batch.superseded,
         failure=_failure(batch),
-        waits_for=_waits_for(call, batch),
+        waits_for=waits_for,
         cancelled_because=batch.cancelled_because,
         created_at=batch.created_at,
+        started_at=batch.started_at,
         finished_at=batch.finished_at,
     )
 
 
-def _waits_for(call: Call, batch: ActivityBatch) -> str | None:
-    """The code of what keeps workers from a batch: they go on by themselves when it is over."""
-    is_waiting = batch.state in WAITING
-    return (
-        PartnerSuspended.code if is_waiting and find_partner(call, batch.partner_id).state != ACTIVE else None
-    )
+def _kept_back(call: Call, partners: set[UUID]) -> dict[UUID, str]:
+    """By partner, what keeps workers from its batches; they go on by themselves when it is over."""
+    if not partners:
+        return {}
+    query = select(Partner.id).where(Partner.id.in_(partners), Partner.state != ACTIVE)
+    return dict.fromkeys(call.db.scalars(query), PartnerSuspended.code)
 
 
 def sentence(outcome: str, code: str | None) -> Sentence:

@@ -35,6 +35,7 @@ from carbon.activities.batch_results import (
     every_line,
     list_lines,
     shown,
+    shown_all,
 )
 from carbon.activities.batch_schemas import (
     GivesBatch,
@@ -183,7 +184,7 @@ def call_batch_off(call: Call, why: dict[str, Any], *, batch: str) -> BatchShown
 def batches(call: Call, page: dict[str, Any]) -> Page[BatchShown]:
     """Page through batches."""
     found = list_batches(call, PageRequest(**page))
-    return Page([shown(call, batch) for batch in found.items], found.next)
+    return Page(shown_all(call, found.items), found.next)
 
 
 @endpoint(

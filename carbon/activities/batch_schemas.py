@@ -9,6 +9,10 @@ from carbon.activities.batch_results import OUTCOMES
 from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Takes, Text, Whole
 
 
+def _said(what: str) -> dict[str, str]:
+    return {"description": what}
+
+
 class TakesOpening(Takes):
     """A batch to open."""
 
@@ -58,22 +62,47 @@ class GivesBatchFailure(Gives):
 
 
 class GivesBatch(Gives):
-    """A batch: where it is, how many lines are done, and how they came out."""
+    """A batch: where it is, how many lines are done and how fast, and how they came out."""
 
     id = PublicId(BATCH)
     reference = fields.String()
     adapter = fields.String()
     state = fields.String()
     content_bytes = Whole(allow_none=True)
-    lines_done = Whole()
-    outcomes = fields.List(fields.Nested(GivesBatchOutcome))
-    superseded = Whole(
-        metadata={"description": "lines, among those above, that took an earlier record's place"}
+    content_lines = Whole(
+        allow_none=True,
+        metadata=_said(
+            "lines of the content, a header and blank lines among them: the number of its last line."
+            " `null` before the content came, and for a workbook"
+        ),
     )
+    lines_done = Whole(metadata=_said("lines that have an outcome; a header and blank lines get none"))
+    lines_per_second = Whole(
+        allow_none=True,
+        metadata=_said(
+            "lines a second of work, rounded down: of about the last half minute of it while the batch is"
+            " `running`, of all of it once it ended. `null` until that is known"
+        ),
+    )
+    seconds_left = Whole(
+        allow_none=True,
+        metadata=_said(
+            "seconds of work that the rest takes at that pace, rounded up; time in which the batch waits, as"
+            " for other partners' turns, comes on top. `null` unless it is `running` and both are known"
+        ),
+    )
+    accepted = Whole(metadata=_said("lines so far that were credited, or assessed and came to nothing"))
+    duplicate = Whole(metadata=_said("lines so far whose record was taken before"))
+    rejected = Whole(metadata=_said("lines so far that were refused"))
+    outcomes = fields.List(fields.Nested(GivesBatchOutcome))
+    superseded = Whole(metadata=_said("lines, among those above, that took an earlier record's place"))
     failure = fields.Nested(GivesBatchFailure, allow_none=True)
     waits_for = fields.String(allow_none=True)
     cancelled_because = fields.String(allow_none=True)
     created_at = Instant()
+    started_at = Instant(
+        allow_none=True, metadata=_said("when a worker took it up for the first time; `null` until then")
+    )
     finished_at = Instant(allow_none=True)
 
 
