@@ -226,9 +226,12 @@ def test_chunks_that_take_all_of_the_time_of_late_are_not_told_as_slower(call: C
 def test_a_clock_that_goes_back_takes_no_time_away(call: Call) -> None:
     batch = ActivityBatch(state=State.RUNNING, content_lines=30, lines_done=0, recent_lines=0, recent_ms=0)
     begin_work(call, batch)
-    for seconds in (2, -5, 2, 4):
+    worked_ms = []
+    for seconds in (-5, 2, -1, 4):
         count_work(at(call, call.now + timedelta(seconds=seconds)), batch, lines=5)
-    assert (batch.worked_ms, batch.recent_ms, batch.recent_lines) == (4_000, 4_000, 20)
+        worked_ms.append(batch.worked_ms)
+    assert worked_ms == [0, 2_000, 2_000, 4_000]
+    assert (batch.recent_ms, batch.recent_lines) == (4_000, 20)
 
 
 def test_what_is_less_than_a_millisecond_adds_up(call: Call) -> None:
