@@ -49,10 +49,17 @@ class Delivered:
 
 def hand_in(intake: Intake, data: bytes, *, form: str, reference: str) -> UUID:
     """Open a batch and upload its file as the door would; it waits for a worker then."""
+    return _hand_in(intake, _announced(data), Opening(reference=reference, adapter=form))
+
+
+def _announced(data: bytes) -> Announced:
+    """A file as its sender announces it."""
+    return Announced(stream=BytesIO(data), length=len(data), digest=sha256(data).digest(), gzip=False)
+
+
+def _hand_in(intake: Intake, body: Announced, opening: Opening) -> UUID:
     product = intake.product
-    opening = Opening(reference=reference, adapter=form)
     batch_id = run(product, lambda call: open_batch(call, intake.partner_id, opening)).id
-    body = Announced(stream=BytesIO(data), length=len(data), digest=sha256(data).digest(), gzip=False)
     with received(body, intake.uploads, LINES) as upload:
         run(product, lambda call: accept_content(call, batch_id, upload))
     return batch_id
@@ -60,8 +67,9 @@ def hand_in(intake: Intake, data: bytes, *, form: str, reference: str) -> UUID:
 
 def deliver(intake: Intake, data: bytes, *, form: str, reference: str, chunk_lines: int) -> Delivered:
     """Hand in a file and let the importing process take it to its end, all lanes of it."""
+    body, opening = _announced(data), Opening(reference=reference, adapter=form)
     start, cpu = perf_counter(), process_time()
-    batch_id = hand_in(intake, data, form=form, reference=reference)
+    batch_id = _hand_in(intake, body, opening)
     taken = intake.importer.take(chunk_lines=chunk_lines)
     seconds, cpu_seconds = perf_counter() - start, process_time() - cpu
     batch = run(intake.product, lambda call: call.db.get_one(ActivityBatch, batch_id))

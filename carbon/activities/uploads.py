@@ -198,15 +198,17 @@ def _spool(body: Announced, folder: Path, bounds: Bounds) -> Upload:
 def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int, int]:
     """The SHA-256 of what was written, its bytes, its lines."""
     blocks = _arriving(body)
-    hashed, size, lines = hashlib.sha256(), 0, _Lines(bounds.line_bytes_max)
+    inflated, size, lines = hashlib.sha256(), 0, _Lines(bounds.line_bytes_max)
     for block in _inflated(blocks) if body.gzip else blocks:
         size += len(block)
         require(size <= bounds.bytes_max, UploadTooLarge(pointer="/body", limit_bytes=bounds.bytes_max))
         lines.judge(block)
-        hashed.update(block)
+        if body.gzip:
+            inflated.update(block)
         file.write(block)
     require(not lines.blank, FileEmpty(pointer="/body"))
-    return hashed.digest(), size, lines.counted.lines
+    # What was sent as it is was hashed as it arrived.
+    return inflated.digest() if body.gzip else body.digest, size, lines.counted.lines
 
 
 def _arriving(body: Announced) -> Iterator[bytes]:
