@@ -34,8 +34,8 @@ def number_revisions(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def revision_of(name: str) -> pl.Expr:
-    """The revision that a record is, by the one that it corrects."""
-    return (pl.col(name).fill_null(0) + 1).alias("revision")
+    """The revision that a record is, by the one that it corrects; of those that no fact reaches the least."""
+    return (pl.col(name).fill_null(0).clip(upper_bound=_REVISION_MOST) + 1).alias("revision")
 
 
 def refuse_repeated(frame: pl.DataFrame) -> pl.DataFrame:

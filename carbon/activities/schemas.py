@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from carbon.activities.adapters.activity_lines import UNITS
+from carbon.activities.adapters.activity_fields import UNITS
 from carbon.methodologies.inputs import INPUTS
 from kernel.http.fields import Day, Gives, Instant, PublicId, Takes, Text
 from kernel.units import INT64_MAX, show_coins, show_grams

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from app.commands import add_commands
 from app.factory import Product
-from carbon.activities.adapters.activity_lines import _REQUIRED as REQUIRED_OF_LINES
+from carbon.activities.adapters.activity_fields import REQUIRED as REQUIRED_OF_LINES
 from carbon.activities.adapters.shenzhen_tong.stations import _COLUMNS as OF_STATIONS
 from carbon.activities.adapters.shenzhen_tong.taps import _REQUIRED as REQUIRED_OF_TAPS
 from carbon.activities.adapters.utility_bills import _COLUMNS as OF_BILLS

@@ -42,10 +42,11 @@ def require_columns(names: list[str], *, required: tuple[str, ...], optional: tu
 
 def split_header(chunks: Iterator[LineChunk]) -> tuple[pl.DataFrame, LineChunk]:
     """The first line that is not blank, for `read_header`, and what follows it in its chunk."""
-    for number, whole in chunks:
-        data = whole.removeprefix(BOM) if number == 1 else whole
-        blank = _BLANK_LINES.match(data)
-        begin = blank.end() if blank else 0
+    for number, data in chunks:
+        start = len(BOM) if number == 1 and data.startswith(BOM) else 0
+        blank = _BLANK_LINES.match(data, start)
+        # Where no line is blank the byte order mark is left to `split_lines`.
+        begin = blank.end() if blank and blank.end() > start else 0
         end = data.find(b"\n", begin) + 1 or len(data)
         first = LineChunk(number + data.count(b"\n", 0, begin), data[begin:end])
         header = split_lines(first.data, first_line_no=first.first_line_no)

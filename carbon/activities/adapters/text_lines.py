@@ -1,7 +1,7 @@
 """Bytes become numbered lines, and no byte sequence can take more than its own line with it.
 
 A record never spans lines: a quotation mark that stays open spoils one line, not the rest of the
-file. Files come in UTF-8 or GB18030 (which contains GBK); the choice is made once a file.
+file. Files come in UTF-8 or GB18030 (which contains GBK); the choice is made once a piece.
 """
 
 from collections.abc import Iterator
