@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Date, DateTime, Engine, Integer, LargeBinary,
 from sqlalchemy import create_engine as sqlalchemy_engine
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from kernel.errors import BrokenInvariant, Busy
@@ -98,6 +99,8 @@ def in_transaction(
                 if attempt == TRIES:
                     raise Busy("others keep changing the same rows", retry_after_s=1) from error
                 pause(random.uniform(0.005, 0.03) * attempt)  # noqa: S311 - jitter, not a secret
+            except PoolTimeout as error:
+                raise Busy("all database connections are in use", retry_after_s=1) from error
             else:
                 return result
     raise BrokenInvariant("the loop above either returns or raises")
