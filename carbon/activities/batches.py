@@ -8,7 +8,7 @@ waits, and no try is counted.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -177,8 +177,10 @@ def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> None:
         raise UploadLost from error
     with content:
         settled = job.turn.settled_line
-        frames = read_frames(content, adapter=job.adapter, stations=stations, after_line=settled)
-        work_through(run, reading.noting(frames), job.turn, between_chunks=lambda: go_on(reading))
+        with closing(
+            read_frames(content, adapter=job.adapter, stations=stations, after_line=settled)
+        ) as frames:
+            work_through(run, reading.noting(frames), job.turn, between_chunks=lambda: go_on(reading))
 
 
 def _end(call: Call, job: _Job, failure: Refusal | None) -> None:
@@ -200,7 +202,8 @@ def _put_down(call: Call, job: _Job, *, reason: str, pause: timedelta = timedelt
     """End the turn early, so that nobody has to wait for the lease, and count no try."""
     batch = locked_batch(call, job.turn.batch_id)
     if batch.lease == job.turn.lease and batch.state == State.RUNNING:
-        batch.leased_until = call.now + pause
+        # What is still under way for the turn finds the lease gone, as after another's turn began.
+        batch.lease, batch.leased_until = new_id(), call.now + pause
         batch.tries = max(0, batch.tries - 1)
         end_work(call, batch)
         note_service(call, batch)

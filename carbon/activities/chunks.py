@@ -4,6 +4,7 @@ Chunks keep the file's order, and one is done before the next begins. Lanes cut 
 they hardly ever wait for each other's rows; the lines of one fact stay in one lane, in their order.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +19,7 @@ LANE_LINES_LEAST = 500
 """A transaction of fewer lines costs more than it gains."""
 
 
-def chunks_of(frames: Iterable[pl.DataFrame], *, size: Callable[[], int]) -> Iterator[pl.DataFrame]:
+def chunks_of(frames: Iterable[pl.DataFrame], *, size: Callable[[], int]) -> Generator[pl.DataFrame]:
     """Chunks of as many lines as `size` says for each, wherever the frames end; the last one is shorter."""
     rest: pl.DataFrame | None = None
     most = size()
@@ -41,9 +42,9 @@ def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
     if not depend(chunk):
         return chunk
     corrects = (pl.col("outcome") == ACTIVITY) & pl.col("corrects_revision").is_not_null()
-    too_many = chunk.select(corrects & (corrects.cum_sum() > CORRECTIONS_MOST)).to_series()
-    beyond = ((steps_of(chunk, person="subject") >= STEPS_MOST) | too_many).arg_true()
-    return chunk.head(beyond[0]) if len(beyond) else chunk
+    too_many = chunk.select((corrects & (corrects.cum_sum() > CORRECTIONS_MOST)).arg_true()).to_series()
+    chunk = chunk.head(too_many[0]) if len(too_many) else chunk
+    return chunk.head(len(steps_of(chunk, person="subject", most=STEPS_MOST)))
 
 
 def lanes_of(chunk: pl.DataFrame, *, most: int) -> list[pl.DataFrame]:
@@ -66,7 +67,7 @@ def lanes_of(chunk: pl.DataFrame, *, most: int) -> list[pl.DataFrame]:
 def read_ahead(chunks: Iterator[pl.DataFrame]) -> Generator[pl.DataFrame]:
     """The same chunks; each is read and cut while the one before it is worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        coming = reader.submit(next, chunks, None)
-        while (chunk := coming.result()) is not None:
-            coming = reader.submit(next, chunks, None)
+        coming = deque([reader.submit(next, chunks, None)])
+        while (chunk := coming.popleft().result()) is not None:
+            coming.append(reader.submit(next, chunks, None))
             yield chunk

@@ -8,6 +8,7 @@ record here need not look again in the transaction that would have claimed it.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -71,46 +72,73 @@ def without(frame: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     return frame.join(left, on=LINE, how="semi", maintain_order="left")
 
 
+@dataclass
+class Segment:
+    """Neighbouring pieces of a file some of whose records stand, and the claims of all their good lines."""
+
+    pieces: list[pl.DataFrame] = field(default_factory=list)
+    claims_of_pieces: list[pl.DataFrame] = field(default_factory=list)
+    lines_before: int = 0
+    """Lines that were read ahead of it."""
+
+    @property
+    def lines(self) -> int:
+        """How many it has, claims or not."""
+        return sum(piece.height for piece in self.pieces)
+
+    @property
+    def last_line(self) -> int:
+        """The number of its last line."""
+        return int(self.pieces[-1]["line_no"][-1])
+
+    @property
+    def claims(self) -> pl.DataFrame:
+        """What `Standing` looks for."""
+        return pl.concat(self.claims_of_pieces)
+
+
 def sifted(
     frames: Iterable[pl.DataFrame],
     *,
     subjects: SubjectHashes,
     stand: Callable[[pl.DataFrame], bool],
-    leave_out: Callable[[pl.DataFrame], pl.DataFrame],
+    leave_out: Callable[[Segment], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
     """The frames in their order; neighbours that hold standing records are gathered, and come without them.
 
-    `stand` says whether some of these claims stand. `leave_out` gives the lines that do; it is asked by a
-    thread of its own, for one segment while the frames of the next are read.
+    `stand` says whether some of these claims stand. `leave_out` gives the lines of a segment that do; it is
+    asked by a thread of its own while the next segment is read, and never about two at once.
     """
-    gathered: list[pl.DataFrame] = []
-    claims: list[pl.DataFrame] = []
-    asked: deque[tuple[list[pl.DataFrame], Future[pl.DataFrame]]] = deque()
+    lines, segment = 0, Segment()
+    answers: deque[tuple[Segment, Future[pl.DataFrame]]] = deque()
 
-    def answered() -> Iterator[pl.DataFrame]:
-        while asked:
-            segment, answer = asked.popleft()
-            standing = answer.result()
-            yield from (without(each, standing) for each in segment)
+    def rest() -> Iterator[pl.DataFrame]:
+        while answers:
+            asked, standing = answers[0][0], answers.popleft()[1].result()
+            yield from (without(piece, standing) for piece in asked.pieces)
 
     def ask() -> None:
-        if gathered:
-            asked.append((gathered.copy(), beside.submit(leave_out, pl.concat(claims))))
-            gathered.clear()
-            claims.clear()
+        nonlocal segment
+        if segment.pieces:
+            answers.append((segment, beside.submit(leave_out, segment)))
+        segment = Segment(lines_before=lines)
 
     with ThreadPoolExecutor(1, thread_name_prefix="duplicates") as beside:
         for frame in frames:
             good = frame.select("outcome", *_ASKED).filter(GOOD)
-            if stand(claims_of(good.gather_every(max(1, good.height // SAMPLE_LINES)), subjects)):
-                gathered.append(frame)
-                claims.append(claims_of(good, subjects))  # now, while the next frames are read
-                if sum(each.height for each in gathered) >= SEGMENT_LINES:
-                    yield from answered()
+            some_stand = stand(claims_of(good.gather_every(max(1, good.height // SAMPLE_LINES)), subjects))
+            if not some_stand:
+                ask()
+            lines += frame.height
+            if some_stand:
+                segment.pieces.append(frame)
+                segment.claims_of_pieces.append(claims_of(good, subjects))
+                if segment.lines >= SEGMENT_LINES:
+                    yield from rest()
                     ask()
             else:
-                ask()
-                yield from answered()
+                segment.lines_before = lines
+                yield from rest()
                 yield frame
         ask()
-        yield from answered()
+        yield from rest()

@@ -5,7 +5,8 @@ left; once done, the same file again credits nothing.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain, islice
@@ -88,16 +89,16 @@ def import_file(
     """
     content = _measured(source, order.adapter)
     source.seek(0)
-    frames = read_frames(source, adapter=order.adapter, stations=order.stations)
-    first = list(islice(frames, 1))  # what refuses a whole file does so here, before there is a batch
-    batch_id, turn = run(lambda call: _begin(call, order, content))
-    if turn is not None:
 
-        def tell(taken: Taken) -> None:
-            if progress is not None:
-                progress(taken, content.lines)
+    def tell(taken: Taken) -> None:
+        if progress is not None:
+            progress(taken, content.lines)
 
-        work_through(run, chain(first, frames), turn, after_chunk=tell)
+    with closing(read_frames(source, adapter=order.adapter, stations=order.stations)) as frames:
+        first = list(islice(frames, 1))  # what refuses a whole file does so here, before there is a batch
+        batch_id, turn = run(lambda call: _begin(call, order, content))
+        if turn is not None:
+            work_through(run, chain(first, frames), turn, after_chunk=tell)
     return run(lambda call: _close(call, batch_id, turn))
 
 
@@ -117,7 +118,7 @@ def read_frame(data: bytes, order: ImportOrder) -> pl.DataFrame:
 
 def read_frames(
     stream: BinaryIO, *, adapter: str, stations: bytes = b"", after_line: int = 0
-) -> Iterator[pl.DataFrame]:
+) -> Generator[pl.DataFrame]:
     """The lines of a file in the common shape, piece by piece where its form allows it.
 
     Lines up to `after_line` are left out where its form allows that. Refuses AdapterUnknown and what the

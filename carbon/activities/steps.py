@@ -32,8 +32,8 @@ def depend(frame: pl.DataFrame) -> bool:
     return bool(frame.filter(GOOD).select(_CORRECTS.any() | repeated.any()).item())
 
 
-def steps_of(frame: pl.DataFrame, *, person: str) -> pl.Series:
-    """The step of each line; `person` is the column of whose it is.
+def steps_of(frame: pl.DataFrame, *, person: str, most: int | None = None) -> pl.Series:
+    """The step of each line, up to the first line that is beyond `most` steps; `person` is whose column.
 
     A fact's lines go one a step, and a correction is the only line of its person in a step.
     """
@@ -48,6 +48,8 @@ def steps_of(frame: pl.DataFrame, *, person: str) -> pl.Series:
             steps.append(0)
             continue
         step = max(fact_next.get(fact, 0), (person_alone if corrects else person_with_others).get(who, 0))
+        if step == most:
+            break
         fact_next[fact] = person_alone[who] = step + 1
         person_with_others[who] = step + 1 if corrects else step
         steps.append(step)

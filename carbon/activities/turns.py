@@ -20,7 +20,7 @@ from sqlalchemy import text
 from carbon.activities.batch_records import locked_batch
 from carbon.activities.batch_states import State
 from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
-from carbon.activities.duplicates import as_duplicates, sifted, without
+from carbon.activities.duplicates import Segment, as_duplicates, sifted, without
 from carbon.activities.errors import BatchTaken
 from carbon.activities.intake import Intake, keep_lines, take_chunk
 from carbon.activities.progress import count_work
@@ -95,16 +95,16 @@ def work_through(
     """
     left_out, standing = _LeftOut(), Standing(turn.intake.partner_id)
 
-    def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
+    def leave_out(segment: Segment) -> pl.DataFrame:
         if left_out.lines:
             between_chunks()
-        found, done = run(_leaving_out(turn, claims, standing, left_out))
+        found, done = run(_leaving_out(turn, segment, standing, left_out))
         after_chunk(done)
         return found
 
     chunks = chunks_of(
         sifted(
-            _untaken(run, frames, turn),
+            _lines_left(run, frames, turn),
             subjects=turn.intake.subjects,
             stand=lambda claims: run(_looking_whether_any_stand(turn, claims)),
             leave_out=leave_out,
@@ -112,8 +112,10 @@ def work_through(
         size=lambda: turn.chunk_lines or chunk_lines_at(run(lambda call: call.now)),
     )
     lines = turn.lines_done
+    # Closed from the inside: nothing of this run is at work any more when an error, or its end, goes out.
     with (
         ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as pool,
+        closing(chunks),
         closing(read_ahead(chunks)) as ahead,
     ):
         for number, chunk in enumerate(ahead):
@@ -122,9 +124,20 @@ def work_through(
             lines += chunk.height
             whole = _Whole(lines=lines, last_line=chunk["line_no"][-1])
             works = [_chunk_work(turn, part, whole, left_out) for part in lanes_of(chunk, most=turn.lanes)]
-            done = [pool.submit(run, work) for work in works]
-            wait(done)
-            after_chunk(max((each.result() for each in done), key=lambda taken: taken.lines))
+            after_chunk(_side_by_side(pool, run, works))
+
+
+def _side_by_side(pool: ThreadPoolExecutor, run: Run, works: list[Callable[[Call], Taken]]) -> Taken:
+    """All of them done, or else an error of one of them; what was taken once the last was committed."""
+    done = [pool.submit(run, work) for work in works]
+    wait(done)
+    taken: list[Taken] = []
+    try:
+        while done:
+            taken.append(done.pop().result())
+    finally:
+        done.clear()  # an error leads back to here: who has it is not to keep all that this run held
+    return max(taken, key=lambda each: each.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +150,10 @@ class _Whole:
 
 @dataclass
 class _LeftOut:
-    """The lines that went into no chunk; changed while the batch is locked, as its `lines_done` is."""
+    """The lines that went into no chunk, some of them perhaps behind the chunk at work.
+
+    Changed and read while the batch is locked, as its `lines_done` is: both say the same of every line.
+    """
 
     lines: int = 0
 
@@ -150,10 +166,10 @@ def _looking_whether_any_stand(turn: Turn, claims: pl.DataFrame) -> Callable[[Ca
 
 
 def _leaving_out(
-    turn: Turn, claims: pl.DataFrame, standing: Standing, left_out: _LeftOut
+    turn: Turn, segment: Segment, standing: Standing, left_out: _LeftOut
 ) -> Callable[[Call], tuple[pl.DataFrame, Taken]]:
     """Keep the lines whose claims stand as duplicates; which they were, and what was taken by then."""
-    before = left_out.lines
+    before, claims = left_out.lines, segment.claims  # before the work, which may be done again
 
     def work(call: Call) -> tuple[pl.DataFrame, Taken]:
         _unhurried(call, claims.height)
@@ -162,29 +178,32 @@ def _leaving_out(
         require_turn(batch, turn)
         _keep(call, batch, as_duplicates(found))
         left_out.lines = before + found.height
+        if batch.lines_done == turn.lines_done + segment.lines_before + segment.lines:
+            batch.settled_line = segment.last_line
         return found, Taken(batch.lines_done, batch.outcomes)
 
     return work
 
 
-def _untaken(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
+def _lines_left(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
     """The lines that no earlier turn took: each of those left one row, of an activity or of a line.
 
-    Only rows behind the settled line are looked for: those of a chunk whose turn ended between its lanes.
+    Only rows behind the settled line are looked for: those of a chunk whose turn ended between its lanes, and
+    of lines that stood behind it.
     """
-    taken = run(lambda call: _taken(call, turn)) if turn.lines_done else None
+    done = run(lambda call: _lines_behind(call, turn)) if turn.lines_done else None
     for frame in frames:
-        if taken is None:
+        if done is None:
             yield frame
             continue
         unsettled = frame.filter((pl.col("file_no") > 1) | (pl.col("line_no") > turn.settled_line))
-        yield without(unsettled, taken)
+        yield without(unsettled, done)
 
 
-def _taken(call: Call, turn: Turn) -> pl.DataFrame:
+def _lines_behind(call: Call, turn: Turn) -> pl.DataFrame:
     _unhurried(call, turn.lines_done)
     values = {"batch": turn.batch_id, "settled": turn.settled_line}
-    return select_frame(call, _TAKEN, values, schema={"file_no": pl.Int32, "line_no": pl.Int64})
+    return select_frame(call, _BEHIND, values, schema={"file_no": pl.Int32, "line_no": pl.Int64})
 
 
 def _chunk_work(
@@ -240,7 +259,7 @@ def _keep(call: Call, batch: ActivityBatch, outcomes: pl.DataFrame) -> None:
 
 
 _UNSETTLED = "batch_id = %(batch)s AND (file_no, line_no) > (1, %(settled)s)"
-_TAKEN = (
+_BEHIND = (
     f"SELECT file_no, line_no FROM activity WHERE {_UNSETTLED}"  # noqa: S608 - our own text
     " UNION ALL SELECT l.file_no, n FROM activity_batch_line l"
     " CROSS JOIN LATERAL generate_series(l.line_no - l.lines + 1, l.line_no) n"

@@ -14,7 +14,7 @@ import pytest
 from app.factory import Product
 from carbon.activities import duplicates
 from carbon.activities.batch_results import every_line
-from carbon.activities.duplicates import sifted
+from carbon.activities.duplicates import Segment, sifted
 from carbon.activities.errors import BatchTaken
 from carbon.activities.subjects import SubjectHashes
 from carbon.activities.turns import LEASE
@@ -172,11 +172,11 @@ def test_frames_keep_their_order_and_segments_their_size(monkeypatch: pytest.Mon
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
     every = lines(*(ride(f"e{number}") for number in range(20))).with_columns(pl.col("line_no") - 2)
     frames = every.iter_slices(2)
-    gathered: list[int] = []
+    gathered: list[tuple[int, int, int]] = []
 
-    def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
-        gathered.append(claims.height)
-        return claims.filter(pl.col("line_no") % 2 == 1).select("file_no", "line_no")
+    def leave_out(segment: Segment) -> pl.DataFrame:
+        gathered.append((segment.lines_before, segment.lines, segment.last_line))
+        return segment.claims.filter(pl.col("line_no") % 2 == 1).select("file_no", "line_no")
 
     left = sifted(
         frames,
@@ -185,7 +185,7 @@ def test_frames_keep_their_order_and_segments_their_size(monkeypatch: pytest.Mon
         leave_out=leave_out,
     )
     assert [n for frame in left for n in frame["line_no"]] == [0, 1, 2, 4, 6, 8, 10, 12, 13, 14, 16, 17, 18]
-    assert gathered == [6, 4, 2, 2]
+    assert gathered == [(2, 6, 7), (8, 4, 11), (14, 2, 15), (18, 2, 19)]
 
 
 def test_a_segment_is_compared_while_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +198,9 @@ def test_a_segment_is_compared_while_the_next_is_read(monkeypatch: pytest.Monkey
         next_is_read.set()
         yield every.tail(5)
 
-    def leave_out(claims: pl.DataFrame) -> pl.DataFrame:
+    def leave_out(segment: Segment) -> pl.DataFrame:
         compared.append(next_is_read.wait(PATIENCE))
-        return claims.select("file_no", "line_no")
+        return segment.claims.select("file_no", "line_no")
 
     subjects = SubjectHashes(SECRET, partner_id=new_id())
     left = sifted(frames(), subjects=subjects, stand=lambda _claims: True, leave_out=leave_out)
@@ -212,7 +212,7 @@ def test_what_a_comparison_refuses_comes_out(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
     every = lines(*(ride(f"e{number}") for number in range(10)))
 
-    def leave_out(_claims: pl.DataFrame) -> pl.DataFrame:
+    def leave_out(_segment: Segment) -> pl.DataFrame:
         raise BatchTaken
 
     subjects = SubjectHashes(SECRET, partner_id=new_id())
