@@ -11,8 +11,12 @@ Result = TypeVar("Result")
 def in_order(works: Iterable[Callable[[], Result]], *, threads: int) -> Generator[Result]:
     """What the works give, in their order; at most `threads` of them are begun ahead.
 
-    `works` is read by whoever asks. An error comes where its result would have.
+    `works` is read by whoever asks, who does the work as well where there are no threads. An error comes
+    where its result would have.
     """
+    if not threads:
+        yield from (work() for work in works)
+        return
     with ThreadPoolExecutor(threads, thread_name_prefix="in-order") as pool:
         begun: deque[Future[Result]] = deque()
         try:

@@ -129,7 +129,7 @@ def read_frames(
         rides = read_rides([stream.read()], stations=read_station_list(stations, rules.openings), rules=rules)
         yield rides.select(*SCHEMA, "reason")
     elif adapter == "utility_bills":
-        yield read_bills([stream.read()])
+        yield from read_bills(stream, after_line=after_line, threads=READERS)
     elif adapter == "csv":
         yield from read_activity_lines(stream, form="csv", after_line=after_line, threads=READERS)
     elif adapter == "ndjson":

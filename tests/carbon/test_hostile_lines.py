@@ -1,4 +1,4 @@
-"""Whatever a line says, it is refused alone: the lines around it are taken, and the batch comes to its end."""
+"""Whatever a line says, it is refused alone: lines around it are taken, and the batch comes to its end."""
 
 import json
 from pathlib import Path

@@ -52,6 +52,10 @@ def bill_file(*bills: str) -> bytes:
     return (HEADER + "".join(f"{bill}\n" for bill in bills)).encode()
 
 
+def read(*bills: str) -> pl.DataFrame:
+    return pl.concat(read_bills(BytesIO(bill_file(*bills))))
+
+
 @dataclass
 class Desk:
     """Where bills come in, a chunk each."""
@@ -62,7 +66,7 @@ class Desk:
     def bills(self, *bills: str) -> list[tuple[str, str | None]]:
         """Take bills; outcome and code of each."""
         intake = self.city.intake()
-        return take_chunk(self.call, intake, read_bills([bill_file(*bills)])).select("outcome", "code").rows()
+        return take_chunk(self.call, intake, read(*bills)).select("outcome", "code").rows()
 
     def saving(self, event: str, *, start: int, end: int, **more: Any) -> dict[str, Any]:
         """Take one record of our own format: readings from `start` to `end` days ago, 200 kWh below."""
@@ -117,8 +121,8 @@ def test_what_touches_no_day_of_it_is_another_interval(desk: Desk) -> None:
 
 def test_of_two_in_one_chunk_the_earlier_line_wins_and_is_named(desk: Desk) -> None:
     call, city = desk.call, desk.city
-    chunk = read_bills([bill_file(SEPTEMBER.replace("m-1", "m-2"), SEPTEMBER)])
-    later = read_bills([bill_file(SEPTEMBER.replace("09-01", "09-10"))])
+    chunk = read(SEPTEMBER.replace("m-1", "m-2"), SEPTEMBER)
+    later = read(SEPTEMBER.replace("09-01", "09-10"))
     fourth = pl.lit(chunk["line_no"][1] + 1, pl.Int64)
     both = pl.concat([chunk, later.with_columns(line_no=fourth)])
     outcomes = take_chunk(call, city.intake(), both)
@@ -147,7 +151,7 @@ def test_a_second_partner_is_told_the_days_and_not_whose_they_are(desk: Desk) ->
     hashed = hash_subject(SECRET, partner_id=other.partner.id, subject="acc-9")
     cards = [CitizenCard(new_id(), hashed)]
     bind_many(desk.call, find_partner(desk.call, other.partner.id), cards, text_version="v1")
-    bills = read_bills([bill_file(SEPTEMBER.replace("acc-1", "acc-9").replace("09-01", "08-15"))])
+    bills = read(SEPTEMBER.replace("acc-1", "acc-9").replace("09-01", "08-15"))
     intake = City(other.partner.id, other.api_key).intake()
     with pytest.raises(MeterIntervalTaken) as refused:
         take_activity(desk.call, intake, bills)
@@ -184,7 +188,7 @@ def test_a_correction_into_taken_days_is_refused_and_changes_nothing(desk: Desk)
 
 
 def test_a_withdrawn_interval_is_free_again_and_its_fact_must_get_it_anew(desk: Desk) -> None:
-    (bill,) = read_bills([bill_file(SEPTEMBER)])["source_event_id"].to_list()
+    (bill,) = read(SEPTEMBER)["source_event_id"].to_list()
     desk.bills(SEPTEMBER)
     nothing = {"baseline_wh": None, "actual_wh": None}
     assert (
@@ -228,7 +232,7 @@ def test_the_same_interval_in_files_imported_at_once_is_credited_once(database: 
 
 def test_one_record_at_once_from_many_is_one_credit_and_duplicates(database: Database) -> None:
     city = database.run(plant_homes)
-    bill = read_bills([bill_file(SEPTEMBER)])
+    bill = read(SEPTEMBER)
     with ThreadPoolExecutor(8) as pool:
         answers = list(
             pool.map(lambda _: database.run(lambda call: take_activity(call, city.intake(), bill)), range(16))

@@ -60,3 +60,16 @@ def test_who_stops_asking_leaves_no_thread_behind() -> None:
     next(results)
     results.close()
     assert [each.name for each in threading.enumerate() if each.name.startswith("in-order")] == []
+
+
+def test_without_threads_each_work_is_done_by_whoever_asks() -> None:
+    done: list[threading.Thread] = []
+
+    def work() -> int:
+        done.append(threading.current_thread())
+        return len(done)
+
+    results = in_order([work] * 3, threads=0)
+    assert next(results) == 1
+    assert done == [threading.current_thread()]
+    assert list(results) == [2, 3]

@@ -5,24 +5,20 @@ which is the first day of the next bill. The fact happens when the period ends, 
 Shanghai. Which baseline is fair is not decided here; the partner states it in the meter's own unit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import BinaryIO
 
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
-from carbon.activities.adapters.csv_cells import read_header, split_cells
-from carbon.activities.adapters.errors import FileTooLarge
+from carbon.activities.adapters.csv_pieces import CHUNK_BYTES, Form, read_pieces
 from carbon.activities.adapters.frames import conform, facts_json, sha256, sha256_hex
 from carbon.activities.adapters.line_codes import ACTIVITY
-from carbon.activities.adapters.text_lines import split_lines
 from kernel.clock import SHANGHAI
-from kernel.errors import require
 
 ELECTRICITY_SAVING, WATER_SAVING = "household_electricity_saving", "household_water_saving"
-BYTES_MAX = 256 << 20
 PERIOD_MAX = timedelta(days=400)
-_LINE_BYTES_MAX = 1_024
 _COLUMNS = (
     "account",
     "meter",
@@ -33,32 +29,39 @@ _COLUMNS = (
     "unit",
     "baseline",
 )
+_FORM = Form(required=_COLUMNS, line_bytes_max=1_024)
 _ENERGY, _VOLUME = "kWh", ("m3", "m³")
 _WH_PLACES, _ML_PLACES = 3, 6
 """A kWh has 10^3 Wh, a cubic metre 10^6 ml."""
 
 
-def read_bills(files: Sequence[bytes]) -> pl.DataFrame:
-    """One row of the common shape for each bill, in the order of the files.
+def read_bills(
+    stream: BinaryIO,
+    *,
+    file_no: int = 1,
+    after_line: int = 0,
+    chunk_bytes: int = CHUNK_BYTES,
+    threads: int = 0,
+) -> Iterator[pl.DataFrame]:
+    """Frames of the common shape, a row for each bill; see `read_pieces` for how they are read.
 
     Outcomes besides `activity`: the codes of unreadable lines and cells, `unit_unknown`,
     `period_empty`, `period_too_long`, `meter_runs_backwards`. Which of two bills has the days that they
-    share is not known here: the first one may be refused. Refusals of a whole file: FileTooLarge,
-    FileEmpty, HeaderDiffers.
+    share is not known here: the first one may be refused. Refusals of a whole file: FileEmpty, HeaderDiffers.
     """
-    require(sum(map(len, files)) <= BYTES_MAX, FileTooLarge(limit_bytes=BYTES_MAX))
-    bills = pl.concat([_read_file(data, file_no) for file_no, data in enumerate(files, start=1)])
-    bills = bills.with_columns(
-        source_event_id=sha256_hex(bills["identity"]), payload_hash=sha256(bills["content"])
+    return read_pieces(
+        stream,
+        _understand,
+        _FORM,
+        file_no=file_no,
+        after_line=after_line,
+        chunk_bytes=chunk_bytes,
+        threads=threads,
     )
-    bills = bills.with_columns(facts=_facts(bills))
-    return conform(bills)
 
 
-def _read_file(data: bytes, file_no: int) -> pl.DataFrame:
-    lines = split_lines(data, file_no=file_no, line_bytes_max=_LINE_BYTES_MAX)
-    names, lines = read_header(lines, required=_COLUMNS)
-    cells = split_cells(lines, names)
+def _understand(cells: pl.DataFrame) -> pl.DataFrame:
+    """From cells of text to activities and refused lines."""
     cells = cells.with_columns(
         first_day=check.days(cells["period_start"]),
         end_day=check.days(cells["period_end"]),
@@ -80,7 +83,7 @@ def _read_file(data: bytes, file_no: int) -> pl.DataFrame:
     energy, used = pl.col("is_energy"), pl.col("reading_end_scaled") - pl.col("reading_start_scaled")
     content = ("reading_start", "reading_end", "unit", "baseline")
     identity = ("account", "meter", "period_start", "period_end")
-    return cells.with_columns(
+    bills = cells.with_columns(
         detail=pl.lit(None, dtype=pl.String),
         subject=pl.col("account"),
         scenario=pl.when(energy).then(pl.lit(ELECTRICITY_SAVING)).otherwise(pl.lit(WATER_SAVING)),
@@ -93,6 +96,10 @@ def _read_file(data: bytes, file_no: int) -> pl.DataFrame:
         identity=pl.when(good).then(pl.concat_str(identity, separator="|")),
         content=pl.when(good).then(pl.concat_str(content, separator="|")),
     )
+    bills = bills.with_columns(
+        source_event_id=sha256_hex(bills["identity"]), payload_hash=sha256(bills["content"])
+    )
+    return conform(bills.with_columns(facts=_facts(bills)))
 
 
 def _checks() -> list[tuple[str, pl.Expr]]:

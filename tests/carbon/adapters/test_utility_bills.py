@@ -1,5 +1,6 @@
 """Bills become savings in exact integers, and each bad bill is refused alone."""
 
+import io
 import json
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -37,12 +38,20 @@ def _bill(  # one bill, cell by cell
     return f"{account},{meter},{start},{end},{first},{last},{unit},{baseline}"
 
 
+def _read(*files: bytes, **limits: int) -> pl.DataFrame:
+    frames = [
+        pl.concat(read_bills(io.BytesIO(data), file_no=file_no, **limits))
+        for file_no, data in enumerate(files, start=1)
+    ]
+    return pl.concat(frames)
+
+
 def _row(frame: pl.DataFrame, index: int = 0) -> dict[str, Any]:
     return frame.row(index, named=True)
 
 
 def test_an_electricity_bill_becomes_a_saving_in_watt_hours() -> None:
-    frame = read_bills([_bills(_bill(first="1000.25", last="1165.250", baseline="200.001"))])
+    frame = _read(_bills(_bill(first="1000.25", last="1165.250", baseline="200.001")))
     row = _row(frame)
     assert row["outcome"] == ACTIVITY
     assert (row["scenario"], row["subject"], row["meter"]) == ("household_electricity_saving", "DEMO-1", "M1")
@@ -63,13 +72,13 @@ def test_an_electricity_bill_becomes_a_saving_in_watt_hours() -> None:
 
 @pytest.mark.parametrize("unit", ["m3", "m³"])
 def test_a_water_bill_becomes_a_saving_in_millilitres(unit: str) -> None:
-    row = _row(read_bills([_bills(_bill(first="00007.5", last="20.123456", unit=unit, baseline="15"))]))
+    row = _row(_read(_bills(_bill(first="00007.5", last="20.123456", unit=unit, baseline="15"))))
     assert row["scenario"] == "household_water_saving"
     assert row_inputs(row) == {"baseline_ml": 15_000_000, "actual_ml": 12_623_456}
 
 
 def test_a_bill_above_its_baseline_is_an_activity_that_saves_nothing() -> None:
-    row = _row(read_bills([_bills(_bill(last="1300"))]))
+    row = _row(_read(_bills(_bill(last="1300"))))
     method = find_method("saving_electricity")
     assert method.quantity(row_inputs(row)) == 0
 
@@ -112,7 +121,7 @@ def test_a_bill_above_its_baseline_is_an_activity_that_saves_nothing() -> None:
 def test_a_bad_bill_is_refused_by_name_and_its_neighbours_are_not(
     line: str, outcome: str, pointer: str | None
 ) -> None:
-    frame = read_bills([_bills(_bill("DEMO-8"), line, _bill("DEMO-9"))])
+    frame = _read(_bills(_bill("DEMO-8"), line, _bill("DEMO-9")))
     assert frame["outcome"].to_list() == [ACTIVITY, outcome, ACTIVITY]
     row = _row(frame, 1)
     assert row["pointer"] == pointer
@@ -122,7 +131,7 @@ def test_a_bad_bill_is_refused_by_name_and_its_neighbours_are_not(
 
 
 def test_the_same_bill_again_has_its_name_and_other_readings_are_other_content_of_it() -> None:
-    frame = read_bills([_bills(_bill(), _bill()), _bills(_bill(last="1170"), _bill(end="2024-05-31"))])
+    frame = _read(_bills(_bill(), _bill()), _bills(_bill(last="1170"), _bill(end="2024-05-31")))
     assert frame["outcome"].to_list() == [ACTIVITY] * 4
     first, again, other, another = frame["source_event_id"].to_list()
     assert first == again == other != another
@@ -138,7 +147,7 @@ def test_the_same_bill_again_has_its_name_and_other_readings_are_other_content_o
 )
 def test_a_printed_amount_is_exact_or_refused(whole: int, decimals: str, unit: str) -> None:
     printed = f"{whole}.{decimals}" if decimals else str(whole)
-    row = _row(read_bills([_bills(_bill(first="0", last="0", unit=unit, baseline=printed))]))
+    row = _row(_read(_bills(_bill(first="0", last="0", unit=unit, baseline=printed))))
     exact = Fraction(printed) * (1_000 if unit == "kWh" else 10**6)
     if exact.denominator == 1:
         assert row["outcome"] == ACTIVITY
@@ -153,9 +162,60 @@ def test_a_printed_amount_is_exact_or_refused(whole: int, decimals: str, unit: s
 )
 def test_a_file_of_another_form_is_refused_whole(data: bytes, refusal: type[Refusal]) -> None:
     with pytest.raises(refusal):
-        read_bills([data])
+        _read(data)
 
 
 def test_a_header_alone_and_a_bill_of_nothing_but_commas() -> None:
-    assert read_bills([HEADER.encode()]).height == 0
-    assert read_bills([_bills(",,,,,,,")])["outcome"].to_list() == ["field_missing"]
+    assert _read(HEADER.encode()).height == 0
+    assert _read(_bills(",,,,,,,"))["outcome"].to_list() == ["field_missing"]
+
+
+ODD = st.sampled_from(
+    (
+        b"",
+        b" \t",
+        b"\r",
+        b",,,,,,,",
+        b'"DEMO-1","M,1",2024-05-01,2024-06-01,1000,1165,kWh,200',
+        b'"DEMO-1",M1,2024-05-01,2024-06-01,1000,1165,"m\xc2\xb3","200"\r',
+        b'"DEMO-1,M1,2024-05-01,2024-06-01,1000,1165,kWh,200',
+        b"x" * 1_300,
+        b"DEMO\x00-1,M1,2024-05-01,2024-06-01,1000,1165,kWh,200",
+    )
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lines=st.lists(ODD | st.integers(0, 9).map(lambda n: _bill(f"DEMO-{n}", last=str(1_000 + n)).encode())),
+    before=st.lists(st.sampled_from((b"", b" ", b"\r")), max_size=2),
+    mark=st.sampled_from((b"", b"\xef\xbb\xbf")),
+    end=st.sampled_from((b"", b"\n")),
+    chunk_bytes=st.integers(1, 400),
+    threads=st.sampled_from((0, 2)),
+    after_line=st.integers(0, 12),
+)
+def test_wherever_a_file_is_cut_and_gone_on_with_its_bills_are_the_same(
+    lines: list[bytes],
+    before: list[bytes],
+    mark: bytes,
+    end: bytes,
+    chunk_bytes: int,
+    threads: int,
+    after_line: int,
+) -> None:
+    """Inside quoted cells, before the header, in a byte order mark, within a line that is too long."""
+    data = mark + b"\n".join([*before, HEADER.encode(), *lines]) + end
+    whole = _read(data)
+    assert whole["line_no"].to_list() == [
+        number for number, line in enumerate(lines, start=len(before) + 2) if line.strip()
+    ]
+    pieces = _read(data, chunk_bytes=chunk_bytes, threads=threads, after_line=after_line)
+    assert pieces.equals(whole.filter(pl.col("line_no") > after_line))
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 64, 1 << 20])
+def test_bills_in_gb18030_are_read_like_their_utf8_twins(chunk_bytes: int) -> None:
+    lines = [_bill(), _bill("户号1"), _bill(meter="表" * 9), _bill(last="1170")]
+    data = _bills(*lines).decode()
+    assert _read(data.encode("gb18030"), chunk_bytes=chunk_bytes).equals(_read(data.encode()))
