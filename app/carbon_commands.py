@@ -26,7 +26,7 @@ from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.shenzhen_tong.summary import summarise
 from carbon.activities.batch_records import ADAPTERS
 from carbon.activities.batch_results import in_brief, sentence
-from carbon.activities.imports import Imported, ImportOrder, import_file
+from carbon.activities.imports import READERS, Imported, ImportOrder, import_file
 from carbon.activities.turns import Taken
 from carbon.examples import check_examples, read_examples
 from carbon.factors.lookup import finder
@@ -87,7 +87,7 @@ def _add_activities(product: Product) -> None:
                 lanes=product.settings.import_lanes,
             )
             if adapter == "shenzhen_tong":
-                click.echo(_fare_agreement(file.read_bytes(), order))
+                click.echo(_fare_agreement(file, order))
             with file.open("rb") as source:
                 imported = _with_bar(product, source, order)
         except Refusal as refusal:
@@ -129,11 +129,12 @@ def _add_carbon(product: Product) -> None:
         sys.exit(0 if results and passed == len(results) else 1)
 
 
-def _fare_agreement(data: bytes, order: ImportOrder) -> str:
+def _fare_agreement(file: Path, order: ImportOrder) -> str:
     """How far the computed paths explain the charged fares: what makes the metres believable."""
     rules = shipped_rules()
     stations = read_station_list(order.stations, rules.openings)
-    told = summarise(read_rides([data], stations=stations, rules=rules))
+    with file.open("rb") as taps:
+        told = summarise(read_rides([taps], stations=stations, rules=rules, threads=READERS))
     return (
         f"fares agree with the computed path for {told.named_pairs_agreeing} of {told.named_pairs} rides"
         f" between named stations ({told.fare_agreement})"

@@ -50,7 +50,7 @@ def bind_cards(
     Cards that somebody has bound stay as they are. Refuses NotFound (partner), FileEmpty, HeaderDiffers.
     """
     run(product, lambda call: find_partner(call, partner_id))
-    cards = _cards(file.read_bytes())
+    cards = _cards(file)
     chosen = [card for card in cards if _place(card) * 100 < share_percent * _PARTS]
     secret = product.settings.card_hash_secret.encode()
     hashes = [hash_subject(secret, partner_id=partner_id, subject=card) for card in chosen]
@@ -66,9 +66,10 @@ def bind_cards(
     return BoundCards(len(cards), len(chosen), bound)
 
 
-def _cards(data: bytes) -> list[str]:
-    taps = read_taps([data])
-    return taps.filter(pl.col("card_no").is_not_null())["card_no"].unique().sort().to_list()
+def _cards(file: Path) -> list[str]:
+    with file.open("rb") as taps:
+        cards = list(read_taps([taps], lambda piece: piece["card_no"].drop_nulls().unique()))
+    return pl.concat(cards).unique().sort().to_list()
 
 
 def _place(card: str) -> int:

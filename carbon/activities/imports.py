@@ -82,10 +82,10 @@ Progress = Callable[[Taken, int | None], None]
 def import_file(
     run: Run, source: BinaryIO, order: ImportOrder, *, progress: Progress | None = None
 ) -> Imported:
-    """Import a file in a partner's own form, of any size where its form is read piece by piece.
+    """Import a file in a partner's own form, piece by piece.
 
-    `source` is read twice, from its beginning. Refuses AdapterUnknown, BatchDiffers, BatchTaken, and a bad
-    whole file, of which nothing is kept.
+    `source` is read more than once, from its beginning. Refuses AdapterUnknown, BatchDiffers, BatchTaken, and
+    a bad whole file, of which nothing is kept.
     """
     content = _measured(source, order.adapter)
     source.seek(0)
@@ -119,15 +119,16 @@ def read_frame(data: bytes, order: ImportOrder) -> pl.DataFrame:
 def read_frames(
     stream: BinaryIO, *, adapter: str, stations: bytes = b"", after_line: int = 0
 ) -> Generator[pl.DataFrame]:
-    """The lines of a file in the common shape, piece by piece where its form allows it.
+    """The lines of a file in the common shape, piece by piece; a workbook, which is small, as a whole.
 
-    Lines up to `after_line` are left out where its form allows that. Refuses AdapterUnknown and what the
-    adapter refuses, at the first piece.
+    Taps are gone through twice, so `stream` can be sought in. Lines up to `after_line` are left out, not of a
+    workbook. Refuses AdapterUnknown and what the adapter refuses, at the first piece.
     """
     if adapter == "shenzhen_tong":
         rules = shipped_rules()
-        rides = read_rides([stream.read()], stations=read_station_list(stations, rules.openings), rules=rules)
-        yield rides.select(*SCHEMA, "reason")
+        listed = read_station_list(stations, rules.openings)
+        rides = read_rides([stream], stations=listed, rules=rules, after_line=after_line, threads=READERS)
+        yield from (each.select(*SCHEMA, "reason") for each in rides)
     elif adapter == "utility_bills":
         yield from read_bills(stream, after_line=after_line, threads=READERS)
     elif adapter == "csv":

@@ -123,24 +123,36 @@ def refuse_repetitions(
     Rows are taken in their order; `unrefused` says which take part. `identity` and `content` name columns;
     of an identity those count that there are. The refusal names the first line.
     """
-    present = [name for name in identity if name in frame.columns]
+    present = tuple(name for name in identity if name in frame.columns)
+    return refuse_found(find_repetitions(frame, unrefused=unrefused, identity=present, content=content))
+
+
+def find_repetitions(
+    frame: pl.DataFrame, *, unrefused: pl.Expr, identity: tuple[str, ...], content: str
+) -> pl.DataFrame:
+    """Add `repeats`, the code of a row that repeats an earlier one, with `first_file` and `first_line`."""
     firsts = (
         frame.filter(unrefused)
         .select(
-            *present,
+            *identity,
             pl.col(content).alias("first_hash"),
             pl.col("line_no").alias("first_line"),
             pl.col("file_no").alias("first_file"),
         )
-        .unique(present, keep="first", maintain_order=True)
+        .unique(identity, keep="first", maintain_order=True)
     )
-    joined = frame.join(firsts, on=present, how="left", nulls_equal=True, maintain_order="left")
+    joined = frame.join(firsts, on=identity, how="left", nulls_equal=True, maintain_order="left")
     is_first = (pl.col("line_no") == pl.col("first_line")) & (pl.col("file_no") == pl.col("first_file"))
-    repeats = unrefused & ~is_first
     same = pl.col(content) == pl.col("first_hash")
     code = pl.when(same).then(pl.lit("duplicate_in_file")).otherwise(pl.lit("content_differs_in_file"))
+    return joined.with_columns(repeats=pl.when(unrefused & ~is_first).then(code)).drop("first_hash")
+
+
+def refuse_found(frame: pl.DataFrame) -> pl.DataFrame:
+    """Refuse the rows that `find_repetitions` found; drops what it added."""
     named = pl.format("first: file {} line {}", "first_file", "first_line")
-    return joined.with_columns(
-        outcome=pl.when(repeats).then(code).otherwise(pl.col("outcome")),
+    repeats = pl.col("repeats").is_not_null()
+    return frame.with_columns(
+        outcome=pl.coalesce(pl.col("repeats").cast(pl.String), "outcome"),
         detail=pl.when(repeats).then(named).otherwise(pl.col("detail")),
-    ).drop("first_hash", "first_line", "first_file")
+    ).drop("repeats", "first_line", "first_file")

@@ -1,5 +1,6 @@
 """The Shenzhen Tong adapter: its rules, on our own sample."""
 
+import io
 import json
 import math
 from datetime import UTC, date, datetime
@@ -42,9 +43,11 @@ def _rules(**changes: Any) -> Rules:
     return Rules(**(own | changes))
 
 
-def _read(*files: bytes, rules: Rules | None = None) -> pl.DataFrame:
+def _read(*files: bytes, rules: Rules | None = None, **limits: int) -> pl.DataFrame:
     rules = rules or _rules()
-    return read_rides(files, stations=read_station_list(LISTED, rules.openings), rules=rules)
+    stations = read_station_list(LISTED, rules.openings)
+    streams = [io.BytesIO(data) for data in files]
+    return pl.concat(read_rides(streams, stations=stations, rules=rules, **limits))
 
 
 def _line(frame: pl.DataFrame, line_no: int, *, file_no: int = 1) -> dict[str, Any]:
@@ -287,7 +290,7 @@ def test_a_file_without_the_right_header_is_refused_whole(data: bytes, refusal: 
 def test_a_header_alone_is_a_file_without_rides() -> None:
     frame = _read(HEADER.encode())
     assert frame.height == 0
-    assert summarise(frame).fare_agreement == "no ride with two named stations"
+    assert summarise([frame]).fare_agreement == "no ride with two named stations"
 
 
 # The network and its rule data.

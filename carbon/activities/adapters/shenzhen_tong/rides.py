@@ -5,24 +5,24 @@ end of what its fare stands for, and nothing when the fare says nothing. Each ro
 was found, so that the citizen reads the same reasons that the arithmetic used.
 """
 
-from bisect import bisect_right
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import BinaryIO
 
 import polars as pl
 
-from carbon.activities.adapters.frames import conform, facts_json
+from carbon.activities.adapters.csv_pieces import CHUNK_BYTES
+from carbon.activities.adapters.frames import conform, facts_json, sha256, sha256_hex
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.shenzhen_tong import fares
+from carbon.activities.adapters.shenzhen_tong.pairing import Pairing, pair_taps
 from carbon.activities.adapters.shenzhen_tong.rules import Rules
-from carbon.activities.adapters.shenzhen_tong.station_names import BY_ALIAS, BY_DEVICE, BY_NAME, find_stations
+from carbon.activities.adapters.shenzhen_tong.station_names import BY_ALIAS, BY_DEVICE, BY_NAME
 from carbon.activities.adapters.shenzhen_tong.stations import StationList
-from carbon.activities.adapters.shenzhen_tong.taps import BUS, ENTRY, EXIT, read_taps
+from carbon.activities.adapters.shenzhen_tong.taps import BUS, EXIT, read_taps
 from kernel.clock import SHANGHAI
 
 METRO_RIDE, BUS_RIDE = "metro_ride", "bus_ride"
-RIDE_LENGTH_MAX = timedelta(hours=4)
-"""An exit later than this after an entry does not belong to it."""
 
 BY_PATH, BY_FARE_BAND, BY_THIRD_OF_FARE = "path", "fare_band", "third_of_fare"
 SAME_STATION = "same_station"
@@ -47,54 +47,40 @@ EXTRAS = (
 """Columns beyond the common shape: `station` is the tap's own, so the destination of a ride."""
 
 
-def read_rides(files: Sequence[bytes], *, stations: StationList, rules: Rules) -> pl.DataFrame:
-    """One row for each tap of the files, in their order: the common shape and EXTRAS.
+def read_rides(
+    files: Sequence[BinaryIO],
+    *,
+    stations: StationList,
+    rules: Rules,
+    after_line: int = 0,
+    chunk_bytes: int = CHUNK_BYTES,
+    threads: int = 0,
+) -> Iterator[pl.DataFrame]:
+    """One row for each tap of the files, in their order, piece by piece: the common shape and EXTRAS.
 
-    Outcomes: `activity` for rides; `duplicate_in_file`, `content_differs_in_file`, `entry_paired`,
-    `entry_without_exit`, `tap_type_unknown` and the codes of unreadable lines. Refusals of a whole file
-    as in `read_taps`.
+    The files are gone through twice; see `read_taps` for how they are read. Outcomes: `activity` for rides;
+    `duplicate_in_file`, `content_differs_in_file`, `entry_paired`, `entry_without_exit`, `tap_type_unknown`
+    and the codes of unreadable lines. Refusals of a whole file, at the first piece, as in `pair_taps`.
     """
-    taps = find_stations(read_taps(files), stations=stations, rules=rules)
-    rides = _measure(_lay_paths(_pair(taps), stations), rules)
+    pairing = pair_taps(files, stations=stations, rules=rules, chunk_bytes=chunk_bytes, threads=threads)
+    ride = partial(_rides, pairing=pairing, stations=stations, rules=rules)
+    yield from read_taps(files, ride, after_line=after_line, chunk_bytes=chunk_bytes, threads=threads)
+
+
+def _rides(taps: pl.DataFrame, *, pairing: Pairing, stations: StationList, rules: Rules) -> pl.DataFrame:
+    paired = pairing.lay_over(taps, stations=stations, rules=rules)
+    rides = _measure(_lay_paths(paired, stations), rules)
     is_metro, is_bus = pl.col("tap") == EXIT, pl.col("tap") == BUS
     rides = rides.with_columns(
+        source_event_id=sha256_hex(rides["identity"]),
+        payload_hash=sha256(rides["content"]),
         subject=pl.col("card_no"),
         scenario=pl.when(is_metro).then(pl.lit(METRO_RIDE)).when(is_bus).then(pl.lit(BUS_RIDE)),
         occurred_at=pl.col("tapped_at"),
         started_at=pl.col("entered_at"),
         trips=pl.when(is_bus).then(pl.lit(1, pl.Int64)),
     )
-    rides = rides.with_columns(facts=_facts(rides))
-    return conform(rides.sort("file_no", "line_no"), more=EXTRAS)
-
-
-def _pair(taps: pl.DataFrame) -> pl.DataFrame:
-    """Give each exit the entry just before it, of the same card and within four hours.
-
-    At equal seconds an exit sorts before an entry: one ride ends, then the next begins.
-    """
-    metro = pl.col("tap").is_in([ENTRY, EXIT]) & (pl.col("outcome") == ACTIVITY)
-    ordered = taps.filter(metro).sort(
-        "card_no", "tapped_at", pl.col("tap") == ENTRY, "file_no", "line_no", descending=False
-    )
-    near = RIDE_LENGTH_MAX
-
-    def closes(*, entry: int, leave: int) -> pl.Expr:
-        """Whether the tap `entry` rows above and the tap `leave` rows above are one ride."""
-        times = pl.col("tapped_at").shift(leave) - pl.col("tapped_at").shift(entry)
-        same_card = pl.col("card_no").shift(entry) == pl.col("card_no").shift(leave)
-        kinds = (pl.col("tap").shift(entry) == ENTRY) & (pl.col("tap").shift(leave) == EXIT)
-        return (same_card & kinds & (times <= near)).fill_null(value=False)
-
-    is_closed, is_paired = closes(entry=0, leave=-1), closes(entry=1, leave=0)
-    entry_code = pl.when(is_closed).then(pl.lit("entry_paired")).otherwise(pl.lit("entry_without_exit"))
-    paired = ordered.with_columns(
-        outcome=pl.when(pl.col("tap") == ENTRY).then(entry_code).otherwise(pl.col("outcome")),
-        entered_at=pl.when(is_paired).then(pl.col("tapped_at").shift(1)),
-        origin=pl.when(is_paired).then(pl.col("station").shift(1)),
-        origin_found_by=pl.when(is_paired).then(pl.col("station_found_by").shift(1)),
-    )
-    return pl.concat([taps.filter(~metro.fill_null(value=False)), paired], how="diagonal")
+    return conform(rides.with_columns(facts=_facts(rides)), more=EXTRAS)
 
 
 def _lay_paths(rides: pl.DataFrame, stations: StationList) -> pl.DataFrame:
@@ -102,7 +88,6 @@ def _lay_paths(rides: pl.DataFrame, stations: StationList) -> pl.DataFrame:
 
     The network is the one in service on the day of the exit; each pair of stations is searched once.
     """
-    changes = stations.opening_days
     day = pl.col("tapped_at").dt.convert_time_zone(SHANGHAI.key).dt.date()
     rides = rides.with_columns(day=day)
     pairs = (
@@ -110,13 +95,10 @@ def _lay_paths(rides: pl.DataFrame, stations: StationList) -> pl.DataFrame:
         .select("origin", "station", "day")
         .unique(maintain_order=True)
     )
-    networks = {}
-    paths = []
-    for origin, destination, on in pairs.iter_rows():
-        state = bisect_right(changes, on)
-        if state not in networks:
-            networks[state] = stations.network_on(on)
-        paths.append(networks[state].find_path(origin=origin, destination=destination))
+    paths = [
+        stations.network_on(on).find_path(origin=origin, destination=destination)
+        for origin, destination, on in pairs.iter_rows()
+    ]
     found = pairs.with_columns(
         pl.Series("path", [path and list(path.stations) for path in paths], dtype=pl.List(pl.String)),
         pl.Series(
@@ -124,7 +106,7 @@ def _lay_paths(rides: pl.DataFrame, stations: StationList) -> pl.DataFrame:
         ),
         pl.Series("path_m", [path and path.metres for path in paths], dtype=pl.Int64),
     )
-    return rides.join(found, on=["origin", "station", "day"], how="left").drop("day")
+    return rides.join(found, on=["origin", "station", "day"], how="left", maintain_order="left").drop("day")
 
 
 def _measure(rides: pl.DataFrame, rules: Rules) -> pl.DataFrame:

@@ -3,6 +3,8 @@
 A device prefix is believed only when every named tap of the same files agrees on one station for it.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from carbon.activities.adapters.line_codes import ACTIVITY
@@ -15,32 +17,48 @@ PREFIX_LENGTH = 6
 """The first six characters of `equ_no` stand for a station; the rest for a gate."""
 
 
-def find_stations(taps: pl.DataFrame, *, stations: StationList, rules: Rules) -> pl.DataFrame:
-    """Add `station` (a name of the station list, or null) and `station_found_by` to every metro tap."""
-    named = _named(taps, stations=stations, rules=rules)
-    devices = (
-        named.filter(pl.col("station").is_not_null())
-        .group_by("prefix")
-        .agg(pl.col("station").n_unique().alias("stations"), pl.col("station").first().alias("learned"))
-        .filter(pl.col("stations") == 1)
-        .drop("stations")
-    )
-    learned = named.join(devices, on="prefix", how="left", maintain_order="left")
-    by_device = pl.col("station").is_null() & pl.col("learned").is_not_null()
-    return learned.with_columns(
-        station=pl.coalesce("station", "learned"),
-        station_found_by=pl.when(by_device).then(pl.lit(BY_DEVICE)).otherwise(pl.col("station_found_by")),
-    ).drop("learned", "prefix")
+def name_stations(taps: pl.DataFrame, *, stations: StationList, rules: Rules) -> pl.DataFrame:
+    """Add to every metro tap what the file itself says: `station`, `station_found_by` and `prefix`.
 
-
-def _named(taps: pl.DataFrame, *, stations: StationList, rules: Rules) -> pl.DataFrame:
+    `station` is a name of the station list, or null; `prefix` the device's, as a number.
+    """
     aliases = {text: name for text, name in rules.aliases.items() if name in stations.names}
     is_metro = (pl.col("outcome") == ACTIVITY) & (pl.col("tap") != BUS)
     text = pl.when(is_metro).then(pl.col("station_text"))
     by_name = text.is_in(sorted(stations.names))
     by_alias = text.is_in(list(aliases))
     return taps.with_columns(
-        prefix=pl.when(is_metro).then(pl.col("device").str.slice(0, PREFIX_LENGTH)),
+        prefix=pl.when(is_metro).then(_number(pl.col("device").str.slice(0, PREFIX_LENGTH))),
         station=pl.when(by_name).then(text).otherwise(text.replace_strict(aliases, default=None)),
         station_found_by=pl.when(by_name).then(pl.lit(BY_NAME)).when(by_alias).then(pl.lit(BY_ALIAS)),
     )
+
+
+def learn_devices(named: pl.DataFrame) -> pl.DataFrame:
+    """The least and the greatest `station` (an Enum) that taps name for each prefix."""
+    code = pl.col("station").to_physical()
+    seen = named.filter(pl.col("station").is_not_null()).group_by("prefix")
+    return seen.agg(code.min().alias("least"), code.max().alias("greatest"))
+
+
+def agreed_devices(learned: Sequence[pl.DataFrame], names: pl.Enum) -> pl.DataFrame:
+    """Prefixes for which all agree, and the station that they agree on (`learned`)."""
+    seen = pl.concat(learned).group_by("prefix").agg(pl.col("least").min(), pl.col("greatest").max())
+    agreed = seen.filter(pl.col("least") == pl.col("greatest"))
+    return agreed.select("prefix", learned=names.categories.gather(agreed["least"]).cast(names))
+
+
+def find_by_device(named: pl.DataFrame, devices: pl.DataFrame) -> pl.DataFrame:
+    """Give the station of their device's prefix to taps that have none; drops `prefix`."""
+    found = named.join(devices, on="prefix", how="left", maintain_order="left")
+    by_device = pl.col("station").is_null() & pl.col("learned").is_not_null()
+    way = pl.lit(BY_DEVICE, named.schema["station_found_by"])
+    return found.with_columns(
+        station=pl.coalesce("station", pl.col("learned").cast(named.schema["station"])),
+        station_found_by=pl.when(by_device).then(way).otherwise("station_found_by"),
+    ).drop("learned", "prefix")
+
+
+def _number(prefix: pl.Expr) -> pl.Expr:
+    """A prefix of a device's ASCII characters as the number that its bytes are."""
+    return prefix.str.pad_end(8, " ").cast(pl.Binary).bin.reinterpret(dtype=pl.UInt64)

@@ -6,6 +6,7 @@ No detour is added, so a path is never longer than the ride was. Lengths are who
 
 import heapq
 import math
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
@@ -104,6 +105,7 @@ class StationList:
 
     rows: tuple[StationRow, ...]
     openings: tuple[Opening, ...]
+    _networks: dict[int, Network] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -116,7 +118,13 @@ class StationList:
         return tuple(sorted({opening.opened for opening in self.openings}))
 
     def network_on(self, day: date) -> Network:
-        """The network in service on a day."""
+        """The network in service on a day; made once for all days without a change between them."""
+        state = bisect_right(self.opening_days, day)
+        if state not in self._networks:
+            self._networks[state] = self._made_on(day)
+        return self._networks[state]
+
+    def _made_on(self, day: date) -> Network:
         closed = {(each.line, each.station) for each in self.openings if each.opened > day}
         edges: dict[str, dict[str, int]] = {}
         before: StationRow | None = None

@@ -1,5 +1,6 @@
 """What an import prints about a file: every line under its outcome, and how far the fares agree."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -7,6 +8,20 @@ import polars as pl
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.shenzhen_tong.station_names import BY_ALIAS, BY_NAME
 from carbon.activities.adapters.shenzhen_tong.taps import ENTRY, EXIT
+
+_KINDS = (
+    "outcome",
+    "tap",
+    "scenario",
+    "distance_found_by",
+    "reason",
+    "station_found_by",
+    "origin_found_by",
+    "has_entry",
+    "fare_in_table",
+    "fare_agrees",
+)
+"""What lines are counted by; the rest of a line is forgotten as soon as it is read."""
 
 
 @dataclass(frozen=True)
@@ -40,37 +55,45 @@ class RidesSummary:
         return f"{tenths // 10}.{tenths % 10} %"
 
 
-def summarise(frame: pl.DataFrame) -> RidesSummary:
-    """Count the frame of `read_rides`."""
-    rides = frame.filter(pl.col("outcome") == ACTIVITY)
+def summarise(frames: Iterable[pl.DataFrame]) -> RidesSummary:
+    """Count the frames of `read_rides`."""
+    lines = pl.concat([_counted(frame) for frame in frames]).group_by(_KINDS).agg(pl.col("lines").sum())
+    rides = lines.filter(pl.col("outcome") == ACTIVITY)
     exits = rides.filter(pl.col("tap") == EXIT)
-    taps = frame.filter(pl.col("tap").is_in([ENTRY, EXIT]) & ~pl.col("outcome").str.ends_with("_in_file"))
+    taps = lines.filter(pl.col("tap").is_in([ENTRY, EXIT]) & ~pl.col("outcome").str.ends_with("_in_file"))
     compared = exits.filter(pl.col("fare_agrees").is_not_null())
     by_file = [BY_NAME, BY_ALIAS]
     named = compared.filter(
         pl.col("station_found_by").is_in(by_file) & pl.col("origin_found_by").is_in(by_file)
     )
-    with_entry = exits.filter(pl.col("started_at").is_not_null()).height
     return RidesSummary(
-        lines=frame.height,
-        outcomes=_counts(frame, "outcome"),
+        lines=_sum(lines),
+        outcomes=_counts(lines, "outcome"),
         rides=_counts(rides, "scenario"),
         distances=_counts(exits, "distance_found_by"),
         reasons=_counts(exits, "reason"),
         stations=_counts(taps, "station_found_by"),
-        exits_with_entry=with_entry,
-        exits_without_entry=exits.height - with_entry,
-        fares_outside_table=exits.filter(~pl.col("fare_in_table")).height,
-        named_pairs=named.height,
-        named_pairs_agreeing=named.filter("fare_agrees").height,
-        pairs=compared.height,
-        pairs_agreeing=compared.filter("fare_agrees").height,
+        exits_with_entry=_sum(exits.filter("has_entry")),
+        exits_without_entry=_sum(exits.filter(~pl.col("has_entry"))),
+        fares_outside_table=_sum(exits.filter(~pl.col("fare_in_table"))),
+        named_pairs=_sum(named),
+        named_pairs_agreeing=_sum(named.filter("fare_agrees")),
+        pairs=_sum(compared),
+        pairs_agreeing=_sum(compared.filter("fare_agrees")),
     )
 
 
-def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+def _counted(frame: pl.DataFrame) -> pl.DataFrame:
+    """How many lines there are of each kind."""
+    kinds = frame.with_columns(has_entry=pl.col("started_at").is_not_null()).group_by(_KINDS)
+    return kinds.agg(pl.len().cast(pl.Int64).alias("lines"))
+
+
+def _sum(counted: pl.DataFrame) -> int:
+    return int(counted["lines"].sum())
+
+
+def _counts(counted: pl.DataFrame, column: str) -> dict[str, int]:
     """Lines for each value of a column, the most frequent first; null counts as `none`."""
-    counted = (
-        frame.group_by(pl.col(column).fill_null("none")).len().sort(["len", column], descending=[True, False])
-    )
-    return dict(counted.iter_rows())
+    counts = counted.group_by(pl.col(column).fill_null("none")).agg(pl.col("lines").sum())
+    return dict(counts.sort(["lines", column], descending=[True, False]).iter_rows())
