@@ -52,7 +52,7 @@ _OF_REPETITIONS = pl.Enum(["duplicate_in_file", "content_differs_in_file"])
 class Pairing:
     """What the other taps of the files say of each: tables by `place`, the number of file and line, rising.
 
-    `devices` has the station of each prefix of which all agree; `repeated` the code of a tap that repeats an
+    `devices` has the station of each prefix on which all agree; `repeated` the code of a tap that repeats an
     earlier one, and the place of that; `metro` the code of each entry, or what an exit has of its own.
     """
 
@@ -101,11 +101,12 @@ def pair_taps(
     while pieces:
         whole = _joined(pieces.pop(), part_taps_max)
         again = _repeated(whole)
-        metro = whole.filter(pl.col("tap") != BUS).drop("event", "content")
-        metro = metro.join(again, on="place", how="anti", maintain_order="left")
-        parts.append(metro)
+        firsts = whole.drop("event", "content")
+        if not again.is_empty():
+            firsts = firsts.join(again, on="place", how="anti", maintain_order="left")
+        parts.append(firsts)
         repeated.append(again)
-        learned.append(learn_devices(metro))
+        learned.append(learn_devices(firsts))
     devices = agreed_devices(learned, names)
     paired: list[pl.DataFrame] = []
     while parts:
@@ -157,14 +158,14 @@ def _repeated(part: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _paired(metro: pl.DataFrame) -> pl.DataFrame:
+def _paired(taps: pl.DataFrame) -> pl.DataFrame:
     """Give each exit the entry just before it, of the same card and within four hours.
 
     At equal seconds an exit sorts before an entry: one ride ends, then the next begins. An exit that closes
     no entry has no row.
     """
     is_entry = pl.col("tap") == ENTRY
-    ordered = metro.sort("card", "card_again", "tapped_at", is_entry, "place")
+    ordered = taps.filter(pl.col("tap") != BUS).sort("card", "card_again", "tapped_at", is_entry, "place")
 
     def closes(*, entry: int, leave: int) -> pl.Expr:
         """Whether the tap `entry` rows above and the tap `leave` rows above are one ride."""

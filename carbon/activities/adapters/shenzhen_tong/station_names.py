@@ -15,6 +15,7 @@ from carbon.activities.adapters.shenzhen_tong.taps import BUS
 BY_NAME, BY_ALIAS, BY_DEVICE = "name", "alias", "device_prefix"
 PREFIX_LENGTH = 6
 """The first six characters of `equ_no` stand for a station; the rest for a gate."""
+_SHARES = 16
 
 
 def name_stations(taps: pl.DataFrame, *, stations: StationList, rules: Rules) -> pl.DataFrame:
@@ -42,21 +43,32 @@ def learn_devices(named: pl.DataFrame) -> pl.DataFrame:
 
 
 def agreed_devices(learned: Sequence[pl.DataFrame], names: pl.Enum) -> pl.DataFrame:
-    """Prefixes for which all agree, and the station that they agree on (`learned`)."""
-    seen = pl.concat(learned).group_by("prefix").agg(pl.col("least").min(), pl.col("greatest").max())
-    agreed = seen.filter(pl.col("least") == pl.col("greatest"))
+    """Prefixes for which all agree, rising, and the station that they agree on (`learned`)."""
+    agreed = pl.concat([_agreed(learned, share) for share in range(_SHARES)]).sort("prefix")
     return agreed.select("prefix", learned=names.categories.gather(agreed["least"]).cast(names))
+
+
+def _agreed(learned: Sequence[pl.DataFrame], share: int) -> pl.DataFrame:
+    """Of a share of the prefixes: there may be one for each tap, and a table of groups is large."""
+    shared = pl.concat([each.filter(pl.col("prefix").hash() % _SHARES == share) for each in learned])
+    seen = shared.group_by("prefix").agg(pl.col("least").min(), pl.col("greatest").max())
+    return seen.filter(pl.col("least") == pl.col("greatest")).drop("greatest")
 
 
 def find_by_device(named: pl.DataFrame, devices: pl.DataFrame) -> pl.DataFrame:
     """Give the station of their device's prefix to taps that have none; drops `prefix`."""
-    found = named.join(devices, on="prefix", how="left", maintain_order="left")
-    by_device = pl.col("station").is_null() & pl.col("learned").is_not_null()
+    places = devices["prefix"].search_sorted(named["prefix"].fill_null(0))
+    prefix, learned = (devices[name].gather(places, null_on_oob=True) for name in ("prefix", "learned"))
+    learned = named.select(
+        pl.when(pl.col("station").is_null() & (pl.col("prefix") == prefix)).then(
+            learned.cast(named.schema["station"])
+        )
+    ).to_series()
     way = pl.lit(BY_DEVICE, named.schema["station_found_by"])
-    return found.with_columns(
-        station=pl.coalesce("station", pl.col("learned").cast(named.schema["station"])),
-        station_found_by=pl.when(by_device).then(way).otherwise("station_found_by"),
-    ).drop("learned", "prefix")
+    return named.with_columns(
+        station=pl.coalesce("station", learned),
+        station_found_by=pl.when(learned.is_not_null()).then(way).otherwise("station_found_by"),
+    ).drop("prefix")
 
 
 def _number(prefix: pl.Expr) -> pl.Expr:
