@@ -337,6 +337,8 @@ def test_the_network_of_the_day_of_the_exit_is_used() -> None:
         "甲线,,1,东仓,,nan,22.0",
         "甲线,,1,东仓,,181,22.0",
         "甲线,,1,东仓",
+        f"甲线,,1,{'仓' * 65},,114.0,22.0",
+        "\n".join(f"甲线,,{number},站{number},,114.0,22.0" for number in range(1_001)),
     ],
 )
 def test_a_station_list_with_a_bad_row_is_refused(rows: str) -> None:

@@ -17,9 +17,12 @@ from carbon.activities.adapters.csv_cells import read_header, split_cells
 from carbon.activities.adapters.errors import RuleDataUnreadable
 from carbon.activities.adapters.shenzhen_tong.rules import Opening
 from carbon.activities.adapters.text_lines import split_lines
+from kernel.errors import require
 
 EARTH_RADIUS_M = 6_371_008.8
 """The mean radius of the Earth (IUGG)."""
+STATIONS_MAX, NAME_LENGTH_MAX = 1_000, 64
+"""Twice what the largest metro has; from each station the ways to all others are kept."""
 
 _COLUMNS = ("line_zh", "seq", "station_zh", "lon", "lat")
 _OPTIONAL = ("line_name", "station_en")
@@ -151,13 +154,15 @@ def great_circle_m(a: StationRow, b: StationRow) -> int:
 
 
 def read_station_list(data: bytes, openings: Iterable[Opening] = ()) -> StationList:
-    """Rows in the order of line and `seq`. Refuses FileEmpty, HeaderDiffers, RuleDataUnreadable."""
+    """STATIONS_MAX at most, by line and `seq`. Refuses FileEmpty, HeaderDiffers, RuleDataUnreadable."""
     names, lines = read_header(split_lines(data), required=_COLUMNS, optional=_OPTIONAL)
     rows: list[StationRow] = []
     order: dict[str, int] = {}
     for cells in split_cells(lines, names).iter_rows(named=True):
         if any(cells[name] is None for name in _COLUMNS) or not _is_place(cells["lon"], cells["lat"]):
             raise RuleDataUnreadable(f"line {cells['line_no']} of the station list")
+        if len(cells["station_zh"]) > NAME_LENGTH_MAX:
+            raise RuleDataUnreadable(f"line {cells['line_no']} of the station list", pointer="/station_zh")
         if not (cells["seq"].isascii() and cells["seq"].isdigit() and len(cells["seq"]) <= 4):
             raise RuleDataUnreadable(f"line {cells['line_no']} of the station list", pointer="/seq")
         order.setdefault(cells["line_zh"], len(order))
@@ -165,7 +170,9 @@ def read_station_list(data: bytes, openings: Iterable[Opening] = ()) -> StationL
             StationRow(cells["line_zh"], int(cells["seq"]), cells["station_zh"], cells["lon"], cells["lat"])
         )
     rows.sort(key=lambda row: (order[row.line], row.seq))
-    return StationList(tuple(rows), tuple(openings))
+    listed = StationList(tuple(rows), tuple(openings))
+    require(len(listed.names) <= STATIONS_MAX, RuleDataUnreadable(f"more than {STATIONS_MAX:,} stations"))
+    return listed
 
 
 def _is_place(longitude: str, latitude: str) -> bool:
