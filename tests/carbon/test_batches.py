@@ -17,7 +17,9 @@ import pytest
 
 from app.factory import Product
 from carbon.activities import turns
+from carbon.activities.adapters.errors import FileTooLarge
 from carbon.activities.adapters.line_codes import LINE_CODES
+from carbon.activities.adapters.shenzhen_tong.pairing import PART_TAPS_MAX
 from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, in_brief, sentence
 from carbon.activities.batch_states import TRANSITIONS, State
 from carbon.activities.batches import TRIES_MAX
@@ -382,6 +384,30 @@ def test_a_batch_of_transit_needs_its_stations_first(partner: Partner) -> None:
     assert partner.files() == []
     refused = partner.upload(partner.open("n").json["id"], stations, part="stations")
     assert (refused.status_code, refused.json["code"]) == (409, "stations_not_taken")
+
+
+def test_more_taps_of_a_card_than_can_be_compared_are_refused_by_name_before_the_first(
+    partner: Partner,
+) -> None:
+    header = b"card_no,deal_date,deal_type,deal_value,equ_no,company_name,station\n"
+    taps = header + "A,2024-05-01 08:00:00,巴士,1,1,,\n".encode("gb18030") * (PART_TAPS_MAX + 1)
+    stations = read_shared("data/transit/shenzhen_metro_stations.csv")
+    batch = partner.open("s", "shenzhen_tong").json["id"]
+    assert partner.upload(batch, stations, part="stations").status_code == 200
+    assert partner.upload(batch, taps).status_code == 200
+    assert partner.work() == 1
+    shown = partner.get(f"/{batch}").json
+    assert (shown["state"], shown["failure"]["code"], shown["lines_done"]) == ("failed", "file_too_large", 0)
+    order = ImportOrder(
+        partner_id=partner.city.partner_id,
+        adapter="shenzhen_tong",
+        reference="r1",
+        card_secret=SECRET,
+        stations=stations,
+    )
+    with pytest.raises(FileTooLarge, match="of a few cards"):
+        import_file(partner.database.run, BytesIO(taps), order)
+    assert partner.count("activity_batch") == 1
 
 
 def test_an_upload_and_the_command_line_do_not_take_each_others_batch(partner: Partner) -> None:
