@@ -10,7 +10,7 @@ import random
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, harmonic_mean
 from time import monotonic
 from uuid import UUID
 
@@ -45,6 +45,11 @@ BYTES_BESIDE = 16 << 30
 """The log before a checkpoint, a file and what else the machine needs."""
 LATEST_FILES = 3
 """The time that is left is told by the pace of so many."""
+ROUND_FILES = 5
+"""About as many as come between two checkpoints: the file after one is slow, because every page that it
+touches is logged whole, so a figure of fewer says more of where in its round it was than of the rows."""
+PAGE_LINES = 10
+"""What a citizen has in each account by the first rows; a page of the default size grows until it is full."""
 READS = 1_000
 
 
@@ -160,7 +165,9 @@ def _grow(intake: Intake, curve: _Curve, citizens: list[UUID], path: Path) -> No
         done = _file(intake, growth, place)
         curve.points.append((before, done.per_second))
         if place in {1, growth.files - 1}:
-            curve.figures += _figures(intake.product, curve, done, citizens, before)
+            curve.figures += _read(intake.product, curve, done, citizens, before)
+        if place == growth.files - 1:
+            curve.figures = [*_paces(curve), *curve.figures]
         keep(curve.measured(), path)
         _tell(curve, before + growth.file_rows, seconds=monotonic() - began)
 
@@ -182,23 +189,46 @@ def _tell(curve: _Curve, rows: int, *, seconds: float) -> None:
     )
 
 
-def _figures(
-    product: Product, curve: _Curve, done: Delivered, citizens: list[UUID], rows: int
-) -> list[Figure]:
-    """The pace of a file that came upon so many rows, and reads right after it, one after another."""
+def _paces(curve: _Curve) -> list[Figure]:
+    """The pace of the first files that came upon rows, and of the last ones."""
+    growth = curve.growth
+    some = min(ROUND_FILES, growth.files // 2)
+    paces = [pace for _, pace in curve.points]
+    first, last = harmonic_mean(paces[1 : 1 + some]), harmonic_mean(paces[-some:])
+    name = curve.name("intake", growth.file_rows)
+    return [
+        Figure(name=name, value=first, unit="rows/s"),
+        Figure(
+            name=curve.name("intake", growth.rows),
+            value=last,
+            unit="rows/s",
+            control=name,
+            ratio=last / first,
+        ),
+    ]
+
+
+def _read(product: Product, curve: _Curve, done: Delivered, citizens: list[UUID], rows: int) -> list[Figure]:
+    """What was taken up by so many rows, and reads right after a file that came upon them, one by one."""
     drawn = random.Random(rows).choices(citizens, k=curve.growth.reads)
 
     def balance(number: int) -> None:
         run(product, lambda call: balances(call, drawn[number]))
 
     def statement(number: int) -> None:
+        run(product, lambda call: lines(call, drawn[number], PageRequest(limit=PAGE_LINES)))
+
+    def long_statement(number: int) -> None:
         run(product, lambda call: lines(call, drawn[number], PageRequest()))
 
     disk = _database_bytes(product) / (rows + done.lines)
+    reads = {"balance_read": balance, "statement_page": statement, "statement_long_page": long_statement}
     found = [
-        Figure(name=curve.name("intake", rows), value=done.per_second, unit="rows/s"),
-        *paced(balance, count=len(drawn), threads=1).figures(curve.name("balance_read", rows)),
-        *paced(statement, count=len(drawn), threads=1).figures(curve.name("statement_page", rows)),
+        *(
+            figure
+            for name, read in reads.items()
+            for figure in paced(read, count=len(drawn), threads=1).figures(curve.name(name, rows))
+        ),
         Figure(name=curve.name("import_memory", rows), value=done.peak_bytes / 2**20, unit="MiB"),
         Figure(name=curve.name("disk_of_an_activity", rows), value=disk, unit="B"),
     ]

@@ -54,7 +54,8 @@ class Line:
 
 def balances(call: Call, holder_id: UUID) -> list[Balance]:
     """The holder's guarded accounts with their expiry schedule, in account order."""
-    return [_balance(row, today=call.today) for row in call.db.execute(_BALANCES, {"holder": holder_id})]
+    values = {"holder": holder_id, "today": call.today}
+    return [_balance(row, today=call.today) for row in call.db.execute(_BALANCES, values)]
 
 
 def _balance(row: Row[Any], *, today: date) -> Balance:
@@ -125,13 +126,14 @@ def lines(call: Call, holder_id: UUID, page: PageRequest) -> Page[Line]:
     return page.page(found, binding, lambda line: [line.transfer_id])
 
 
-# One statement, so that a balance and its buckets are of one moment.
+# One statement, so that a balance and its buckets are of one moment. What has ended bears on nothing now:
+# so a balance costs the same after any number of years.
 _BALANCES = text(
     "SELECT a.id, a.kind, a.unit, a.validity_class, b.posted, b.held, b.frozen, k.days, k.credits"
     " FROM ledger_account a JOIN ledger_balance b ON b.holder_id = a.holder_id AND b.account_id = a.id"
     " CROSS JOIN LATERAL (SELECT coalesce(array_agg(c.expires_on), '{}') AS days,"
     "  coalesce(array_agg(c.credited), '{}') AS credits FROM coin_bucket c"
-    "  WHERE c.holder_id = a.holder_id AND c.account_id = a.id) k"
+    "  WHERE c.holder_id = a.holder_id AND c.account_id = a.id AND c.expires_on > :today) k"
     " WHERE a.holder_id = :holder ORDER BY a.id"
 )
 # One short descending scan of the key per account, merged: the newest page costs the same at any age.

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import harmonic_mean
 from typing import Any
 
 import pytest
@@ -155,9 +156,12 @@ def test_growth_keeps_the_pace_of_each_file_and_reads_at_both_ends(grown: Left) 
     points = grown.kept["details"]["growth"]["random"]
     assert [rows for rows, _ in points] == [0, 1_000, 2_000, 3_000]
     assert all(pace > 0 for _, pace in points)
+    first, last = (harmonic_mean([pace for _, pace in points[place:][:2]]) for place in (1, 2))
+    assert grown.kept["intake_random_at_1k"]["value"] == pytest.approx(first)
+    assert grown.kept["intake_random_at_3k"]["value"] == pytest.approx(last)
     for what, part in (
         *(("intake", ""), ("import_memory", ""), ("disk_of_an_activity", "")),
-        *itertools.product(("balance_read", "statement_page"), ("", "_p50", "_p99")),
+        *itertools.product(("balance_read", "statement_page", "statement_long_page"), ("", "_p50", "_p99")),
     ):
         first, last = (grown.kept[f"{what}_random_at_{rows}{part}"] for rows in ("1k", "3k"))
         assert first["control"] is None

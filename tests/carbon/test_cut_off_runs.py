@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from app.factory import Product
 from carbon.activities import chunks, duplicates, imports, turns
+from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.turns import LEASE
 from kernel.call import Call
 from kernel.errors import Busy
@@ -31,7 +32,7 @@ PATIENCE = 20
 
 @pytest.fixture
 def partner(product: Product, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Partner:
-    small = partial(imports.read_activity_lines, chunk_bytes=4_000)
+    small = partial(read_activity_lines, chunk_bytes=4_000)
     monkeypatch.setattr(imports, "read_activity_lines", small)
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 70)
     monkeypatch.setattr(chunks, "LANE_LINES_LEAST", 10)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+import polars as pl
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
@@ -170,7 +171,7 @@ class Ground:
 
     def _one(self, form: str, record: Record) -> Told:
         if form == "utility_bills":
-            line = read_bills([as_csv(form, [record])])
+            line = pl.concat(read_bills(BytesIO(as_csv(form, [record]))))
         else:
             line = next(read_activity_lines(BytesIO(orjson.dumps(record)), form="ndjson"))
         try:

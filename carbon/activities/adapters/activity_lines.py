@@ -5,15 +5,16 @@ a zone), and either `quantity` with its `unit` or the inputs of a method by thei
 inside `inputs`). Optional: `started_at`, `corrects_revision`. All forms end in the same checks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import BinaryIO, Literal
 
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
+from carbon.activities.adapters import csv_pieces
 from carbon.activities.adapters.activity_fields import CELLS, OPTIONAL, REQUIRED, UNITS
-from carbon.activities.adapters.csv_cells import read_cells, read_header, split_header
+from carbon.activities.adapters.csv_pieces import CHUNK_BYTES
 from carbon.activities.adapters.errors import FileEmpty
 from carbon.activities.adapters.frames import INSTANT, conform, inputs_json, sha256
 from carbon.activities.adapters.line_codes import ACTIVITY
@@ -26,9 +27,6 @@ from kernel.errors import require
 from kernel.side_by_side import in_order
 
 Form = Literal["csv", "ndjson"]
-Split = Callable[[LineChunk], pl.DataFrame]
-ReadCells = Callable[[LineChunk, list[str]], pl.DataFrame]
-Work = Callable[[], pl.DataFrame]
 
 _COLUMNS = Columns(
     required=REQUIRED,
@@ -45,7 +43,7 @@ def read_activity_lines(
     form: Form,
     file_no: int = 1,
     after_line: int = 0,
-    chunk_bytes: int = 4 << 20,
+    chunk_bytes: int = CHUNK_BYTES,
     line_bytes_max: int = LINE_BYTES_MAX,
     threads: int = 0,
 ) -> Iterator[pl.DataFrame]:
@@ -56,52 +54,40 @@ def read_activity_lines(
     Refuses FileEmpty, and for CSV HeaderDiffers, at the first chunk. Identities are not compared here:
     `frames.refuse_repetitions` does it within a frame, the table of references between frames.
     """
-    chunks = read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max)
+    if form == "csv":
+        columns = csv_pieces.Form(
+            required=REQUIRED, optional=(*OPTIONAL, *INPUTS), line_bytes_max=line_bytes_max
+        )
+        yield from csv_pieces.read_pieces(
+            stream,
+            _understand,
+            columns,
+            file_no=file_no,
+            after_line=after_line,
+            chunk_bytes=chunk_bytes,
+            threads=threads,
+        )
+        return
 
-    def split(chunk: LineChunk) -> pl.DataFrame:
-        return split_lines(
+    def read(chunk: LineChunk) -> pl.DataFrame:
+        lines = split_lines(
             chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
         )
+        return _understand(split_objects(lines.filter(pl.col("line_no") > after_line)))
 
-    def cells(chunk: LineChunk, names: list[str]) -> pl.DataFrame:
-        return read_cells(chunk, names, file_no=file_no, line_bytes_max=line_bytes_max)
-
-    if form == "csv":
-        works = _csv_works(chunks, cells, after_line)
-    else:
-        works = _ndjson_works(chunks, split, after_line)
-    seen = form == "csv" or after_line > 0  # a header is something, and so is what is left out
-    for frame in in_order(works, threads=threads) if threads else (work() for work in works):
-        seen = seen or not frame.is_empty()
-        if seen:
-            yield frame
-    require(seen, FileEmpty())
-
-
-def _ndjson_works(chunks: Iterator[LineChunk], split: Split, after_line: int) -> Iterator[Work]:
-    def read(chunk: LineChunk) -> pl.DataFrame:
-        return _understand(split_objects(_behind(split(chunk), after_line)))
-
+    chunks = read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max)
     # The first piece is read in any case: whether the file has a line at all is seen in it.
-    return (
+    works = (
         partial(read, chunk)
         for chunk in chunks
         if chunk.first_line_no == 1 or chunk.last_line_no > after_line
     )
-
-
-def _csv_works(chunks: Iterator[LineChunk], cells: ReadCells, after_line: int) -> Iterator[Work]:
-    def read(chunk: LineChunk) -> pl.DataFrame:
-        return _understand(_behind(cells(chunk, names), after_line))
-
-    header, rest = split_header(chunks)
-    names = read_header(header, required=REQUIRED, optional=(*OPTIONAL, *INPUTS))[0]
-    yield partial(read, rest)
-    yield from (partial(read, chunk) for chunk in chunks if chunk.last_line_no > after_line)
-
-
-def _behind(lines: pl.DataFrame, after_line: int) -> pl.DataFrame:
-    return lines.filter(pl.col("line_no") > after_line) if after_line else lines
+    seen = after_line > 0  # what is left out is something
+    for frame in in_order(works, threads=threads):
+        seen = seen or not frame.is_empty()
+        if seen:
+            yield frame
+    require(seen, FileEmpty())
 
 
 def read_activity_sheet(stream: BinaryIO) -> Iterator[pl.DataFrame]:

@@ -127,13 +127,6 @@ def _day(text: str) -> object:
         return None
 
 
-def first_failure(checks: list[tuple[str, pl.Expr]]) -> tuple[pl.Expr, pl.Expr]:
-    """The code and the pointer of the first failing check; `checks` are (pointer, code or null)."""
-    code = pl.coalesce(check for _, check in checks)
-    pointer = pl.coalesce(pl.when(check.is_not_null()).then(pl.lit(where)) for where, check in checks)
-    return code, pointer
-
-
 def with_failures(frame: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> pl.DataFrame:
     """Give lines without a `line_code` that of the first failing check, and its pointer.
 

@@ -40,7 +40,9 @@ def require_columns(names: list[str], *, required: tuple[str, ...], optional: tu
     require(not unknown, HeaderDiffers(f"{unknown} columns that the format does not have"))
 
 
-def split_header(chunks: Iterator[LineChunk]) -> tuple[pl.DataFrame, LineChunk]:
+def split_header(
+    chunks: Iterator[LineChunk], *, line_bytes_max: int = LINE_BYTES_MAX
+) -> tuple[pl.DataFrame, LineChunk]:
     """The first line that is not blank, for `read_header`, and what follows it in its chunk."""
     for number, data in chunks:
         start = len(BOM) if number == 1 and data.startswith(BOM) else 0
@@ -49,7 +51,7 @@ def split_header(chunks: Iterator[LineChunk]) -> tuple[pl.DataFrame, LineChunk]:
         begin = blank.end() if blank and blank.end() > start else 0
         end = data.find(b"\n", begin) + 1 or len(data)
         first = LineChunk(number + data.count(b"\n", 0, begin), data[begin:end])
-        header = split_lines(first.data, first_line_no=first.first_line_no)
+        header = split_lines(first.data, first_line_no=first.first_line_no, line_bytes_max=line_bytes_max)
         if not header.is_empty():
             return header, LineChunk(first.first_line_no + 1, data[end:])
     return split_lines(b""), LineChunk(1, b"")

@@ -7,8 +7,8 @@ from typing import BinaryIO, TypeVar
 
 import polars as pl
 
-from carbon.activities.adapters.csv_cells import read_header, split_cells
-from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineChunk, read_chunks, split_lines
+from carbon.activities.adapters.csv_cells import read_cells, read_header, split_header
+from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineChunk, read_chunks
 from kernel.side_by_side import in_order
 
 Result = TypeVar("Result")
@@ -34,30 +34,24 @@ def read_pieces(
     chunk_bytes: int = CHUNK_BYTES,
     threads: int = 0,
 ) -> Iterator[Result]:
-    """What `understand` makes of the cells of each piece (as `split_cells` gives them), in the file's order.
+    """What `understand` makes of the cells of each piece (as `read_cells` gives them), in the file's order.
 
     Lines up to `after_line` are left out; the first piece comes in any case, with no line perhaps. `threads`
     of the pieces are read ahead, side by side, so `understand` runs in several threads. Refuses FileEmpty and
     HeaderDiffers at the first piece.
     """
 
-    def split(chunk: LineChunk) -> pl.DataFrame:
-        return split_lines(
-            chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=form.line_bytes_max
-        )
-
-    def read(lines: pl.DataFrame, names: list[str]) -> Result:
-        return understand(split_cells(lines.filter(pl.col("line_no") > after_line), names))
+    def read(chunk: LineChunk, names: list[str]) -> Result:
+        cells = read_cells(chunk, names, file_no=file_no, line_bytes_max=form.line_bytes_max)
+        return understand(cells.filter(pl.col("line_no") > after_line) if after_line else cells)
 
     def works() -> Iterator[Callable[[], Result]]:
         chunks = read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=form.line_bytes_max)
-        lines = split(LineChunk(1, b""))
-        while lines.is_empty() and (chunk := next(chunks, None)) is not None:
-            lines = split(chunk)
-        names, rest = read_header(lines, required=form.required, optional=form.optional)
-        yield lambda: read(rest, names)
+        header, rest = split_header(chunks, line_bytes_max=form.line_bytes_max)
+        names = read_header(header, required=form.required, optional=form.optional)[0]
+        yield partial(read, rest, names)
         for chunk in chunks:
             if chunk.last_line_no > after_line:
-                yield partial(lambda chunk: read(split(chunk), names), chunk)
+                yield partial(read, chunk, names)
 
     return in_order(works(), threads=threads)

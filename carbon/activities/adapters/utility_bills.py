@@ -74,11 +74,8 @@ def _understand(cells: pl.DataFrame) -> pl.DataFrame:
         .alias(f"{name}_scaled")
         for name in ("reading_start", "reading_end", "baseline")
     )
-    code, pointer = check.first_failure(_checks())
-    untouched = pl.col("line_code").is_null()
-    cells = cells.with_columns(
-        outcome=pl.coalesce("line_code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
-    )
+    cells = check.with_failures(cells.with_columns(pointer=pl.lit(None, dtype=pl.String)), _checks())
+    cells = cells.with_columns(outcome=pl.coalesce("line_code", pl.lit(ACTIVITY)))
     good = pl.col("outcome") == ACTIVITY
     energy, used = pl.col("is_energy"), pl.col("reading_end_scaled") - pl.col("reading_start_scaled")
     content = ("reading_start", "reading_end", "unit", "baseline")

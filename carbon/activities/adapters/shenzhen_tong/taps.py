@@ -70,11 +70,8 @@ def _taps(cells: pl.DataFrame) -> pl.DataFrame:
         .dt.replace_time_zone(SHANGHAI.key, ambiguous="earliest", non_existent="null")
         .dt.convert_time_zone("UTC")
     )
-    code, pointer = check.first_failure(_checks())
-    untouched = pl.col("line_code").is_null()
-    cells = cells.with_columns(
-        outcome=pl.coalesce("line_code", code, pl.lit(ACTIVITY)), pointer=pl.when(untouched).then(pointer)
-    )
+    cells = check.with_failures(cells.with_columns(pointer=pl.lit(None, dtype=pl.String)), _checks())
+    cells = cells.with_columns(outcome=pl.coalesce("line_code", pl.lit(ACTIVITY)))
     good = pl.col("outcome") == ACTIVITY
     content = ("deal_value", "deal_money", "company_name", "station", "car_no", "conn_mark")
     return cells.select(
