@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import polars as pl
 
@@ -17,10 +18,13 @@ from carbon.activities.references import DUPLICATE, claim_hashes, revision_of
 from carbon.activities.standing import LINE, Standing
 from carbon.activities.subjects import SubjectHashes
 from kernel.call import Call
+from kernel.side_by_side import in_order
 
 SAMPLE_LINES = 64
 SEGMENT_LINES = 400_000
 """So many lines are compared at once, while as many again are read."""
+LOOKERS = 2
+"""Pieces that are looked at side by side, while others are read."""
 _ASKED = (*LINE, "source_event_id", "corrects_revision", "payload_hash", "subject")
 
 
@@ -112,6 +116,14 @@ def sifted(
     lines, segment = 0, Segment()
     answers: deque[tuple[Segment, Future[pl.DataFrame]]] = deque()
 
+    def claims_where_some_stand(frame: pl.DataFrame) -> pl.DataFrame | None:
+        good = frame.select("outcome", *_ASKED).filter(GOOD)
+        sample = good.gather_every(max(1, good.height // SAMPLE_LINES))
+        return claims_of(good, subjects) if stand(claims_of(sample, subjects)) else None
+
+    def looked_at(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
+        return frame, claims_where_some_stand(frame)
+
     def rest() -> Iterator[pl.DataFrame]:
         while answers:
             asked, standing = answers[0][0], answers.popleft()[1].result()
@@ -123,16 +135,15 @@ def sifted(
             answers.append((segment, beside.submit(leave_out, segment)))
         segment = Segment(lines_before=lines)
 
+    looks = (partial(looked_at, frame) for frame in frames)
     with ThreadPoolExecutor(1, thread_name_prefix="duplicates") as beside:
-        for frame in frames:
-            good = frame.select("outcome", *_ASKED).filter(GOOD)
-            some_stand = stand(claims_of(good.gather_every(max(1, good.height // SAMPLE_LINES)), subjects))
-            if not some_stand:
+        for frame, claims in in_order(looks, threads=LOOKERS):
+            if claims is None:
                 ask()
             lines += frame.height
-            if some_stand:
+            if claims is not None:
                 segment.pieces.append(frame)
-                segment.claims_of_pieces.append(claims_of(good, subjects))
+                segment.claims_of_pieces.append(claims)
                 if segment.lines >= SEGMENT_LINES:
                     yield from rest()
                     ask()
