@@ -119,6 +119,7 @@ def _take_one(
     turn = Turn(
         batch_id=batch.id,
         intake=Intake(partner_id=batch.partner_id, card_secret=card_secret, batch_id=batch.id),
+        content_lines=batch.content_lines,
         lines_done=batch.lines_done,
         settled_line=batch.settled_line or 0,
         lease=batch.lease,

@@ -21,7 +21,7 @@ from kernel.call import Call
 from kernel.side_by_side import in_order
 
 SAMPLE_LINES = 64
-SEGMENT_LINES = 400_000
+SEGMENT_LINES = 200_000
 """So many lines are compared at once, while as many again are read."""
 LOOKERS = 2
 """Pieces that are looked at side by side, while others are read."""

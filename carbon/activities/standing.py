@@ -23,10 +23,14 @@ _Range = tuple[str, str]
 
 
 class Standing:
-    """A partner's records that stand, for as long as one file is worked on. One thread at a time."""
+    """A partner's records that stand, for as long as a file of so many lines is worked on.
 
-    def __init__(self, partner_id: UUID) -> None:
+    One thread at a time.
+    """
+
+    def __init__(self, partner_id: UUID, *, lines: int = 0) -> None:
         self._partner = {"partner": partner_id}
+        self._lines = lines
         self._range: _Range | None = None
         self._read = pl.DataFrame(schema={"source_event_id": pl.String, "claim_hash": pl.Binary})
 
@@ -40,7 +44,8 @@ class Standing:
         near = self._near(call, ordinary) if ordinary.height >= FEW_LINES else None
         if near is None:
             return self._by_key(call, asked)
-        near = ordinary.join(near, on=("source_event_id", "claim_hash"), how="semi").select(LINE)
+        # From what is remembered, which is more, to what is asked: the smaller one is put into a table.
+        near = near.join(ordinary, on=("source_event_id", "claim_hash")).select(LINE).unique()
         return pl.concat([near, self._by_key(call, asked.filter(~first))])
 
     def _by_key(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame:
@@ -58,7 +63,8 @@ class Standing:
         events = asked["source_event_id"]
         wanted = str(events.min()), str(events.max())
         gaps = self._gaps(wanted)
-        most = WIDE * asked.height
+        # What is read is remembered, so the lines that are still to come count too.
+        most = max(WIDE * asked.height, min(WIDE * self._lines, REMEMBERED_MOST))
         if sum(self._count(call, gap, most + 1) for gap in gaps) > most:
             return None
         # The records at both ends of a gap may come twice: who looks for one of them does not mind.

@@ -57,6 +57,7 @@ class Turn:
 
     batch_id: UUID
     intake: Intake
+    content_lines: int | None
     lines_done: int
     settled_line: int
     """Up to this line of the first file every one of them was taken."""
@@ -93,7 +94,7 @@ def work_through(
     `after_chunk` hears the lines done; `between_chunks` may raise, once a chunk is done that another follows.
     Refuses BatchTaken, and as a whole what `take_chunk` refuses.
     """
-    left_out, standing = _LeftOut(), Standing(turn.intake.partner_id)
+    left_out, standing = _LeftOut(), Standing(turn.intake.partner_id, lines=turn.content_lines or 0)
 
     def leave_out(segment: Segment) -> pl.DataFrame:
         if left_out.lines:

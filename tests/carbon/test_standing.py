@@ -79,14 +79,15 @@ def test_both_ways_of_looking_find_the_same(
 @given(
     st.lists(st.lists(st.sampled_from(EVENTS), min_size=1, unique=True), min_size=1, max_size=6),
     st.integers(0, 100),
+    st.sampled_from([0, 20, 1_000]),
 )
 def test_what_is_remembered_leaves_nothing_out(
-    call: Call, city: City, asked: list[list[str]], remembered: int
+    call: Call, city: City, asked: list[list[str]], remembered: int, of_the_file: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(standing, "FEW_LINES", 0)
         patch.setattr(standing, "REMEMBERED_MOST", remembered)
-        one = Standing(city.partner_id)
+        one = Standing(city.partner_id, lines=of_the_file)
         for events in asked:
             sought = claims(city, lines(*(ride(event) for event in events)))
             found = one.lines(call, sought).join(sought, on=["file_no", "line_no"])
@@ -112,3 +113,19 @@ def test_only_what_was_not_read_is_read(call: Call, city: City, monkeypatch: pyt
             found = one.lines(call, sought)
         assert found.height == len(set(ordered[first:last]) & set(TAKEN))
         assert len(said) == reads, (first, last)
+
+
+@pytest.mark.parametrize(("of_the_file", "reads"), [(0, [0, 0]), (10, [0, 0]), (100, [1, 0])])
+def test_lines_that_are_still_to_come_are_worth_reading_for(
+    call: Call, city: City, monkeypatch: pytest.MonkeyPatch, of_the_file: int, reads: list[int]
+) -> None:
+    """A few lines from all over what stands: by key, unless the rest of the file will ask for the others."""
+    monkeypatch.setattr(standing, "FEW_LINES", 0)
+    one, ordered = Standing(city.partner_id, lines=of_the_file), sorted(TAKEN)
+    said_each = []
+    for events in (ordered[::20], ordered[7:60:20]):
+        with counted(call) as said:
+            found = one.lines(call, claims(city, lines(*(ride(event) for event in events))))
+        assert found.height == len(events)
+        said_each.append(len(said))
+    assert said_each == reads
