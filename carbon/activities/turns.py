@@ -133,11 +133,8 @@ def _side_by_side(pool: ThreadPoolExecutor, run: Run, works: list[Callable[[Call
     done = [pool.submit(run, work) for work in works]
     wait(done)
     taken: list[Taken] = []
-    try:
-        while done:
-            taken.append(done.pop().result())
-    finally:
-        done.clear()  # an error leads back to here: who has it is not to keep all that this run held
+    while done:  # popped: an error that leads back to here is not to keep all that this run held
+        taken.append(done.pop().result())
     return max(taken, key=lambda each: each.lines)
 
 

@@ -138,15 +138,17 @@ def test_who_put_a_batch_down_does_not_hold_it(partner: Partner) -> None:
         for n in range(4)
     ]
     partner.upload(batch, b"".join(mixed) + rides_of(*range(100, 200)))
-    chunk_done, ahead, go_on = threading.Event(), threading.Event(), threading.Event()
+    chunk_done, ahead, put_down = threading.Event(), threading.Event(), threading.Event()
 
     def run(work: Callable[[Call], Any]) -> Any:
         if is_comparison(work) and chunk_done.is_set():
             ahead.set()
-            go_on.wait(0.3)
+            put_down.wait(0.5)
         done = partner.database.run(work)
         if is_chunk(work):
             chunk_done.set()
+        if "_put_down" in work.__code__.co_names:
+            put_down.set()
         return done
 
     def keep_on() -> bool:
@@ -154,6 +156,10 @@ def test_who_put_a_batch_down_does_not_hold_it(partner: Partner) -> None:
 
     assert partner.work(run, chunk_lines=10, keep_on=keep_on) == 0
     assert ahead.is_set()
+    assert put_down.is_set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("duplicates"):
+            thread.join(PATIENCE)
     row = batch_row(partner, "again")
     assert (row.state, row.leased_until < NOW) == ("running", True)
     assert partner.work() == 1
