@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 from flask import current_app
 
-from carbon.activities.adapters.activity_lines import read_activity_lines
+from carbon.activities.adapters.activity_lines import read_ndjson_lines
 from carbon.activities.explanation import explain
 from carbon.activities.explanation_schemas import GivesExplanation
 from carbon.activities.history import Lived, own_activities
@@ -38,7 +38,7 @@ routes = Routes("activities", __name__, description="From a partner's record to 
 )
 def push_activity(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """Take one record in the platform's own format, as a line of NDJSON would hold it."""
-    line = next(read_activity_lines(BytesIO(orjson.dumps(body["record"])), form="ndjson"))
+    line = next(read_ndjson_lines(BytesIO(orjson.dumps(body["record"]))))
     secret = str(current_app.config[CARD_SECRET]).encode()
     try:
         row = take_activity(call, Intake(partner_id=call.actor.known_id, card_secret=secret), line)

@@ -133,7 +133,8 @@ def test_a_worker_outlives_a_restart_of_its_database(
         assert worker.poll() is None
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(10) == 0
-    assert told(log)[-1]["event"] == "stopped"
+    # Who listens to the database may have the last word.
+    assert "stopped" in {line["event"] for line in told(log)}
 
 
 def test_a_worker_whose_database_is_gone_still_ends_when_told(

@@ -37,10 +37,14 @@ _COLUMNS = Columns(
 _SCENARIO = r"[a-z][a-z0-9_]{0,63}"
 
 
-def read_activity_lines(
+def read_activity_lines(stream: BinaryIO, *, form: Form, **limits: int) -> Iterator[pl.DataFrame]:
+    """What `read_csv_lines` or `read_ndjson_lines` gives."""
+    return (read_csv_lines if form == "csv" else read_ndjson_lines)(stream, **limits)
+
+
+def read_csv_lines(
     stream: BinaryIO,
     *,
-    form: Form,
     file_no: int = 1,
     after_line: int = 0,
     chunk_bytes: int = CHUNK_BYTES,
@@ -49,25 +53,31 @@ def read_activity_lines(
 ) -> Iterator[pl.DataFrame]:
     """Frames of the common shape, chunk by chunk, in bounded memory; `threads` of them ahead, side by side.
 
-    Lines up to `after_line` are left out.
-
-    Refuses FileEmpty, and for CSV HeaderDiffers, at the first chunk. Identities are not compared here:
-    `frames.refuse_repetitions` does it within a frame, the table of references between frames.
+    Lines up to `after_line` are left out. Refuses FileEmpty and HeaderDiffers at the first chunk. Identities
+    are not compared here: `frames.refuse_repetitions` does it within a frame, the table of references between
+    frames.
     """
-    if form == "csv":
-        columns = csv_pieces.Form(
-            required=REQUIRED, optional=(*OPTIONAL, *INPUTS), line_bytes_max=line_bytes_max
-        )
-        yield from csv_pieces.read_pieces(
-            stream,
-            _understand,
-            columns,
-            file_no=file_no,
-            after_line=after_line,
-            chunk_bytes=chunk_bytes,
-            threads=threads,
-        )
-        return
+    return csv_pieces.read_pieces(
+        stream,
+        _understand,
+        csv_pieces.Form(required=REQUIRED, optional=(*OPTIONAL, *INPUTS), line_bytes_max=line_bytes_max),
+        file_no=file_no,
+        after_line=after_line,
+        chunk_bytes=chunk_bytes,
+        threads=threads,
+    )
+
+
+def read_ndjson_lines(
+    stream: BinaryIO,
+    *,
+    file_no: int = 1,
+    after_line: int = 0,
+    chunk_bytes: int = CHUNK_BYTES,
+    line_bytes_max: int = LINE_BYTES_MAX,
+    threads: int = 0,
+) -> Iterator[pl.DataFrame]:
+    """The same of objects, one a line; refuses FileEmpty at the first chunk."""
 
     def read(chunk: LineChunk) -> pl.DataFrame:
         lines = split_lines(
