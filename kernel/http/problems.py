@@ -11,10 +11,11 @@ import orjson
 import structlog
 from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from kernel.database import translated
-from kernel.errors import Kind, Refusal
+from kernel.errors import Busy, Kind, Refusal
 from kernel.http.sentences import spoken
 from kernel.identifiers import new_id
 
@@ -156,6 +157,8 @@ def answer_all_errors(app: Flask) -> None:
             known = translated(error)
             if isinstance(known, Refusal):
                 return refused(known)
+        if isinstance(error, PoolTimeout):
+            return refused(Busy("all database connections are in use", retry_after_s=1))
         # The exception's text may carry a value somebody sent; its type and place do not.
         _log.error("bug", error=type(error).__name__, at=_place(error), request_id=request_id())
         if app.testing:
