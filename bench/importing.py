@@ -4,6 +4,7 @@ It works when it is told to, through its standard input: a line of JSON in, a li
 """
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -97,6 +98,7 @@ def main() -> int:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints must not be taken for an answer
     product = create_product(read_settings())
+    gc.freeze()  # as wsgi.py does
     for line in sys.stdin:
         print(json.dumps(_do(product, json.loads(line))), file=answers)
     product.close()

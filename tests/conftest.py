@@ -135,6 +135,7 @@ class Database:
         from sqlalchemy import text  # noqa: PLC0415 - only here
 
         with self.sessions() as session:
+            session.execute(text("SET LOCAL statement_timeout = 0"))  # a whole table takes its time
             return list(session.execute(text(statement), values).all())
 
 

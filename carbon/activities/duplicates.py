@@ -8,6 +8,7 @@ record here need not look again in the transaction that would have claimed it.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,10 +23,12 @@ from kernel.side_by_side import in_order
 
 SAMPLE_LINES = 64
 SEGMENT_LINES = 200_000
-"""So many lines are compared at once, while as many again are read."""
+"""So many lines are compared at once, while others are read."""
+SEGMENTS_AHEAD = 2
+"""So many are read while one is compared: the first of a file waits for all that stands near it."""
 LOOKERS = 2
 """Pieces that are looked at side by side, while others are read."""
-_ASKED = (*LINE, "source_event_id", "corrects_revision", "payload_hash", "subject")
+_ASKED = (*LINE, "source_event_id", "corrects_revision", "payload", "subject")
 
 
 def refuse_standing(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
@@ -51,7 +54,7 @@ def claims_of(lines: pl.DataFrame, subjects: SubjectHashes) -> pl.DataFrame:
         *LINE,
         "source_event_id",
         revision_of("corrects_revision"),
-        claim_hash=claim_hashes(lines["payload_hash"], subjects.of(lines["subject"])),
+        claim_hash=claim_hashes(lines, subjects.of(lines["subject"])),
     )
 
 
@@ -70,10 +73,7 @@ def as_duplicates(found: pl.DataFrame) -> pl.DataFrame:
 
 def without(frame: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
     """The frame less these lines, in its order."""
-    left = frame.select(LINE).join(lines, on=LINE, how="anti", maintain_order="left")
-    if left.is_empty():  # as in a file that comes again: its rows need not be gone through
-        return frame.clear()
-    return frame.join(left, on=LINE, how="semi", maintain_order="left")
+    return frame.join(lines, on=LINE, how="anti", maintain_order="left")
 
 
 @dataclass
@@ -111,23 +111,28 @@ def sifted(
     """The frames in their order; neighbours that hold standing records are gathered, and come without them.
 
     `stand` says whether some of these claims stand. `leave_out` gives the lines of a segment that do; it is
-    asked by a thread of its own while the next segment is read, and never about two at once.
+    asked by a thread of its own while the next segments are read, and never about two at once.
     """
-    lines, segment = 0, Segment()
+    lines, segment, stood = 0, Segment(), False
     answers: deque[tuple[Segment, Future[pl.DataFrame]]] = deque()
 
-    def claims_where_some_stand(frame: pl.DataFrame) -> pl.DataFrame | None:
-        good = frame.select("outcome", *_ASKED).filter(GOOD)
-        sample = good.gather_every(max(1, good.height // SAMPLE_LINES))
-        return claims_of(good, subjects) if stand(claims_of(sample, subjects)) else None
-
     def looked_at(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame | None]:
-        return frame, claims_where_some_stand(frame)
+        nonlocal stood
+        good = frame.select("outcome", *_ASKED).filter(GOOD)
+        nth = max(1, good.height // SAMPLE_LINES)
+        # What follows standing records mostly stands as well, and its claims are made at once.
+        presumed = stood
+        claims = claims_of(good if presumed else good.gather_every(nth), subjects)
+        stands = stood = stand(claims.gather_every(nth) if presumed else claims)
+        if stands and not presumed:
+            claims = claims_of(good, subjects)
+        return frame, claims if stands else None
 
-    def rest() -> Iterator[pl.DataFrame]:
-        while answers:
+    def answered(*, but: int = 0) -> Iterator[pl.DataFrame]:
+        while len(answers) > but:
             asked, standing = answers[0][0], answers.popleft()[1].result()
-            yield from (without(piece, standing) for piece in asked.pieces)
+            if standing.height < asked.lines:  # or else all of it stands, as in a file that comes again
+                yield from (without(piece, standing) for piece in asked.pieces)
 
     def ask() -> None:
         nonlocal segment
@@ -136,7 +141,7 @@ def sifted(
         segment = Segment(lines_before=lines)
 
     looks = (partial(looked_at, frame) for frame in frames)
-    with ThreadPoolExecutor(1, thread_name_prefix="duplicates") as beside:
+    with _one_thread() as beside:
         for frame, claims in in_order(looks, threads=LOOKERS):
             if claims is None:
                 ask()
@@ -145,11 +150,21 @@ def sifted(
                 segment.pieces.append(frame)
                 segment.claims_of_pieces.append(claims)
                 if segment.lines >= SEGMENT_LINES:
-                    yield from rest()
                     ask()
+                    yield from answered(but=SEGMENTS_AHEAD)
             else:
                 segment.lines_before = lines
-                yield from rest()
+                yield from answered()
                 yield frame
         ask()
-        yield from rest()
+        yield from answered()
+
+
+@contextmanager
+def _one_thread() -> Iterator[ThreadPoolExecutor]:
+    """What still waits at the end, because something refused, is not begun any more."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="duplicates")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)

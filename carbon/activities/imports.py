@@ -20,7 +20,7 @@ from carbon.activities.adapters.frames import SCHEMA
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
-from carbon.activities.adapters.text_lines import LineCount
+from carbon.activities.adapters.text_lines import LineCount, Reading
 from carbon.activities.adapters.utility_bills import read_bills
 from carbon.activities.batch_records import (
     ADAPTERS,
@@ -124,17 +124,18 @@ def read_frames(
     Taps are gone through twice, so `stream` can be sought in. Lines up to `after_line` are left out, not of a
     workbook. Refuses AdapterUnknown and what the adapter refuses, at the first piece.
     """
+    reading = Reading(after_line=after_line, threads=READERS)
     if adapter == "shenzhen_tong":
         rules = shipped_rules()
         listed = read_station_list(stations, rules.openings)
-        rides = read_rides([stream], stations=listed, rules=rules, after_line=after_line, threads=READERS)
+        rides = read_rides([stream], stations=listed, rules=rules, reading=reading)
         yield from (each.select(*SCHEMA, "reason") for each in rides)
     elif adapter == "utility_bills":
-        yield from read_bills(stream, after_line=after_line, threads=READERS)
+        yield from read_bills(stream, reading)
     elif adapter == "csv":
-        yield from read_activity_lines(stream, form="csv", after_line=after_line, threads=READERS)
+        yield from read_activity_lines(stream, form="csv", reading=reading)
     elif adapter == "ndjson":
-        yield from read_activity_lines(stream, form="ndjson", after_line=after_line, threads=READERS)
+        yield from read_activity_lines(stream, form="ndjson", reading=reading)
     elif adapter == "xlsx":
         yield from read_activity_sheet(stream)
     else:

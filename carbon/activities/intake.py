@@ -182,7 +182,7 @@ def _outcomes(frame: pl.DataFrame) -> pl.DataFrame:
 
 def keep_lines(call: Call, batch_id: UUID, outcomes: pl.DataFrame) -> None:
     """Keep the lines of a batch that became no activity. The caller has locked the batch: each comes once."""
-    left = outcomes.filter(pl.col("activity_id").is_null()).sort("file_no", "line_no")
+    left = outcomes.filter(pl.col("activity_id").is_null())
     begins = (pl.col("line_no").diff() != 1) | pl.any_horizontal(
         pl.col(name).ne_missing(pl.col(name).shift()) for name in ("file_no", *_SAID)
     )

@@ -40,8 +40,8 @@ def revision_of(name: str) -> pl.Expr:
 
 def refuse_repeated(frame: pl.DataFrame) -> pl.DataFrame:
     """Add `claim_hash`, null for refused lines; refuse a line whose revision an earlier one names."""
-    payloads = frame.select(pl.when(GOOD).then("payload_hash")).to_series()
-    frame = frame.with_columns(claim_hash=claim_hashes(payloads, frame["subject_hash"]))
+    content = frame.select("source_event_id", pl.when(GOOD).then("payload").alias("payload"))
+    frame = frame.with_columns(claim_hash=claim_hashes(content, frame["subject_hash"]))
     return refuse_repetitions(frame, unrefused=GOOD, identity=_NAME, content="claim_hash")
 
 
@@ -120,9 +120,13 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
     return copied_whole(call, "activity_reference", rows)
 
 
-def claim_hashes(payloads: pl.Series, subjects: pl.Series) -> pl.Series:
-    """SHA-256 of each record's content and subject, both hashed; null where the content is."""
-    return sha256(payloads + subjects)
+def claim_hashes(lines: pl.DataFrame, subjects: pl.Series) -> pl.Series:
+    """SHA-256 of each record's subject (hashed, 32 bytes), event and `payload`; null where one of them is.
+
+    No event has a line end in its name, so two records of one hash are the same.
+    """
+    texts = lines.select(pl.concat_str("source_event_id", "payload", separator="\n").cast(pl.Binary))
+    return sha256(subjects + texts.to_series())
 
 
 def _orphans(call: Call, values: dict[str, Any]) -> pl.DataFrame:

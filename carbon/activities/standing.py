@@ -4,7 +4,6 @@ A partner's file sent again asks for nearly all that stands between its first an
 read once is remembered: what stands never goes away.
 """
 
-from typing import Any
 from uuid import UUID
 
 import polars as pl
@@ -32,28 +31,30 @@ class Standing:
         self._partner = {"partner": partner_id}
         self._lines = lines
         self._range: _Range | None = None
-        self._read = pl.DataFrame(schema={"source_event_id": pl.String, "claim_hash": pl.Binary})
+        self._read = _keyed(pl.Series("claim_hash", dtype=pl.String))
 
     def lines(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame:
-        """`file_no` and `line_no` of those claims whose record and subject were taken before, word for word.
+        """`file_no` and `line_no` of those claims whose record and subject were taken before, in their order.
 
         `asked` has `source_event_id`, `revision` and `claim_hash` beside the two.
         """
+        # Written as the database sends them: to read those instead takes five times as long.
+        asked = asked.with_columns(pl.col("claim_hash").bin.encode("hex"))
         first = pl.col("revision") == 1
         ordinary = asked.filter(first)
         near = self._near(call, ordinary) if ordinary.height >= FEW_LINES else None
         if near is None:
             return self._by_key(call, asked)
-        # From what is remembered, which is more, to what is asked: the smaller one is put into a table.
-        near = near.join(ordinary, on=("source_event_id", "claim_hash")).select(LINE).unique()
-        return pl.concat([near, self._by_key(call, asked.filter(~first))])
+        if ordinary.height == asked.height:
+            return _found_in(near, ordinary)
+        corrections = self._by_key(call, asked.filter(~first))
+        return pl.concat([_found_in(near, ordinary), corrections]).sort(LINE)
 
     def _by_key(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame:
         values = {**self._partner, "events": array_of(asked["source_event_id"])}
         schema = {"source_event_id": pl.String, "revision": pl.Int64, "claim_hash": pl.String}
         found = select_frame(call, _BY_KEY, values, schema=schema)
-        found = found.with_columns(pl.col("claim_hash").str.decode("hex"))
-        return asked.join(found, on=list(schema), how="semi").select(LINE)
+        return asked.join(found, on=list(schema), how="semi", maintain_order="left").select(LINE)
 
     def _near(self, call: Call, asked: pl.DataFrame) -> pl.DataFrame | None:
         """What stands, of first revision, from the first to the last of these events, and maybe more.
@@ -93,18 +94,23 @@ class Standing:
         return int(execute_text(call, _COUNT, values).scalar_one())
 
     def _between(self, call: Call, gap: _Range) -> pl.DataFrame:
-        row: Any = execute_text(call, _READ, {**self._partner, "first": gap[0], "last": gap[1]}).one()
-        events, hashes = row
-        return pl.DataFrame(
-            {
-                "source_event_id": [] if events is None else events.split("\n"),
-                "claim_hash": [hashes[at : at + _HASH] for at in range(0, len(hashes or b""), _HASH)],
-            },
-            schema=self._read.schema,
-        )
+        values = {**self._partner, "first": gap[0], "last": gap[1]}
+        hashes = pl.Series("claim_hash", [execute_text(call, _READ, values).scalar_one()], dtype=pl.String)
+        return _keyed(hashes.str.split("\n").explode().drop_nulls())
 
 
-_HASH = 32
+def _found_in(near: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    # From what is remembered, which is more, to what is asked: the smaller one is put into a table.
+    met = near.join(_keyed(asked["claim_hash"]).with_row_index("place"), on="key", suffix="_asked")
+    places = met.filter(pl.col("claim_hash") == pl.col("claim_hash_asked"))["place"]
+    return asked.select(LINE)[places.unique().sort()]
+
+
+def _keyed(hashes: pl.Series) -> pl.DataFrame:
+    """With a number that hashes which differ seldom share: numbers are joined in half the time of texts."""
+    return pl.DataFrame({"key": hashes.hash(), "claim_hash": hashes})
+
+
 _BY_KEY = (
     "SELECT source_event_id, revision, encode(payload_hash, 'hex') FROM activity_reference"
     " WHERE partner_id = %(partner)s AND source_event_id = ANY (CAST(%(events)s AS text[]))"
@@ -114,8 +120,4 @@ _BETWEEN = (
     " AND source_event_id BETWEEN %(first)s AND %(last)s"
 )
 _COUNT = f"SELECT count(*) FROM (SELECT {_BETWEEN} LIMIT %(most)s) b"  # noqa: S608 - our own text
-# An event's id is printable ASCII: no line end stands in it. Both lists come in one order, that of the scan.
-_READ = (
-    "SELECT string_agg(source_event_id, E'\\n'), string_agg(payload_hash, ''::bytea)"
-    f" {_BETWEEN} AND revision = 1"
-)
+_READ = f"SELECT string_agg(encode(payload_hash, 'hex'), E'\\n') {_BETWEEN} AND revision = 1"

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import polars as pl
 
-from carbon.partners.bindings import hash_subject
+from carbon.partners.bindings import hash_subjects
 
 MOST = 500_000
 """So many are remembered, about 50 MB; a file of more cards makes some of them again."""
@@ -33,10 +33,8 @@ class SubjectHashes:
     def _make(self, numbers: pl.DataFrame) -> None:
         kept = self._made if self._made.height < MOST else self._made.clear()
         missing = numbers.join(kept, on="number", how="anti")["number"].drop_nulls().unique()
-        hashes = [
-            hash_subject(self._secret, partner_id=self.partner_id, subject=number) for number in missing
-        ]
-        new = pl.DataFrame({"number": missing, "hash": pl.Series(hashes, dtype=pl.Binary)})
+        hashes = hash_subjects(self._secret, partner_id=self.partner_id, subjects=missing)
+        new = pl.DataFrame({"number": missing, "hash": pl.Series(list(hashes), dtype=pl.Binary)})
         self._made = pl.concat([kept, new], rechunk=True)
 
 

@@ -5,7 +5,7 @@ was refused, before anybody looks whether the number is free.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -28,7 +28,16 @@ CONSENT, BINDING = "con", "bnd"
 
 def hash_subject(secret: bytes, *, partner_id: UUID, subject: str) -> bytes:
     """HMAC-SHA256 (32 bytes) of a card or account number of a partner under CARD_HASH_SECRET."""
-    return hmac.digest(secret, partner_id.bytes + subject.encode(), "sha256")
+    return next(hash_subjects(secret, partner_id=partner_id, subjects=[subject]))
+
+
+def hash_subjects(secret: bytes, *, partner_id: UUID, subjects: Iterable[str]) -> Iterator[bytes]:
+    """The same of many numbers, in half the time: what they have in common is hashed once."""
+    begun = hmac.new(secret, partner_id.bytes, "sha256")
+    for subject in subjects:
+        one = begun.copy()
+        one.update(subject.encode())
+        yield one.digest()
 
 
 def give_consent(call: Call, partner_id: UUID, *, text_version: str) -> Consent:

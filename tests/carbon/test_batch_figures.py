@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
 from app.factory import Product
-from carbon.activities.adapters.utility_bills import _COLUMNS
+from carbon.activities.adapters.utility_bills import COLUMNS as BILL_COLUMNS
 from carbon.activities.batch_records import find_batch
 from carbon.activities.batch_results import BatchShown, in_brief, shown
 from carbon.activities.batch_states import State
@@ -301,7 +301,7 @@ LONG = b" " * (_BLOCK - len(ndjson(RECORD)))
         ("ndjson", LONG + b" " + ndjson(RECORD), 1, 1),
         ("csv", HEADER + b"\ne1" + CELLS, 2, 1),
         ("csv", b"\xef\xbb\xbf" + HEADER + b"\r\n\r\ne1" + CELLS + b"\r\ne2" + CELLS + b"\r\n", 4, 2),
-        ("utility_bills", ",".join(_COLUMNS).encode() + b"\nx\n", 2, 1),
+        ("utility_bills", ",".join(BILL_COLUMNS).encode() + b"\nx\n", 2, 1),
     ],
 )
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])

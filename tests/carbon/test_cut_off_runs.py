@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from app.factory import Product
 from carbon.activities import chunks, duplicates, imports, turns
-from carbon.activities.adapters.activity_lines import read_activity_lines
+from carbon.activities.adapters.text_lines import Reading
 from carbon.activities.turns import LEASE
 from kernel.call import Call
 from kernel.errors import Busy
@@ -32,8 +32,8 @@ PATIENCE = 20
 
 @pytest.fixture
 def partner(product: Product, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Partner:
-    small = partial(read_activity_lines, chunk_bytes=4_000)
-    monkeypatch.setattr(imports, "read_activity_lines", small)
+    small = partial(Reading, chunk_bytes=4_000)
+    monkeypatch.setattr(imports, "Reading", small)
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 70)
     monkeypatch.setattr(chunks, "LANE_LINES_LEAST", 10)
     return make_partner(product, database, tmp_path / "uploads", *CARDS)
@@ -135,7 +135,7 @@ def test_who_put_a_batch_down_does_not_hold_it(partner: Partner) -> None:
     batch = partner.open("again").json["id"]
     mixed = [
         rides_of(*range(n * 14, n * 14 + 14)) + rides_of(*range(n * 10, n * 10 + 10), prefix="n")
-        for n in range(4)
+        for n in range(10)
     ]
     partner.upload(batch, b"".join(mixed) + rides_of(*range(100, 200)))
     chunk_done, ahead, put_down = threading.Event(), threading.Event(), threading.Event()
@@ -163,7 +163,7 @@ def test_who_put_a_batch_down_does_not_hold_it(partner: Partner) -> None:
     row = batch_row(partner, "again")
     assert (row.state, row.leased_until < NOW) == ("running", True)
     assert partner.work() == 1
-    assert batch_row(partner, "again").outcomes == {"duplicate/duplicate": 156, "credited": 40}
+    assert batch_row(partner, "again").outcomes == {"duplicate/duplicate": 240, "credited": 100}
 
 
 def killer(partner: Partner, *, left: int, before: bool, now: datetime) -> Callable[..., Any]:

@@ -204,7 +204,7 @@ def test_a_segment_is_compared_while_the_next_is_read(monkeypatch: pytest.Monkey
 
     subjects = SubjectHashes(SECRET, partner_id=new_id())
     left = sifted(frames(), subjects=subjects, stand=lambda _claims: True, leave_out=leave_out)
-    assert [frame.height for frame in left] == [0, 0]
+    assert [frame.height for frame in left] == []
     assert compared == [True, True]
 
 
@@ -219,3 +219,24 @@ def test_what_a_comparison_refuses_comes_out(monkeypatch: pytest.MonkeyPatch) ->
     left = sifted(every.iter_slices(2), subjects=subjects, stand=lambda _claims: True, leave_out=leave_out)
     with pytest.raises(BatchTaken):
         list(left)
+
+
+def test_segments_that_wait_are_not_compared_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "SEGMENT_LINES", 5)
+    every = lines(*(ride(f"e{number}") for number in range(40)))
+    waiting, asked = Event(), []
+
+    def frames() -> Iterator[pl.DataFrame]:
+        yield from every.iter_slices(5)
+        waiting.set()
+
+    def leave_out(segment: Segment) -> pl.DataFrame:
+        asked.append(segment.last_line)
+        waiting.wait(0.5)
+        raise BatchTaken
+
+    subjects = SubjectHashes(SECRET, partner_id=new_id())
+    left = sifted(frames(), subjects=subjects, stand=lambda _claims: True, leave_out=leave_out)
+    with pytest.raises(BatchTaken):
+        list(left)
+    assert len(asked) < 3

@@ -84,9 +84,14 @@ def _stated(method: Method) -> st.SearchStrategy[dict[str, int]]:
     """Inputs that the method takes: a saving never below nothing."""
 
     def values(each: InputSet) -> st.SearchStrategy[dict[str, int]]:
-        amounts = st.lists(st.integers(0, 10**9), min_size=len(each.names), max_size=len(each.names))
+        amounts = st.lists(st.integers(0, 10**8), min_size=len(each.names), max_size=len(each.names))
         # In the order of names `actual_…` comes before `baseline_…`, so sorted amounts save something.
-        return amounts.map(lambda found: dict(zip(sorted(each.names), sorted(found), strict=True)))
+        return amounts.map(
+            lambda found: {
+                name: min(amount, INPUTS[name].most)
+                for name, amount in zip(sorted(each.names), sorted(found), strict=True)
+            }
+        )
 
     return st.one_of(*(values(each) for each in method.input_sets))
 

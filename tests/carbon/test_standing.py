@@ -129,3 +129,19 @@ def test_lines_that_are_still_to_come_are_worth_reading_for(
         assert found.height == len(events)
         said_each.append(len(said))
     assert said_each == reads
+
+
+def test_hashes_that_meet_by_accident_are_told_apart(
+    call: Call, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "FEW_LINES", 0)
+    monkeypatch.setattr(
+        standing, "_keyed", lambda hashes: pl.DataFrame({"claim_hash": hashes}).with_columns(key=pl.lit(7))
+    )
+    asked = lines(*(ride(event) for event in reversed(EVENTS)))
+    found = Standing(city.partner_id).lines(call, claims(city, asked))
+    assert found["line_no"].to_list() == [
+        number
+        for number, event in zip(asked["line_no"], asked["source_event_id"], strict=True)
+        if event in TAKEN
+    ]

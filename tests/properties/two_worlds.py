@@ -22,8 +22,9 @@ import polars as pl
 from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
+from carbon.activities.adapters.activity_fields import OPTIONAL, REQUIRED
 from carbon.activities.adapters.activity_lines import read_activity_lines
-from carbon.activities.adapters.utility_bills import read_bills
+from carbon.activities.adapters.utility_bills import COLUMNS, read_bills
 from carbon.activities.batch_results import every_line
 from carbon.activities.imports import ImportOrder, import_file
 from carbon.activities.intake import take_activity
@@ -305,28 +306,7 @@ def as_csv(form: str, records: Sequence[Record]) -> bytes:
     return sink.getvalue().encode()
 
 
-_COLUMNS = {
-    "csv": (
-        "source_event_id",
-        "subject",
-        "scenario",
-        "occurred_at",
-        "started_at",
-        "quantity",
-        "unit",
-        "corrects_revision",
-    ),
-    "utility_bills": (
-        "account",
-        "meter",
-        "period_start",
-        "period_end",
-        "reading_start",
-        "reading_end",
-        "unit",
-        "baseline",
-    ),
-}
+_COLUMNS = {"csv": (*REQUIRED, *OPTIONAL), "utility_bills": COLUMNS}
 _LEFT = {
     "activities": (
         "SELECT a.source_event_id, a.revision, a.citizen_id, b.region_id, b.partner_id, b.scenario,"

@@ -12,14 +12,13 @@ from typing import BinaryIO, Literal
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
-from carbon.activities.adapters import csv_pieces
 from carbon.activities.adapters.activity_fields import CELLS, OPTIONAL, REQUIRED, UNITS
-from carbon.activities.adapters.csv_pieces import CHUNK_BYTES
+from carbon.activities.adapters.csv_pieces import CsvForm, read_pieces
 from carbon.activities.adapters.errors import FileEmpty
-from carbon.activities.adapters.frames import INSTANT, conform, inputs_json, sha256
+from carbon.activities.adapters.frames import INSTANT, conform, inputs_json
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.ndjson_cells import split_objects
-from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineChunk, read_chunks, split_lines
+from carbon.activities.adapters.text_lines import WHOLE, LineChunk, Reading, read_chunks, split_lines
 from carbon.activities.adapters.workbook.cells import Columns, read_sheet
 from carbon.activities.adapters.workbook.parts import BYTES_MAX
 from carbon.methodologies.inputs import INPUTS
@@ -28,64 +27,39 @@ from kernel.side_by_side import in_order
 
 Form = Literal["csv", "ndjson"]
 
+_CSV = CsvForm(required=REQUIRED, optional=(*OPTIONAL, *INPUTS))
 _COLUMNS = Columns(
     required=REQUIRED,
     optional=(*OPTIONAL, *INPUTS),
     texts=frozenset({"source_event_id", "subject", "scenario", "unit"}),
     times=frozenset({"occurred_at", "started_at"}),
 )
-_SCENARIO = r"[a-z][a-z0-9_]{0,63}"
 
 
-def read_activity_lines(stream: BinaryIO, *, form: Form, **limits: int) -> Iterator[pl.DataFrame]:
-    """What `read_csv_lines` or `read_ndjson_lines` gives."""
-    return (read_csv_lines if form == "csv" else read_ndjson_lines)(stream, **limits)
+def read_activity_lines(stream: BinaryIO, *, form: Form, reading: Reading = WHOLE) -> Iterator[pl.DataFrame]:
+    """Frames of the common shape, chunk by chunk, in bounded memory.
 
-
-def read_csv_lines(
-    stream: BinaryIO,
-    *,
-    file_no: int = 1,
-    after_line: int = 0,
-    chunk_bytes: int = CHUNK_BYTES,
-    line_bytes_max: int = LINE_BYTES_MAX,
-    threads: int = 0,
-) -> Iterator[pl.DataFrame]:
-    """Frames of the common shape, chunk by chunk, in bounded memory; `threads` of them ahead, side by side.
-
-    Lines up to `after_line` are left out. Refuses FileEmpty and HeaderDiffers at the first chunk. Identities
-    are not compared here: `frames.refuse_repetitions` does it within a frame, the table of references between
-    frames.
+    Refuses, at the first chunk, FileEmpty and, of CSV, HeaderDiffers. Identities are not compared here:
+    `frames.refuse_repetitions` does it within a frame, the table of references between frames.
     """
-    return csv_pieces.read_pieces(
-        stream,
-        _understand,
-        csv_pieces.Form(required=REQUIRED, optional=(*OPTIONAL, *INPUTS), line_bytes_max=line_bytes_max),
-        file_no=file_no,
-        after_line=after_line,
-        chunk_bytes=chunk_bytes,
-        threads=threads,
-    )
+    if form == "ndjson":
+        return _read_objects(stream, reading)
+    return read_pieces(stream, _understand, _CSV, reading)
 
 
-def read_ndjson_lines(
-    stream: BinaryIO,
-    *,
-    file_no: int = 1,
-    after_line: int = 0,
-    chunk_bytes: int = CHUNK_BYTES,
-    line_bytes_max: int = LINE_BYTES_MAX,
-    threads: int = 0,
-) -> Iterator[pl.DataFrame]:
-    """The same of objects, one a line; refuses FileEmpty at the first chunk."""
+def _read_objects(stream: BinaryIO, reading: Reading) -> Iterator[pl.DataFrame]:
+    after_line, line_bytes_max = reading.after_line, reading.line_bytes_max
 
     def read(chunk: LineChunk) -> pl.DataFrame:
         lines = split_lines(
-            chunk.data, file_no=file_no, first_line_no=chunk.first_line_no, line_bytes_max=line_bytes_max
+            chunk.data,
+            file_no=reading.file_no,
+            first_line_no=chunk.first_line_no,
+            line_bytes_max=line_bytes_max,
         )
         return _understand(split_objects(lines.filter(pl.col("line_no") > after_line)))
 
-    chunks = read_chunks(stream, chunk_bytes=chunk_bytes, line_bytes_max=line_bytes_max)
+    chunks = read_chunks(stream, chunk_bytes=reading.chunk_bytes, line_bytes_max=line_bytes_max)
     # The first piece is read in any case: whether the file has a line at all is seen in it.
     works = (
         partial(read, chunk)
@@ -93,7 +67,7 @@ def read_ndjson_lines(
         if chunk.first_line_no == 1 or chunk.last_line_no > after_line
     )
     seen = after_line > 0  # what is left out is something
-    for frame in in_order(works, threads=threads):
+    for frame in in_order(works, threads=reading.threads):
         seen = seen or not frame.is_empty()
         if seen:
             yield frame
@@ -127,7 +101,7 @@ def _understand(cells: pl.DataFrame) -> pl.DataFrame:
         corrects_revision=check.whole_number("corrects_revision"),
     )
     whole = conform(frame.drop(INPUTS).with_columns(**inputs))
-    return whole.with_columns(payload_hash=_payload_hash(whole))
+    return whole.with_columns(payload=_payload(whole))
 
 
 def _instants(cells: pl.DataFrame, name: str, stated: set[str]) -> pl.Series | pl.Expr:
@@ -139,7 +113,11 @@ def _checks(stated: set[str]) -> list[tuple[str, pl.Expr]]:
     inputs = [name for name in INPUTS if name in stated]
     has_quantity = pl.col("quantity").is_not_null()
     has_inputs = pl.any_horizontal(pl.lit(value=False), *(pl.col(name).is_not_null() for name in inputs))
-    patterns = {"source_event_id": r"[!-~]{1,128}", "subject": r"[!-~]{1,64}", "scenario": _SCENARIO}
+    patterns = {
+        "source_event_id": r"[!-~]{1,128}",
+        "subject": r"[!-~]{1,64}",
+        "scenario": r"[a-z][a-z0-9_]{0,63}",
+    }
     return [
         *((f"/{name}", check.missing(name)) for name in REQUIRED),
         *((f"/{name}", check.not_plain_text(name, pattern)) for name, pattern in patterns.items()),
@@ -190,8 +168,8 @@ def _inputs(frame: pl.DataFrame, stated: set[str]) -> dict[str, pl.Series]:
     return found
 
 
-def _payload_hash(frame: pl.DataFrame) -> pl.Series:
-    """SHA-256 over scenario, times and inputs: equal for equal content in either form."""
+def _payload(frame: pl.DataFrame) -> pl.Series:
+    """Scenario, times and inputs: equal for equal content in either form; null for refused lines."""
     texts = frame.with_columns(inputs=inputs_json(frame)).select(
         payload=pl.when(pl.col("outcome") == ACTIVITY).then(
             pl.concat_str(
@@ -203,4 +181,4 @@ def _payload_hash(frame: pl.DataFrame) -> pl.Series:
             )
         )
     )
-    return sha256(texts["payload"])
+    return texts["payload"]

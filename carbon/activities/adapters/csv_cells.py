@@ -74,7 +74,7 @@ def _plain_cells(
     chunk: LineChunk, names: list[str], *, file_no: int, line_bytes_max: int
 ) -> pl.DataFrame | None:
     """The cells of plain ASCII lines, none of them blank, quoted, too long or of other columns; or None."""
-    data = chunk.data.replace(b"\r\n", b"\n")
+    data = chunk.data.replace(b"\r\n", b"\n") if b"\r" in chunk.data else chunk.data
     lines = data.count(b"\n") + (not data.endswith(b"\n"))
     commas = lines * (len(names) - 1)
     if not data.isascii() or data.count(b",") != commas or len(data.translate(None, _ODD)) < len(data):

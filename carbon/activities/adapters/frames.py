@@ -10,7 +10,7 @@ whose `outcome` is `activity` can be assessed; any other outcome is a code of `l
     detail             String    what a person needs beyond the code; never a card or account number
     source_event_id    String    identity of the fact at the partner (hex SHA-256 in file adapters)
     corrects_revision  Int64     the revision that the record supersedes; null for ordinary records
-    payload_hash       Binary    SHA-256 of the record's content, without the subject
+    payload            String    the record's content, written one way; null for refused lines
     subject            String    card or account number: for the caller's HMAC, never stored or logged
     scenario           String    the scenario by which a factor is looked up
     started_at         Datetime  aware UTC; start of the trip or period; null where unknown
@@ -39,7 +39,7 @@ SCHEMA: dict[str, Any] = {
     "detail": pl.String,
     "source_event_id": pl.String,
     "corrects_revision": pl.Int64,
-    "payload_hash": pl.Binary,
+    "payload": pl.String,
     "subject": pl.String,
     "scenario": pl.String,
     "started_at": INSTANT,
@@ -100,8 +100,7 @@ def facts_json(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.Series:
 
 def sha256_hex(texts: pl.Series) -> pl.Series:
     """Hex SHA-256 of each text's UTF-8; null for null."""
-    hashed = [None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts.to_list()]
-    return pl.Series(texts.name, hashed, dtype=pl.String)
+    return sha256(texts).bin.encode("hex")
 
 
 def sha256(values: pl.Series) -> pl.Series:
@@ -116,7 +115,7 @@ def refuse_repetitions(
     *,
     unrefused: pl.Expr,
     identity: tuple[str, ...] = ("source_event_id", "corrects_revision"),
-    content: str = "payload_hash",
+    content: str = "payload",
 ) -> pl.DataFrame:
     """Refuse every later row that repeats an identity: `duplicate_in_file` or `content_differs_in_file`.
 

@@ -5,15 +5,34 @@ file. Files come in UTF-8 or GB18030 (which contains GBK); the choice is made on
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
 LINE_BYTES_MAX = 16_384
+CHUNK_BYTES = 8 << 20
 CONTROLS = bytes((*range(0x09), *range(0x0B, 0x20), 0x7F))
 """What stands in no line: the control characters but tab and line feed."""
 CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
 BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a file is read: under which number, from where, and how much of it at once."""
+
+    file_no: int = 1
+    after_line: int = 0
+    """Lines up to this one are left out."""
+    chunk_bytes: int = CHUNK_BYTES
+    line_bytes_max: int = LINE_BYTES_MAX
+    threads: int = 0
+    """So many pieces are read ahead, side by side."""
+
+
+WHOLE = Reading()
+"""All lines of the first file, by whoever asks for them."""
 
 
 class LineChunk(NamedTuple):
@@ -50,7 +69,7 @@ class LineCount:
 
 
 def read_chunks(
-    stream: BinaryIO, *, chunk_bytes: int = 4 << 20, line_bytes_max: int = LINE_BYTES_MAX
+    stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES, line_bytes_max: int = LINE_BYTES_MAX
 ) -> Iterator[LineChunk]:
     """Cut a stream into chunks of whole lines, in bounded memory.
 

@@ -6,20 +6,22 @@ Shanghai. Which baseline is fair is not decided here; the partner states it in t
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import BinaryIO
 
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
-from carbon.activities.adapters.csv_pieces import CHUNK_BYTES, Form, read_pieces
-from carbon.activities.adapters.frames import conform, facts_json, sha256, sha256_hex
+from carbon.activities.adapters.csv_pieces import CsvForm, read_pieces
+from carbon.activities.adapters.frames import conform, facts_json, sha256_hex
 from carbon.activities.adapters.line_codes import ACTIVITY
+from carbon.activities.adapters.text_lines import WHOLE, Reading
 from kernel.clock import SHANGHAI
 
 ELECTRICITY_SAVING, WATER_SAVING = "household_electricity_saving", "household_water_saving"
 PERIOD_MAX = timedelta(days=400)
-_COLUMNS = (
+COLUMNS = (
     "account",
     "meter",
     "period_start",
@@ -29,35 +31,21 @@ _COLUMNS = (
     "unit",
     "baseline",
 )
-_FORM = Form(required=_COLUMNS, line_bytes_max=1_024)
+_FORM = CsvForm(required=COLUMNS)
+_LINE_BYTES_MAX = 1_024
 _ENERGY, _VOLUME = "kWh", ("m3", "m³")
 _WH_PLACES, _ML_PLACES = 3, 6
 """A kWh has 10^3 Wh, a cubic metre 10^6 ml."""
 
 
-def read_bills(
-    stream: BinaryIO,
-    *,
-    file_no: int = 1,
-    after_line: int = 0,
-    chunk_bytes: int = CHUNK_BYTES,
-    threads: int = 0,
-) -> Iterator[pl.DataFrame]:
+def read_bills(stream: BinaryIO, reading: Reading = WHOLE) -> Iterator[pl.DataFrame]:
     """Frames of the common shape, a row for each bill; see `read_pieces` for how they are read.
 
     Outcomes besides `activity`: the codes of unreadable lines and cells, `unit_unknown`,
     `period_empty`, `period_too_long`, `meter_runs_backwards`. Which of two bills has the days that they
     share is not known here: the first one may be refused. Refusals of a whole file: FileEmpty, HeaderDiffers.
     """
-    return read_pieces(
-        stream,
-        _understand,
-        _FORM,
-        file_no=file_no,
-        after_line=after_line,
-        chunk_bytes=chunk_bytes,
-        threads=threads,
-    )
+    return read_pieces(stream, _understand, _FORM, replace(reading, line_bytes_max=_LINE_BYTES_MAX))
 
 
 def _understand(cells: pl.DataFrame) -> pl.DataFrame:
@@ -91,11 +79,9 @@ def _understand(cells: pl.DataFrame) -> pl.DataFrame:
         baseline_ml=pl.when(~energy).then("baseline_scaled"),
         actual_ml=pl.when(~energy).then(used),
         identity=pl.when(good).then(pl.concat_str(identity, separator="|")),
-        content=pl.when(good).then(pl.concat_str(content, separator="|")),
+        payload=pl.when(good).then(pl.concat_str(content, separator="|")),
     )
-    bills = bills.with_columns(
-        source_event_id=sha256_hex(bills["identity"]), payload_hash=sha256(bills["content"])
-    )
+    bills = bills.with_columns(source_event_id=sha256_hex(bills["identity"]))
     return conform(bills.with_columns(facts=_facts(bills)))
 
 
@@ -106,7 +92,7 @@ def _checks() -> list[tuple[str, pl.Expr]]:
     places = pl.when(pl.col("unit") == _ENERGY).then(_WH_PLACES).otherwise(_ML_PLACES)
     backwards = pl.col("reading_end_scaled") < pl.col("reading_start_scaled")
     return [
-        *((f"/{column}", check.missing(column)) for column in _COLUMNS),
+        *((f"/{column}", check.missing(column)) for column in COLUMNS),
         ("/account", check.not_plain_text("account", name)),
         ("/meter", check.not_plain_text("meter", name)),
         ("/period_start", pl.when(first.is_null()).then(pl.lit("day_not_readable"))),

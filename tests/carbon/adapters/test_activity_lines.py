@@ -16,7 +16,7 @@ from carbon.activities.adapters.cell_checks import instants
 from carbon.activities.adapters.errors import FileEmpty, HeaderDiffers
 from carbon.activities.adapters.frames import SCHEMA, inputs_json, refuse_repetitions, row_inputs
 from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
-from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineCount, read_chunks
+from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineCount, Reading, read_chunks
 from carbon.methodologies.inputs import INPUTS
 from kernel.clock import parse_instant
 from kernel.errors import Refusal
@@ -32,7 +32,7 @@ RIDE: dict[str, Any] = {
 
 
 def _read(data: bytes, form: Form = "ndjson", **limits: int) -> pl.DataFrame:
-    return pl.concat(read_activity_lines(io.BytesIO(data), form=form, **limits))
+    return pl.concat(read_activity_lines(io.BytesIO(data), form=form, reading=Reading(**limits)))
 
 
 def _line(**changes: Any) -> str:
@@ -86,6 +86,16 @@ def test_both_forms_say_the_same() -> None:
 )
 def test_a_bare_quantity_is_named_by_its_unit(unit: str, name: str) -> None:
     assert row_inputs(_read(_line(unit=unit, quantity=7).encode()).row(0, named=True)) == {name: 7}
+
+
+@pytest.mark.parametrize("name", list(INPUTS))
+def test_every_input_is_read_by_its_name_in_either_form(name: str) -> None:
+    bare = {key: value for key, value in RIDE.items() if key not in ("quantity", "unit")}
+    ndjson = _read(json.dumps(bare | {"inputs": {name: 7}}).encode())
+    table = _read(_csv(bare | {name: 7}), "csv")
+    for frame in (ndjson, table):
+        row = frame.row(0, named=True)
+        assert (row["outcome"], row_inputs(row)) == (ACTIVITY, {name: 7})
 
 
 def test_the_largest_integer_passes_in_either_form() -> None:
@@ -149,7 +159,7 @@ def test_a_bad_line_is_refused_by_name_in_either_form(
     assert frame["outcome"].to_list() == [ACTIVITY, outcome, ACTIVITY]
     row = frame.row(1, named=True)
     assert (row["pointer"], row["scenario"], row_inputs(row)) == (pointer, None, {})
-    assert row["payload_hash"] is None
+    assert row["payload"] is None
     assert outcome in LINE_CODES
 
 
@@ -175,7 +185,7 @@ def test_a_bad_line_is_refused_by_name_in_either_form(
         (_line(price=1), "field_unknown", "/price"),
         (_line(**{"a/b~": 1}), "field_unknown", "/a~1b~0"),
         (_line(trips=1), "field_unknown", "/trips"),
-        (_line(quantity=..., unit=..., inputs={"steps": 1}), "field_unknown", "/inputs/steps"),
+        (_line(quantity=..., unit=..., inputs={"paces": 1}), "field_unknown", "/inputs/paces"),
         (_line(subject="A\u0000B"), "text_not_plain", "/subject"),
         (_line()[:-1] + ', "quantity": 9}', "field_repeated", None),
         (_line()[:-1] + ', "quantity" : 9}', "field_repeated", None),
@@ -197,7 +207,7 @@ TEXTS = st.sampled_from(
 )
 NUMBERS = st.sampled_from((0, 1, -1, 10**17, 10**18 - 1, 10**18, 2**63 - 1, 2**63, 2**70, 1.5, 1e300))
 PAIRS = st.tuples(st.sampled_from((*NAMES, "corrects_revision")), TEXTS | NUMBERS | st.none() | st.booleans())
-INPUT_PAIRS = st.tuples(st.sampled_from((*INPUTS, "steps")), NUMBERS | TEXTS | st.none())
+INPUT_PAIRS = st.tuples(st.sampled_from((*INPUTS, "paces")), NUMBERS | TEXTS | st.none())
 
 
 def _written(pairs: list[tuple[str, str]], gap: str) -> str:
@@ -325,12 +335,12 @@ def test_repeated_identities_in_a_frame_are_refused_by_the_shared_rule() -> None
     ]
 
 
-def test_the_hash_of_the_content_leaves_the_subject_out() -> None:
+def test_what_a_record_is_compared_by_leaves_the_subject_out() -> None:
     first, second, third = _read("\n".join([_line(), _line(subject="DEMO0002"), _line(unit="g")]).encode())[
-        "payload_hash"
+        "payload"
     ]
     assert first == second != third
-    assert len(first) == 32
+    assert "DEMO0002" not in second
 
 
 @pytest.mark.parametrize(

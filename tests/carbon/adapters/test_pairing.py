@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from carbon.activities.adapters.shenzhen_tong.pairing import pair_taps
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
+from carbon.activities.adapters.text_lines import Reading
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
 STATIONS = read_station_list((VECTORS / "transit_stations.csv").read_bytes())
@@ -122,9 +124,7 @@ def test_taps_are_paired_as_in_the_model_wherever_the_file_is_cut(
         [_file(lines)],
         stations=STATIONS,
         rules=RULES,
-        after_line=after_line,
-        chunk_bytes=chunk_bytes,
-        threads=threads,
+        reading=Reading(after_line=after_line, chunk_bytes=chunk_bytes, threads=threads),
     )
     assert pl.concat(pieces).equals(whole.filter(pl.col("line_no") > after_line))
 
@@ -138,7 +138,7 @@ def test_many_cards_each_have_their_own_rides() -> None:
         for leg, kind in enumerate((ENTRY, EXIT))
         for card in range(rides)
     ]
-    frames = pl.concat(read_rides([_file(lines)], stations=STATIONS, rules=RULES, threads=2))
+    frames = pl.concat(read_rides([_file(lines)], stations=STATIONS, rules=RULES, reading=Reading(threads=2)))
     assert frames["line_no"].to_list() == list(range(2, 2 * rides + 2))
     entries, exits = frames.head(rides), frames.tail(rides)
     assert entries["outcome"].unique().to_list() == ["entry_paired"]
@@ -151,7 +151,8 @@ def test_many_cards_each_have_their_own_rides() -> None:
 def test_a_file_of_more_taps_than_can_be_compared_is_refused_whole(bound: str) -> None:
     """Only good taps count: what is refused by itself is compared with nothing."""
     lines = [Tap("A", minute, BUS, 200, 1, "").line for minute in range(9)] + ["x"] * 20
-    assert pair_taps([_file(lines)], stations=STATIONS, rules=RULES, **{bound: 9}).repeated.is_empty()
+    pairing = partial(pair_taps, [_file(lines)], stations=STATIONS, rules=RULES)
+    assert partial(pairing, **{bound: 9})().repeated.is_empty()
     with pytest.raises(FileTooLarge) as refused:
-        pair_taps([_file(lines)], stations=STATIONS, rules=RULES, **{bound: 8})
+        partial(pairing, **{bound: 8})()
     assert refused.value.facts == {"limit_taps": 8}

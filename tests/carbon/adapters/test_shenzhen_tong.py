@@ -25,6 +25,7 @@ from carbon.activities.adapters.shenzhen_tong.rules import (
 )
 from carbon.activities.adapters.shenzhen_tong.stations import EARTH_RADIUS_M, read_station_list
 from carbon.activities.adapters.shenzhen_tong.summary import summarise
+from carbon.activities.adapters.text_lines import Reading
 from kernel.errors import Refusal
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors"
@@ -47,7 +48,7 @@ def _read(*files: bytes, rules: Rules | None = None, **limits: int) -> pl.DataFr
     rules = rules or _rules()
     stations = read_station_list(LISTED, rules.openings)
     streams = [io.BytesIO(data) for data in files]
-    return pl.concat(read_rides(streams, stations=stations, rules=rules, **limits))
+    return pl.concat(read_rides(streams, stations=stations, rules=rules, reading=Reading(**limits)))
 
 
 def _line(frame: pl.DataFrame, line_no: int, *, file_no: int = 1) -> dict[str, Any]:
@@ -182,7 +183,7 @@ def test_two_files_of_one_day_are_read_as_one() -> None:
     alone = _read(exits)
     assert _line(alone, 2)["distance_m"] == 4_000
     assert _line(alone, 2)["source_event_id"] == _line(together, 2)["source_event_id"]
-    assert _line(alone, 2)["payload_hash"] == _line(together, 2)["payload_hash"]
+    assert _line(alone, 2)["payload"] == _line(together, 2)["payload"]
 
 
 def test_the_order_of_the_lines_does_not_change_a_ride(sample: pl.DataFrame) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from carbon.activities.adapters.errors import FileEmpty, HeaderDiffers
 from carbon.activities.adapters.frames import SCHEMA, inputs_json, row_inputs
 from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
+from carbon.activities.adapters.text_lines import Reading
 from carbon.activities.adapters.utility_bills import read_bills
 from carbon.methodologies.registry import find_method
 from kernel.errors import Refusal
@@ -40,7 +41,7 @@ def _bill(  # one bill, cell by cell
 
 def _read(*files: bytes, **limits: int) -> pl.DataFrame:
     frames = [
-        pl.concat(read_bills(io.BytesIO(data), file_no=file_no, **limits))
+        pl.concat(read_bills(io.BytesIO(data), Reading(file_no=file_no, **limits)))
         for file_no, data in enumerate(files, start=1)
     ]
     return pl.concat(frames)
@@ -135,7 +136,7 @@ def test_the_same_bill_again_has_its_name_and_other_readings_are_other_content_o
     assert frame["outcome"].to_list() == [ACTIVITY] * 4
     first, again, other, another = frame["source_event_id"].to_list()
     assert first == again == other != another
-    same, again, other, _ = frame["payload_hash"].to_list()
+    same, again, other, _ = frame["payload"].to_list()
     assert same == again != other
 
 

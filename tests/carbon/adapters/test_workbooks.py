@@ -50,7 +50,7 @@ def one(**changes: Any) -> dict[str, Any]:
     return read(table(record.values(), header=record)).row(0, named=True)
 
 
-def test_one_record_in_three_forms_has_one_hash() -> None:
+def test_one_record_in_three_forms_has_one_content() -> None:
     record = GOOD | {"started_at": "2026-11-20T10:30:00.250+08:00", "corrects_revision": 3}
     csv = ",".join(record) + "\n" + ",".join(map(str, record.values()))
     frames = [
@@ -68,13 +68,11 @@ def test_one_record_in_three_forms_has_one_hash() -> None:
         ),
     ]
     assert [frame["outcome"].to_list() for frame in frames] == [[ACTIVITY]] * 4
-    assert len({frame["payload_hash"][0] for frame in frames}) == 1
+    assert len({frame["payload"][0] for frame in frames}) == 1
     plain = [frame.drop("line_no") for frame in frames]
     assert all(frame.equals(plain[0]) for frame in plain)
     assert list(frames[2].columns) == list(SCHEMA)
-    assert (
-        read(table((GOOD | {"quantity": 12_001}).values()))["payload_hash"][0] != frames[2]["payload_hash"][0]
-    )
+    assert read(table((GOOD | {"quantity": 12_001}).values()))["payload"][0] != frames[2]["payload"][0]
 
 
 @pytest.mark.parametrize(("changes", "outcome", "pointer"), BAD_EITHER_WAY)

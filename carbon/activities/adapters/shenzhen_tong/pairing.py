@@ -6,14 +6,13 @@ of a card lie in one part, and one part is worked on after the other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import BinaryIO
 
 import polars as pl
 
-from carbon.activities.adapters.csv_pieces import CHUNK_BYTES
 from carbon.activities.adapters.errors import FileTooLarge
 from carbon.activities.adapters.frames import find_repetitions, refuse_found
 from carbon.activities.adapters.line_codes import ACTIVITY
@@ -29,6 +28,7 @@ from carbon.activities.adapters.shenzhen_tong.station_names import (
 )
 from carbon.activities.adapters.shenzhen_tong.stations import StationList
 from carbon.activities.adapters.shenzhen_tong.taps import BUS, ENTRY, EXIT, read_taps
+from carbon.activities.adapters.text_lines import WHOLE, Reading
 from kernel.errors import require
 
 RIDE_LENGTH_MAX = timedelta(hours=4)
@@ -80,8 +80,7 @@ def pair_taps(
     *,
     stations: StationList,
     rules: Rules,
-    chunk_bytes: int = CHUNK_BYTES,
-    threads: int = 0,
+    reading: Reading = WHOLE,
     taps_max: int = TAPS_MAX,
     part_taps_max: int = PART_TAPS_MAX,
 ) -> Pairing:
@@ -90,7 +89,7 @@ def pair_taps(
     number = partial(_numbered, stations=stations, rules=rules, names=names)
     pieces: list[list[pl.DataFrame]] = [[] for _ in range(_PARTS)]
     taps = 0
-    for numbered in read_taps(files, number, chunk_bytes=chunk_bytes, threads=threads):
+    for numbered in read_taps(files, number, replace(reading, after_line=0)):
         taps += sum(each.height for each in numbered)
         require(taps <= taps_max, FileTooLarge(f"it has more than {taps_max:,} taps", limit_taps=taps_max))
         for part, piece in zip(pieces, numbered, strict=True):

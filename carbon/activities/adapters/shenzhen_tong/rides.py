@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-from carbon.activities.adapters.csv_pieces import CHUNK_BYTES
-from carbon.activities.adapters.frames import conform, facts_json, sha256, sha256_hex
+from carbon.activities.adapters.frames import conform, facts_json, sha256_hex
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.adapters.shenzhen_tong import fares
 from carbon.activities.adapters.shenzhen_tong.pairing import Pairing, pair_taps
@@ -20,6 +19,7 @@ from carbon.activities.adapters.shenzhen_tong.rules import Rules
 from carbon.activities.adapters.shenzhen_tong.station_names import BY_ALIAS, BY_DEVICE, BY_NAME
 from carbon.activities.adapters.shenzhen_tong.stations import StationList
 from carbon.activities.adapters.shenzhen_tong.taps import BUS, EXIT, read_taps
+from carbon.activities.adapters.text_lines import WHOLE, Reading
 from kernel.clock import SHANGHAI
 
 METRO_RIDE, BUS_RIDE = "metro_ride", "bus_ride"
@@ -52,9 +52,7 @@ def read_rides(
     *,
     stations: StationList,
     rules: Rules,
-    after_line: int = 0,
-    chunk_bytes: int = CHUNK_BYTES,
-    threads: int = 0,
+    reading: Reading = WHOLE,
 ) -> Iterator[pl.DataFrame]:
     """One row for each tap of the files, in their order, piece by piece: the common shape and EXTRAS.
 
@@ -62,9 +60,9 @@ def read_rides(
     `duplicate_in_file`, `content_differs_in_file`, `entry_paired`, `entry_without_exit`, `tap_type_unknown`
     and the codes of unreadable lines. Refusals of a whole file, at the first piece, as in `pair_taps`.
     """
-    pairing = pair_taps(files, stations=stations, rules=rules, chunk_bytes=chunk_bytes, threads=threads)
+    pairing = pair_taps(files, stations=stations, rules=rules, reading=reading)
     ride = partial(_rides, pairing=pairing, stations=stations, rules=rules)
-    yield from read_taps(files, ride, after_line=after_line, chunk_bytes=chunk_bytes, threads=threads)
+    yield from read_taps(files, ride, reading)
 
 
 def _rides(taps: pl.DataFrame, *, pairing: Pairing, stations: StationList, rules: Rules) -> pl.DataFrame:
@@ -73,7 +71,7 @@ def _rides(taps: pl.DataFrame, *, pairing: Pairing, stations: StationList, rules
     is_metro, is_bus = pl.col("tap") == EXIT, pl.col("tap") == BUS
     rides = rides.with_columns(
         source_event_id=sha256_hex(rides["identity"]),
-        payload_hash=sha256(rides["content"]),
+        payload=pl.col("content"),
         subject=pl.col("card_no"),
         scenario=pl.when(is_metro).then(pl.lit(METRO_RIDE)).when(is_bus).then(pl.lit(BUS_RIDE)),
         occurred_at=pl.col("tapped_at"),

@@ -4,13 +4,15 @@ The identity of a tap is its card, second, kind and device; the file has no even
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
 import polars as pl
 
 from carbon.activities.adapters import cell_checks as check
-from carbon.activities.adapters.csv_pieces import CHUNK_BYTES, Form, read_pieces
+from carbon.activities.adapters.csv_pieces import CsvForm, read_pieces
 from carbon.activities.adapters.line_codes import ACTIVITY
+from carbon.activities.adapters.text_lines import WHOLE, Reading
 from kernel.clock import SHANGHAI
 
 Result = TypeVar("Result")
@@ -24,7 +26,8 @@ _REQUIRED = (
     "station",
 )
 _OPTIONAL = ("deal_money", "car_no", "conn_mark", "close_date")
-_FORM = Form(required=_REQUIRED, optional=_OPTIONAL, line_bytes_max=2_048)
+_FORM = CsvForm(required=_REQUIRED, optional=_OPTIONAL)
+_LINE_BYTES_MAX = 2_048
 
 ENTRY, EXIT, BUS = "metro_entry", "metro_exit", "bus"
 _KINDS = {"地铁入站": ENTRY, "地铁出站": EXIT, "巴士": BUS}
@@ -34,14 +37,11 @@ _SECOND = r"^(?:19|20|21)[0-9]{2}-[0-9]{2}-[0-9]{2} (?:[01][0-9]|2[0-3]):[0-5][0
 def read_taps(
     files: Sequence[BinaryIO],
     understand: Callable[[pl.DataFrame], Result],
-    *,
-    after_line: int = 0,
-    chunk_bytes: int = CHUNK_BYTES,
-    threads: int = 0,
+    reading: Reading = WHOLE,
 ) -> Iterator[Result]:
     """What `understand` makes of each piece of the taps of one or more files, in the order of the files.
 
-    Every file is read from its beginning; of the first one, lines up to `after_line` are left out. Columns:
+    Every file is read from its beginning; of the first one, `reading` may leave out lines. Columns:
     `file_no`, `line_no`, `outcome` (`activity` so far, or a code), `pointer`, `card_no`, `tap`, `tapped_at`
     (aware UTC), `fare_fen`, `line`, `station_text`, `device`, and as texts what a tap is told from others by
     (`identity`) and what it says (`content`), both null on refused lines. Refusals of a whole file:
@@ -49,15 +49,13 @@ def read_taps(
     """
     for file_no, file in enumerate(files, start=1):
         file.seek(0)
-        yield from read_pieces(
-            file,
-            lambda cells: understand(_taps(cells)),
-            _FORM,
+        this = replace(
+            reading,
             file_no=file_no,
-            after_line=after_line if file_no == 1 else 0,
-            chunk_bytes=chunk_bytes,
-            threads=threads,
+            after_line=reading.after_line if file_no == 1 else 0,
+            line_bytes_max=_LINE_BYTES_MAX,
         )
+        yield from read_pieces(file, lambda cells: understand(_taps(cells)), _FORM, this)
 
 
 def _taps(cells: pl.DataFrame) -> pl.DataFrame:
