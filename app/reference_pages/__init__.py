@@ -7,6 +7,7 @@ a path below the checkout and the function that renders it.
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from app.reference_pages.methods import method_pages
 from app.reference_pages.permissions import permissions_page
 from app.reference_pages.refusals import refusals_page
 from app.reference_pages.settings import settings_page
@@ -18,5 +19,6 @@ PAGES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/reference/refusals.md": refusals_page,
         "docs/reference/settings.md": settings_page,
         "docs/reference/states.md": states_page,
+        **method_pages(),
     }
 )

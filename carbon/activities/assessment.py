@@ -120,13 +120,13 @@ def digests(part: pl.DataFrame, method: Method, factor: MethodFactor) -> pl.Seri
 
     Every field is shorter than 128 bytes, so its length too is a character.
     """
-    quantity = method.quantity_expression()
+    value_ng = pl.lit(factor.value_ng, pl.Int64)
     fields = [
         *(pl.lit(_fixed(value)) for value in ("assessment/1", method.name, method.version)),
         pl.coalesce(_written_inputs(sorted(each.names)) for each in method.input_sets),
         *(pl.lit(_fixed(value)) for value in (factor.value, factor.unit, factor.value_ng)),
-        _field("i", quantity.cast(pl.String)),
-        _field("i", (quantity * pl.lit(factor.value_ng, pl.Int64)).cast(pl.String)),
+        _field("i", method.quantity_expression().cast(pl.String)),
+        _field("i", method.nanograms_expression(value_ng).cast(pl.String)),
         _field("i", pl.col("carbon_mg").cast(pl.String)),
     ]
     return sha256(part.select(text=pl.when(GOOD).then(pl.concat_str(fields)))["text"])

@@ -40,7 +40,7 @@ class GivesSaying(Gives):
 
 
 class GivesStep(Gives):
-    """One step of the arithmetic; both values are exact decimals."""
+    """One step of the arithmetic; both values are exact decimals, or a fraction where one would not end."""
 
     title_en = fields.String()
     title_zh = fields.String()

@@ -167,7 +167,10 @@ def _as_former(line: pl.DataFrame, former: Row[Any]) -> pl.DataFrame:
 def _hashed(secret: bytes, lines: pl.DataFrame) -> pl.DataFrame:
     """Add `meter_hash`: of the meter for all partners alike, of the account for its partner."""
     lines = lines.with_columns(
-        counts=pl.when(pl.col("baseline_ml").is_not_null()).then(pl.lit("ml")).otherwise(pl.lit("wh")),
+        counts=pl.coalesce(
+            *(pl.when(pl.col(name).is_not_null()).then(pl.lit(counts)) for name, counts in READINGS.items()),
+            pl.lit("wh"),
+        ),
         named=pl.coalesce("meter", pl.col("subject_hash").bin.encode("hex")),
         by=pl.when(pl.col("meter").is_null()).then(pl.lit("account")).otherwise(pl.lit("meter")),
     )
@@ -187,7 +190,15 @@ def _arrays(call: Call, claimant: Claimant, lines: pl.DataFrame) -> dict[str, An
     }
 
 
-METERED = pl.any_horizontal(pl.col(name).is_not_null() for name in ("meter", "baseline_wh", "baseline_ml"))
+READINGS = {
+    "baseline_wh": "wh",
+    "baseline_ml": "ml",
+    "baseline_gas_ml": "gas_ml",
+    "baseline_kj": "kj",
+    "generated_wh": "generated_wh",
+}
+"""Inputs that rest on the readings of a meter, and what it counts: one account may have a meter of each."""
+METERED = pl.any_horizontal(pl.col(name).is_not_null() for name in ("meter", *READINGS))
 _FIRST = pl.coalesce(pl.col("started_at").dt.convert_time_zone(SHANGHAI.key).dt.date(), "business_day")
 _END_DAY = pl.max_horizontal("business_day", _FIRST + pl.duration(days=1))
 _KEYS = {

@@ -1,10 +1,14 @@
-"""Fields of a data file, read one by one; every fault is collected with the place where it stands."""
+"""Fields of a data file, read one by one; every fault is collected with the place where it stands.
 
-from collections.abc import Iterable, Mapping
+A number, a day or a unit is read as `printed_cells` says, and each cell that was printed otherwise is noted.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from carbon.factors.printed_cells import read_mass, read_number, read_signs, read_unit
 from kernel.clock import parse_day
 from kernel.errors import Refusal
 
@@ -20,11 +24,23 @@ class RowError:
     detail: str
 
 
+@dataclass(frozen=True)
+class Normalised:
+    """A cell that was read otherwise than it is printed: its line, its place, and both texts."""
+
+    line: int | None
+    pointer: str
+    field: str
+    printed: str
+    read_as: str
+
+
 class Faults:
-    """The faults of one file, in the order of the file."""
+    """The faults of one file in its order, and the cells that were read otherwise than printed."""
 
     def __init__(self) -> None:
         self.errors: list[RowError] = []
+        self.normalised: list[Normalised] = []
 
     def add(self, code: str, pointer: str, detail: str) -> None:
         """Note a fault."""
@@ -76,7 +92,7 @@ class Fields:
 
     def maybe_day(self, name: str) -> date | None:
         """The day, or None."""
-        value = self.maybe_text(name)
+        value = self._plain(name, read_signs)
         try:
             return None if value is None else parse_day(value)
         except ValueError:
@@ -85,13 +101,30 @@ class Fields:
 
     def maybe_whole(self, name: str) -> int | None:
         """The whole number >= 0, or None."""
-        value = self.maybe_text(name)
+        value = self._plain(name, read_number)
         if value is None:
             return None
         if not (value.isascii() and value.isdigit() and len(value) <= 18):
             self.fault("number_not_plain", name, "a whole number in plain digits")
             return None
         return int(value)
+
+    def number(self, name: str) -> str:
+        """The number in plain signs, for arithmetic to judge; absent is a fault."""
+        return self._needed(name, read_number)
+
+    def unit(self, name: str) -> str:
+        """The unit of a factor in the algebra's words; absent or of two meanings is a fault."""
+        return self._needed(name, read_unit)
+
+    def mass(self, name: str) -> str:
+        """The unit of a mass; absent is a fault."""
+        return self._needed(name, read_mass)
+
+    def printed(self, name: str, *, read_as: str) -> str | None:
+        """The text of the file where it is not what was read."""
+        value = self._values.get(name)
+        return value.strip() if isinstance(value, str) and value.strip() != read_as else None
 
     def raw(self, name: str) -> Any:
         """The value as it stands, for nested parts."""
@@ -100,3 +133,25 @@ class Fields:
     def fault(self, code: str, name: str, detail: str) -> None:
         """Note a fault of one field."""
         self._faults.add(code, f"{self.pointer}/{name}", detail)
+
+    def _needed(self, name: str, read: Callable[[str], str]) -> str:
+        value = self._plain(name, read)
+        if value is None:
+            self.fault("field_missing", name, "the field is required")
+        return value or ""
+
+    def _plain(self, name: str, read: Callable[[str], str]) -> str | None:
+        """The cell as `read` reads it; what it refuses is a fault and an empty text."""
+        printed = self.maybe_text(name)
+        if printed is None:
+            return None
+        pointer = f"{self.pointer}/{name}"
+        try:
+            plain = read(printed)
+        except Refusal as refusal:
+            self._faults.add_refusal(refusal, pointer)
+            return ""
+        if plain != printed:
+            line = getattr(self._values[name], "line", None)
+            self._faults.normalised.append(Normalised(line, pointer, name, printed, plain))
+        return plain

@@ -4,12 +4,15 @@ A YAML bundle is a mapping with `kind: factor_table`, the fields of the table, `
 name, and `rows`, each naming its source and carrying `examples`. A CSV bundle has one line a row: the
 table's fields as `table_name` … (equal on every line), the row's fields, `source_title` …, and one
 example as `example_inputs` (JSON), `example_expected`, `example_unit`, `example_source`. Every value is
-text as printed; an empty cell or absent key is "not known". All faults of a file are named at once.
+text as printed; an empty cell or absent key is "not known". Numbers, days and units may be printed in
+full-width signs and Chinese words: `normalised` lists each cell that was read otherwise than it stands.
+All faults of a file are named at once.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from carbon.activities.adapters.csv_cells import read_header, split_cells
@@ -18,7 +21,8 @@ from carbon.examples import compare
 from carbon.factors.bundle_fields import Faults, Fields
 from carbon.factors.bundles import read_shipped, shipped_names
 from carbon.factors.factor_rows import Bundle, FactorRow, Source, WorkedExample
-from carbon.factors.plain_yaml import read_plain_yaml
+from carbon.factors.plain_yaml import read_lined_yaml
+from carbon.factors.printed_cells import LinedText
 from carbon.methodologies.registry import METHODS
 from carbon.methodologies.unit_algebra import GasSet
 from kernel.errors import Kind, Refusal
@@ -66,7 +70,7 @@ def read_bundle(data: bytes, *, form: Literal["yaml", "csv"]) -> Bundle:
     Refusals: YamlNotPlain, FileEmpty, HeaderDiffers, BundleRefused (with all faults of the rows).
     """
     faults = Faults()
-    bundle = _read_table(read_plain_yaml(data) if form == "yaml" else _nest(data, faults), faults)
+    bundle = _read_table(read_lined_yaml(data) if form == "yaml" else _nest(data, faults), faults)
     if faults.errors:
         raise BundleRefused(faults)
     return bundle
@@ -106,7 +110,7 @@ def _read_table(value: Mapping[str, Any], faults: Faults) -> Bundle:
         ),
     )
     _refuse_collisions(bundle, faults)
-    return bundle
+    return replace(bundle, normalised=tuple(faults.normalised))
 
 
 def _read_sources(value: Any, faults: Faults) -> dict[str, Source]:
@@ -140,6 +144,7 @@ def _read_row(
     if source and source not in sources:
         fields.fault("source_unknown", "source", "no source of this name stands in sources")
     version = fields.maybe_whole("method_version")
+    value, unit = fields.number("value"), fields.unit("unit")
     row = FactorRow(
         code=fields.text("code"),
         name_zh=fields.maybe_text("name_zh"),
@@ -148,9 +153,10 @@ def _read_row(
         region=fields.maybe_text("region") or region,
         method=fields.choice("method", METHODS),
         method_version=1 if version is None else version,
-        value=fields.text("value"),
-        unit=fields.text("unit"),
-        unit_printed=fields.maybe_text("unit_printed"),
+        value=value,
+        value_printed=fields.printed("value", read_as=value),
+        unit=unit,
+        unit_printed=fields.maybe_text("unit_printed") or fields.printed("unit", read_as=unit),
         gas_set=GasSet(fields.choice("gas_set", GasSet)),
         variant=fields.choice("variant", VARIANTS, default="average"),
         baseline=fields.maybe_text("baseline"),
@@ -193,8 +199,8 @@ def _read_examples(row: Fields, faults: Faults) -> tuple[WorkedExample, ...]:
         examples.append(
             WorkedExample(
                 inputs=tuple(sorted((name, inputs.maybe_whole(name) or 0) for name in names)),
-                expected=fields.text("expected"),
-                unit=fields.text("unit"),
+                expected=fields.number("expected"),
+                unit=fields.mass("unit"),
                 source=fields.text("source"),
             )
         )
@@ -203,6 +209,8 @@ def _read_examples(row: Fields, faults: Faults) -> tuple[WorkedExample, ...]:
 
 def _recompute(row: FactorRow, pointer: str, faults: Faults) -> None:
     """Convert the factor and give every example back; what refuses or differs is a fault."""
+    if not row.value or not row.unit:
+        return  # what is not there was named
     try:
         in_use = row.in_use()
     except Refusal as refusal:
@@ -265,7 +273,7 @@ def _nest(data: bytes, faults: Faults) -> dict[str, Any]:
         if cells["line_code"] is not None:
             faults.add(cells["line_code"], pointer, f"line {cells['line_no']}")
             continue
-        stated = {name: cells.get(name) for name in columns}
+        stated = {name: _lined(cells.get(name), cells["line_no"]) for name in columns}
         own = _part(stated, "table_", _TABLE)
         if rows and own != table:
             faults.add("table_differs", pointer, f"line {cells['line_no']} belongs to another table")
@@ -274,7 +282,7 @@ def _nest(data: bytes, faults: Faults) -> dict[str, Any]:
         sources[named] = _part(stated, "source_", _SOURCE)
         example = _part(stated, "example_", _EXAMPLE)
         if "inputs" in example:
-            example["inputs"] = _inputs_of(example["inputs"])
+            example["inputs"] = _inputs_of(example["inputs"], cells["line_no"])
         rows.append(_part(stated, "", _ROW) | {"source": named, "examples": [example] if example else []})
     return {"kind": KIND, **table, "sources": sources, "rows": rows}
 
@@ -283,9 +291,16 @@ def _part(cells: Mapping[str, Any], prefix: str, names: tuple[str, ...]) -> dict
     return {name: cells[prefix + name] for name in names if cells[prefix + name] is not None}
 
 
-def _inputs_of(text: str) -> Any:
+def _lined(text: str | None, line: int) -> LinedText | None:
+    return None if text is None else LinedText.at(text, line)
+
+
+def _inputs_of(text: str, line: int) -> Any:
     """The JSON of a cell with every number as its digits; None where it is not JSON."""
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        read = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except (ValueError, RecursionError):
         return None
+    if not isinstance(read, dict):
+        return read
+    return {name: _lined(each, line) if isinstance(each, str) else each for name, each in read.items()}

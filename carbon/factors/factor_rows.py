@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from carbon.examples import FactorInUse
+from carbon.factors.bundle_fields import Normalised
 from carbon.methodologies.registry import find_method
 from carbon.methodologies.unit_algebra import GasSet
 
@@ -47,8 +48,9 @@ class WorkedExample:
 class FactorRow:
     """One factor: for which scenario, region and days, by which method, and exactly as printed.
 
-    `unit` is in the algebra's words; `unit_printed` keeps the document's where it differs. An
-    `assumption` is the operator's sentence shown wherever the figure is; such a row is never verified.
+    `value` and `unit` are in plain signs and the algebra's words; `value_printed` and `unit_printed` keep
+    the file's and the document's where they differ. An `assumption` is the operator's sentence shown
+    wherever the figure is; such a row is never verified.
     """
 
     code: str
@@ -75,6 +77,7 @@ class FactorRow:
     note: str | None
     source: Source
     examples: tuple[WorkedExample, ...]
+    value_printed: str | None = None
 
     def in_use(self) -> FactorInUse:
         """The method and the converted factor; refuses what `Method.factor` refuses."""
@@ -104,7 +107,10 @@ class FactorRow:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A factor table as a file. `subject` is what it rules in its region: one table a subject and day."""
+    """A factor table as a file. `subject` is what it rules in its region: one table a subject and day.
+
+    `normalised` are the cells that were read otherwise than they are printed.
+    """
 
     name: str
     subject: str
@@ -114,6 +120,7 @@ class Bundle:
     note: str | None
     assumption: str | None
     rows: tuple[FactorRow, ...]
+    normalised: tuple[Normalised, ...] = ()
 
     @property
     def valid_from(self) -> date | None:

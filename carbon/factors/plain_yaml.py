@@ -6,11 +6,12 @@ key that stands twice, an alias (which lets a small file grow without bound), a 
 a depth that nobody writes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
 
+from carbon.factors.printed_cells import LinedText
 from kernel.errors import Kind, Refusal, require
 
 BYTES_MAX = 1 << 20
@@ -26,10 +27,19 @@ class YamlNotPlain(Refusal):
 
 def read_plain_yaml(data: bytes) -> dict[str, Any]:
     """The mapping in `data`; its leaves are texts, an empty value is an empty text. Refuses YamlNotPlain."""
+    return _read(data, lambda event: str(event.value))
+
+
+def read_lined_yaml(data: bytes) -> dict[str, Any]:
+    """The same with leaves that know their line. Refuses YamlNotPlain."""
+    return _read(data, lambda event: LinedText.at(event.value, event.start_mark.line + 1))
+
+
+def _read(data: bytes, leaf: Callable[[Any], str]) -> dict[str, Any]:
     require(len(data) <= BYTES_MAX, YamlNotPlain(f"the file is larger than {BYTES_MAX} bytes"))
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        value = _build(yaml.parse(data, Loader=loader))
+        value = _build(yaml.parse(data, Loader=loader), leaf)
     except yaml.MarkedYAMLError as fault:
         raise _refuse(str(fault.problem), fault.problem_mark) from None
     except (yaml.YAMLError, UnicodeDecodeError) as fault:
@@ -39,7 +49,7 @@ def read_plain_yaml(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _build(events: Iterator[Any]) -> Any:
+def _build(events: Iterator[Any], leaf: Callable[[Any], str]) -> Any:
     """The tree of one document: a stack of open lists and mappings, each with its pending key."""
     root: list[Any] = []
     open_parts: list[Any] = [root]
@@ -57,7 +67,7 @@ def _build(events: Iterator[Any]) -> Any:
             raise _refuse("a tag", event.start_mark)
         if len(open_parts) == 1 and root:
             raise _refuse("a second document", event.start_mark)
-        part = _part_of(event)
+        part = _part_of(event, leaf)
         _place(part, event, open_parts[-1], keys)
         if not isinstance(part, str):
             open_parts.append(part)
@@ -67,12 +77,12 @@ def _build(events: Iterator[Any]) -> Any:
     return root[0] if root else None
 
 
-def _part_of(event: Any) -> Any:
+def _part_of(event: Any, leaf: Callable[[Any], str]) -> Any:
     if isinstance(event, yaml.MappingStartEvent):
         return {}
     if isinstance(event, yaml.SequenceStartEvent):
         return []
-    return str(event.value)
+    return leaf(event)
 
 
 def _place(part: Any, event: Any, into: Any, keys: list[str | None]) -> None:
@@ -89,7 +99,7 @@ def _place(part: Any, event: Any, into: Any, keys: list[str | None]) -> None:
         raise _refuse("a key that is no text", event.start_mark)
     if part in into:
         raise _refuse("a key that stands twice", event.start_mark)
-    keys[-1] = part
+    keys[-1] = str(part)
 
 
 def _refuse(problem: str, mark: Any) -> YamlNotPlain:

@@ -16,7 +16,8 @@ class MethodFactor:
     """A factor made usable for one method.
 
     `value` and `unit` are as published; `value_ng` is whole nanograms a base unit of `measure`;
-    the limits are quantities in base units, `quantity_max` never more than the product allows.
+    the limits are quantities in what `measure` is counted in, `quantity_max` never more than the product
+    allows.
     """
 
     value: str
@@ -29,7 +30,10 @@ class MethodFactor:
 
 @dataclass(frozen=True)
 class Step:
-    """One line of an explanation; the values are exact decimals, before and after rounding."""
+    """One line of an explanation; the values are exact, before and after rounding.
+
+    They are decimals; a fraction (`98000000000000/12`) stands where a decimal would have no end.
+    """
 
     title_en: str
     title_zh: str

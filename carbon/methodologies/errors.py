@@ -95,10 +95,10 @@ class InputNegative(Refusal):
 
 
 class InputTooLarge(Refusal):
-    """An input does not fit 63 bits."""
+    """An input is larger than it can be: a buffer above the whole, a number beyond 63 bits."""
 
     kind = Kind.INVALID
-    title_zh = "输入超出整数范围"
+    title_zh = "输入超出该项允许的最大值"
 
 
 class QuantityBelowLimit(Refusal):

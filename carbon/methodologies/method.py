@@ -5,27 +5,55 @@ twice, for one activity (exact integers, refusals) and for a frame of millions (
 expression); property tests hold the two together. Nothing here reads a database or a clock.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from carbon.methodologies.assessment import Assessment, MethodFactor, Step, exact_milligrams
 from carbon.methodologies.errors import (
+    ConversionNotExact,
+    FactorNegative,
     FactorTooLarge,
+    FactorUnitAmbiguous,
     FactorUnitDoesNotFit,
+    FactorUnitUnknown,
+    GasSetDiffers,
     InputMissing,
     InputNegative,
     InputNotWhole,
     InputTooLarge,
     InputUnknown,
+    NumberNotPlain,
     QuantityAboveLimit,
     QuantityBelowLimit,
 )
 from carbon.methodologies.inputs import INPUTS, Input
 from carbon.methodologies.unit_algebra import GasSet, Measure, convert_factor
-from kernel.errors import require
+from kernel.errors import Refusal, require
 from kernel.units import INT64_MAX, NANOGRAMS_PER_MILLIGRAM, floor_to_milligrams
+
+FACTOR_REFUSALS: tuple[type[Refusal], ...] = (
+    NumberNotPlain,
+    FactorNegative,
+    FactorUnitUnknown,
+    FactorUnitAmbiguous,
+    GasSetDiffers,
+    ConversionNotExact,
+    FactorUnitDoesNotFit,
+    FactorTooLarge,
+)
+"""How a method refuses a printed factor, in the order in which it looks."""
+INPUT_REFUSALS: tuple[type[Refusal], ...] = (
+    InputUnknown,
+    InputMissing,
+    InputNotWhole,
+    InputNegative,
+    InputTooLarge,
+    QuantityBelowLimit,
+    QuantityAboveLimit,
+)
+"""How a method refuses an activity, in the order in which it looks."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +86,8 @@ def stated(item: Input) -> InputSet:
 class Method:
     """A method by its stable name and version, both stored with every assessment.
 
-    `input_sets` are alternatives: an activity gives exactly one of them.
+    `input_sets` are alternatives: an activity gives exactly one of them. `source` says where the formula is
+    written, or that it is our own; figures have sources of their own, in the rows of factor tables.
     """
 
     name: str
@@ -66,6 +95,7 @@ class Method:
     title_en: str
     title_zh: str
     measure: Measure
+    source: str
     input_sets: tuple[InputSet, ...]
 
     def factor(
@@ -78,6 +108,8 @@ class Method:
         quantity_max: int | None = None,
     ) -> MethodFactor:
         """Make a printed factor usable here, with the largest quantity whose product is below 2^63.
+
+        Limits are quantities in the unit that the measure is `counted_in`.
 
         Refusals: those of `convert_factor`, FactorUnitDoesNotFit (another measure), FactorTooLarge.
         """
@@ -104,8 +136,11 @@ class Method:
         for name, value in inputs.items():
             whole = isinstance(value, int) and not isinstance(value, bool)
             require(whole, InputNotWhole(f"{name} is not a whole number", pointer=f"/{name}"))
+        for name, value in inputs.items():
             require(value >= 0, InputNegative(f"{name} is below zero", pointer=f"/{name}"))
-            require(value <= INT64_MAX, InputTooLarge(f"{name} is above 2^63-1", pointer=f"/{name}"))
+        for item in chosen.inputs:
+            fits = inputs[item.name] <= item.most
+            require(fits, InputTooLarge(f"{item.name} is above {item.most}", pointer=f"/{item.name}"))
         return chosen.quantity(inputs)
 
     def assess(self, inputs: Mapping[str, int], factor: MethodFactor) -> Assessment:
@@ -120,7 +155,8 @@ class Method:
         least, most = factor.quantity_min, factor.quantity_max
         require(quantity >= least, QuantityBelowLimit(f"{quantity} is below {least}", limit=least))
         require(quantity <= most, QuantityAboveLimit(f"{quantity} is above {most}", limit=most))
-        nanograms = quantity * factor.value_ng
+        # The floor of a floor is the floor of the whole: towards zero, once.
+        nanograms = quantity * factor.value_ng // self.measure.parts
         return Assessment(
             method=self.name,
             method_version=self.version,
@@ -150,7 +186,8 @@ class Method:
         raise InputMissing(f"{self.name} needs {', '.join(missing)}", pointer=f"/{missing[0]}")
 
     def _steps(self, inputs: Mapping[str, int], factor: MethodFactor, quantity: int) -> tuple[Step, ...]:
-        chosen, nanograms = self._input_set(inputs), quantity * factor.value_ng
+        chosen, product, measure = self._input_set(inputs), quantity * factor.value_ng, self.measure
+        nanograms = product // measure.parts
         written = {item.name: f"{inputs[item.name]} {item.unit}" for item in chosen.inputs}
         return (
             Step(
@@ -159,7 +196,7 @@ class Method:
                 expression=chosen.expression.format(**written),
                 value_before_rounding=str(quantity),
                 value_after=str(quantity),
-                unit=str(self.measure),
+                unit=measure.counted_in,
             ),
             Step(
                 title_en="factor in base units",
@@ -167,16 +204,17 @@ class Method:
                 expression=f"{factor.value} {factor.unit}",
                 value_before_rounding=str(factor.value_ng),
                 value_after=str(factor.value_ng),
-                unit=f"ng/{self.measure}",
+                unit=f"ng/{measure}",
             ),
             Step(
                 title_en="quantity times factor",
                 title_zh="数量乘以因子",
-                expression=f"{quantity} {self.measure} × {factor.value_ng} ng/{self.measure}",
-                value_before_rounding=str(nanograms),
-                value_after=str(nanograms),
-                unit="ng",
+                expression=f"{quantity} {measure.counted_in} × {factor.value_ng} ng/{measure}",
+                value_before_rounding=str(product),
+                value_after=str(product),
+                unit="ng" if measure.parts == 1 else f"ng/{measure.parts}",
             ),
+            *self._division(product),
             Step(
                 title_en="rounded down to whole milligrams",
                 title_zh="向下取整到毫克",
@@ -184,6 +222,23 @@ class Method:
                 value_before_rounding=exact_milligrams(nanograms),
                 value_after=str(floor_to_milligrams(nanograms)),
                 unit="mg",
+            ),
+        )
+
+    def _division(self, product: int) -> tuple[Step, ...]:
+        """The step that divides by the parts of the factor's unit, where there are several."""
+        parts = self.measure.parts
+        if parts == 1:
+            return ()
+        whole, rest = divmod(product, parts)
+        return (
+            Step(
+                title_en=f"divided by {parts}",
+                title_zh=f"除以{parts}",
+                expression=f"{product} ng ÷ {parts}",
+                value_before_rounding=f"{product}/{parts}" if rest else str(whole),
+                value_after=str(whole),
+                unit="ng",
             ),
         )
 
@@ -214,6 +269,8 @@ class Method:
             .then(pl.lit(InputMissing.code))
             .when(pl.any_horizontal(pl.col(name) < 0 for name in sorted(used)))
             .then(pl.lit(InputNegative.code))
+            .when(pl.any_horizontal(pl.lit(value=False), *_above_most(used)))
+            .then(pl.lit(InputTooLarge.code))
             .when(quantity < quantity_min)
             .then(pl.lit(QuantityBelowLimit.code))
             .when(quantity > quantity_max)
@@ -223,9 +280,21 @@ class Method:
     def _others(self, used: set[str]) -> list[list[str]]:
         return [sorted(used - each.names) for each in self.input_sets]
 
-    def carbon_mg_expression(self, value_ng: pl.Expr) -> pl.Expr:
-        """Milligrams of each row, floored; only rows that `refusal_expression` passes may be used.
+    def nanograms_expression(self, value_ng: pl.Expr) -> pl.Expr:
+        """Whole nanograms of each row; only rows that `refusal_expression` passes may be used.
 
         Polars wraps silently beyond 2^63, which is what `quantity_max` keeps out.
         """
-        return self.quantity_expression() * value_ng // NANOGRAMS_PER_MILLIGRAM
+        product = self.quantity_expression() * value_ng
+        return product if self.measure.parts == 1 else product // self.measure.parts
+
+    def carbon_mg_expression(self, value_ng: pl.Expr) -> pl.Expr:
+        """Milligrams of each row, floored; only rows that `refusal_expression` passes may be used."""
+        return self.nanograms_expression(value_ng) // NANOGRAMS_PER_MILLIGRAM
+
+
+def _above_most(names: Iterable[str]) -> Iterator[pl.Expr]:
+    """Whether an input is above its own most; a column holds nothing above 2^63-1."""
+    for name in sorted(names):
+        if INPUTS[name].most < INT64_MAX:
+            yield pl.col(name) > INPUTS[name].most

@@ -10,5 +10,6 @@ METHOD = Method(
     title_en="count × reduction each",
     title_zh="次数或件数 × 每次(件)减排量",
     measure=Measure.PIECE,
+    source="全民节能减排手册, 科技部, 2007: so much for each piece not bought or used",
     input_sets=(stated(COUNT),),
 )

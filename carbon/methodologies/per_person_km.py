@@ -13,5 +13,6 @@ METHOD = Method(
     title_en="distance × reduction per person-kilometre",
     title_zh="出行距离 × 每人公里减排量",
     measure=Measure.PERSON_METRE,
+    source="深圳市低碳公共出行碳普惠方法学(试行), 2021: distance × reduction per person-kilometre",
     input_sets=(stated(DISTANCE),),
 )

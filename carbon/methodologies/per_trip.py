@@ -10,5 +10,6 @@ METHOD = Method(
     title_en="trips × reduction per trip",
     title_zh="出行次数 × 每次减排量",
     measure=Measure.TRIP,
+    source="碳普惠制下市民乘坐地铁出行减碳量核算方法研究, 气候变化研究进展 13(3), 2017: trips × EF",
     input_sets=(stated(TRIPS),),
 )

@@ -15,6 +15,7 @@ METHOD = Method(
     title_en="verified reduction of a project",
     title_zh="经核证的项目减排量",
     measure=Measure.VERIFIED_MILLIGRAM,
+    source="the verifier's signed statement; nothing is computed but its sum",
     input_sets=(stated(VERIFIED_REDUCTION),),
 )
 

@@ -1,6 +1,19 @@
 """The methods that are built, by the name that rows of factors carry."""
 
-from carbon.methodologies import per_count, per_mass, per_person_km, per_trip, project, saving
+from carbon.methodologies import (
+    charging,
+    day_block,
+    deemed_monthly,
+    generation,
+    growth,
+    per_count,
+    per_mass,
+    per_person_km,
+    per_step,
+    per_trip,
+    project,
+    saving,
+)
 from carbon.methodologies.errors import MethodUnknown
 from carbon.methodologies.method import Method
 
@@ -13,6 +26,14 @@ METHODS: dict[str, Method] = {
         per_mass.METHOD,
         saving.ELECTRICITY,
         saving.WATER,
+        saving.GAS,
+        saving.HEAT,
+        generation.METHOD,
+        charging.METHOD,
+        day_block.METHOD,
+        deemed_monthly.METHOD,
+        growth.METHOD,
+        per_step.METHOD,
         project.METHOD,
     )
 }

@@ -2,7 +2,8 @@
 
 A factor unit is `mass/thing`, as in `gCO2/person-km`. The mass gives nanograms, the thing gives a
 *measure* (what is counted) and how many base units it holds. Two measures never mix: a vehicle's
-kilometre is not a person's, a tonne of water is a volume by its own name, a trip is not a piece.
+kilometre is not a person's, a tonne of water is a volume by its own name, a trip is not a piece. A figure
+printed for a dozen that does not divide keeps the dozen as its base unit; quantities count its parts.
 """
 
 import re
@@ -41,14 +42,26 @@ class Measure(StrEnum):
     MILLILITRE = "ml"
     KILOJOULE = "kJ"
     VERIFIED_MILLIGRAM = "verified-mg"
-    DAY = "day"
+    TWELVE_DAYS = "12days"
     HOUR = "hour"
+    MONTH = "month"
+    STEP = "step"
     SQUARE_METRE = "m2"
     TREE_YEAR = "tree-year"
 
+    @property
+    def parts(self) -> int:
+        """How many units of a quantity make one base unit: 12 where quantities are days of twelve, else 1."""
+        return 12 if self is Measure.TWELVE_DAYS else 1
+
+    @property
+    def counted_in(self) -> str:
+        """The symbol of the unit in which quantities are counted: one of the parts."""
+        return "day" if self is Measure.TWELVE_DAYS else self.value
+
 
 _NANOGRAMS = {"mg": 10**6, "g": 10**9, "kg": 10**12, "t": 10**15}
-_THINGS: dict[str, tuple[Measure, int]] = {
+_THINGS: dict[str, tuple[Measure, int | Fraction]] = {
     "person-m": (Measure.PERSON_METRE, 1),
     "person-km": (Measure.PERSON_METRE, 1_000),
     "vehicle-km": (Measure.VEHICLE_METRE, 1_000),
@@ -66,24 +79,37 @@ _THINGS: dict[str, tuple[Measure, int]] = {
     "Wh": (Measure.WATT_HOUR, 1),
     "kWh": (Measure.WATT_HOUR, 1_000),
     "MWh": (Measure.WATT_HOUR, 10**6),
+    "10MWh": (Measure.WATT_HOUR, 10**7),
     "ml": (Measure.MILLILITRE, 1),
     "L": (Measure.MILLILITRE, 1_000),
     "m3": (Measure.MILLILITRE, 10**6),
+    "1000m3": (Measure.MILLILITRE, 10**9),
+    "10000m3": (Measure.MILLILITRE, 10**10),
     "t-water": (Measure.MILLILITRE, 10**6),
     "kJ": (Measure.KILOJOULE, 1),
     "MJ": (Measure.KILOJOULE, 1_000),
     "GJ": (Measure.KILOJOULE, 10**6),
     "verified-kg": (Measure.VERIFIED_MILLIGRAM, 10**6),
-    "day": (Measure.DAY, 1),
+    "day": (Measure.TWELVE_DAYS, Fraction(1, 12)),
+    "12days": (Measure.TWELVE_DAYS, 1),
     "hour": (Measure.HOUR, 1),
+    "month": (Measure.MONTH, 1),
+    "step": (Measure.STEP, 1),
     "m2": (Measure.SQUARE_METRE, 1),
     "km2": (Measure.SQUARE_METRE, 10**6),
     "tree-year": (Measure.TREE_YEAR, 1),
 }
-"""`t-water` is the tonne in which water is billed: one cubic metre, as the utilities count it."""
+"""`10MWh` and `10000m3` are what 万千瓦时 and 万立方米 hold.
+
+`t-water` is the tonne in which water is billed: one cubic metre, as the utilities count it."""
 
 _UNIT = re.compile(r"(mg|g|kg|t)(CO2e|CO2)?/([0-9A-Za-z.-]{1,20})")
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,15})?")
+
+
+def things_of(measure: Measure) -> tuple[str, ...]:
+    """What a unit of this measure may name after the slash, as in `kWh`; any mass may stand before it."""
+    return tuple(thing for thing, (each, _) in _THINGS.items() if each is measure)
 
 
 @dataclass(frozen=True)
@@ -94,7 +120,7 @@ class FactorUnit:
     nanograms: int
     gas_set: GasSet | None
     measure: Measure
-    base_units: int
+    base_units: int | Fraction
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
 from carbon.partners.registry import find_partner, register_partner
 from kernel.actor import Actor, ActorKind
 from kernel.call import Call
-from kernel.canonical import digest
 from kernel.identifiers import new_id
 from kernel.publications.publishing import Draft, draft, publish
 from tests.conftest import NOW, REGION
@@ -111,9 +110,7 @@ def ride(event: str, card: str = "card-017", *, metres: int | None = 10_000, **m
         "distance_m": metres,
         **more,
     }
-    fields["payload_hash"] = digest(
-        repr([fields["scenario"], fields["occurred_at"], sorted(more.items()), metres]).encode()
-    )
+    fields["payload"] = repr([fields["scenario"], fields["occurred_at"], sorted(more.items()), metres])
     return fields
 
 

@@ -26,19 +26,23 @@ from tests.carbon.test_intake import activities, broken
 from tests.conftest import NOW, REGION, Database
 
 GRIDS = tuple(f"grid_electricity_{year}.yaml" for year in (2021, 2022, 2023))
+TABLES = (*GRIDS, "natural_gas_national.yaml", "purchased_heat.yaml", "shanghai_solar_2024.yaml")
 HEADER = "account,meter,period_start,period_end,reading_start,reading_end,unit,baseline\n"
 SEPTEMBER = "acc-1,m-1,2026-09-01,2026-10-01,1000,1100,kWh,200"
 
 
 def plant_homes(call: Call) -> City:
-    """A city with factors for electricity, and an account."""
+    """A city with factors for electricity used and generated, gas and heat, and accounts."""
     city = plant_city(call)
-    for region in {row.region for name in GRIDS for row in read_shipped_bundle(name).rows}:
+    for region in {row.region for name in TABLES for row in read_shipped_bundle(name).rows}:
         if call.db.get(Region, region) is None:
             call.db.add(Region(id=region, parent_id="CN", name_zh=region, name_en=region, holder_id=new_id()))
     call.db.flush()  # the tables name these regions
     publish_rule(call, "factor_fallback", "household_electricity_saving", {"region_id": "CN-GD"})
-    publish_tables(call, *GRIDS)
+    publish_rule(call, "factor_fallback", "household_gas_saving", {"region_id": "CN"})
+    publish_rule(call, "factor_fallback", "household_heat_saving", {"region_id": "CN"})
+    publish_rule(call, "factor_fallback", "solar_generation", {"region_id": "CN-SH"})
+    publish_tables(call, *TABLES)
     city.bind(call, ["acc-1", "acc-2"])
     return city
 
@@ -70,15 +74,14 @@ class Desk:
 
     def saving(self, event: str, *, start: int, end: int, **more: Any) -> dict[str, Any]:
         """Take one record of our own format: readings from `start` to `end` days ago, 200 kWh below."""
-        fields = {"baseline_wh": 400_000, "actual_wh": 200_000, **more}
+        usual = {"scenario": "household_electricity_saving", "baseline_wh": 400_000, "actual_wh": 200_000}
         line = ride(
             event,
             "acc-1",
             metres=None,
-            scenario="household_electricity_saving",
             started_at=NOW - timedelta(days=start),
             occurred_at=NOW - timedelta(days=end),
-            **fields,
+            **{**usual, **more},
         )
         return take_activity(self.call, self.city.intake(), lines(line))
 
@@ -164,6 +167,29 @@ def test_a_record_without_a_meter_claims_the_days_of_its_account(desk: Desk) -> 
     with pytest.raises(MeterIntervalTaken):
         desk.saving("e2", start=35, end=5)
     assert desk.saving("e3", start=10, end=5)["outcome"] == "credited"
+
+
+def test_gas_and_heat_of_an_account_are_claimed_beside_its_electricity(desk: Desk) -> None:
+    none = {"baseline_wh": None, "actual_wh": None}
+    gas = {**none, "scenario": "household_gas_saving", "baseline_gas_ml": 9_000_000, "actual_gas_ml": 1}
+    heat = {**none, "scenario": "household_heat_saving", "baseline_kj": 9_000_000, "actual_kj": 1}
+    for event, reading in (("wh", {}), ("gas", gas), ("heat", heat)):
+        assert desk.saving(event, start=40, end=10, **reading)["outcome"] == "credited"
+    for event, reading in (("gas again", gas), ("heat again", heat)):
+        with pytest.raises(MeterIntervalTaken):
+            desk.saving(event, start=35, end=5, **reading)
+    assert len(desk.claimed()) == 3
+    assert broken(desk.call) == []
+
+
+def test_what_a_roof_generated_is_claimed_beside_what_the_home_saved(desk: Desk) -> None:
+    none = {"baseline_wh": None, "actual_wh": None}
+    roof = {**none, "scenario": "solar_generation", "generated_wh": 9_000_000}
+    assert desk.saving("home", start=40, end=10)["outcome"] == "credited"
+    assert desk.saving("roof", start=40, end=10, **roof)["outcome"] == "credited"
+    with pytest.raises(MeterIntervalTaken):
+        desk.saving("roof again", start=11, end=5, **roof)
+    assert desk.saving("roof later", start=10, end=5, **roof)["outcome"] == "credited"
 
 
 def test_a_correction_moves_the_claim(desk: Desk) -> None:

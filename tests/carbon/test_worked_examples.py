@@ -25,14 +25,9 @@ from tests.carbon.shipped_factors import find_shipped_factor
 EXAMPLES = (Path(__file__).resolve().parents[1] / "vectors" / "worked_examples.csv").read_bytes()
 HEADER = "id,region,on,method,inputs,expected,unit"
 LEFT_OUT = {
-    "W16": "points per step: a rate of points, no factor",
-    "W19": "generation of photovoltaics",
     "W28": "eligibility by price tier",
-    "W29": "saving of gas",
     "W32": "difference of two emission factors",
-    "W34": "block of 24 hours",
     "W38": "equivalence in trees, not creditable",
-    "W39": "growth of forest",
     "W40": "price of a voucher, no kilograms",
     "W42": "standard coal, no kilograms of CO2",
     "W43": "emissions of an institution, no reduction",

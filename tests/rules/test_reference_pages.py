@@ -2,14 +2,19 @@
 
 import re
 from dataclasses import fields
+from fractions import Fraction
 
 import pytest
 
 from app.reference_pages import PAGES
+from app.reference_pages.methods import FOLDER, UNSHIPPED, method_page, methods_page, shipped_rows
 from app.reference_pages.refusals import all_refusals, places, refusals_page
 from app.reference_pages.settings import settings_page
 from app.reference_pages.states import LIVES, MACHINES, Machine, checked_values, states_of, states_page
 from app.settings import Settings
+from carbon.methodologies.inputs import INPUTS
+from carbon.methodologies.method import FACTOR_REFUSALS, INPUT_REFUSALS
+from carbon.methodologies.registry import METHODS
 from tests.conftest import ROOT
 
 
@@ -41,6 +46,54 @@ def test_every_setting_stands_on_the_page_with_its_meaning() -> None:
 
 def test_no_page_of_settings_shows_a_secret_made_here() -> None:
     assert not re.search(r"[0-9a-f]{32}", settings_page())
+
+
+def test_every_method_has_a_page_and_no_page_is_left_of_another() -> None:
+    there = {f"{FOLDER}/{path.name}" for path in (ROOT / FOLDER).iterdir()}
+    assert there == {page for page in PAGES if page.startswith(FOLDER)}
+    assert there == {f"{FOLDER}/README.md", *(f"{FOLDER}/{name}.md" for name in METHODS)}
+    listed = methods_page()
+    assert [name for name in METHODS if f"[`{name}`]({name}.md)" not in listed] == []
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_the_page_of_a_method_says_its_inputs_refusals_and_factors(name: str) -> None:
+    method, page = METHODS[name], method_page(METHODS[name])
+    assert page.startswith(f"# `{name}` {method.title_zh}\n")
+    for item in (item for each in method.input_sets for item in each.inputs):
+        assert f"| `{item.name}` | {item.unit} |" in page
+    assert [
+        each.code for each in (*FACTOR_REFUSALS, *INPUT_REFUSALS) if f"| `{each.code}` |" not in page
+    ] == []
+    assert [row.code for row in shipped_rows(method) if f"| `{row.code}` " not in page] == []
+    assert f"Source 出处: {method.source}." in page
+
+
+def test_every_input_is_of_a_method() -> None:
+    used = {item.name for method in METHODS.values() for each in method.input_sets for item in each.inputs}
+    assert used == set(INPUTS)
+
+
+def test_an_example_is_made_up_only_where_no_shipped_table_has_one() -> None:
+    assert {name for name, method in METHODS.items() if not shipped_rows(method)} == set(UNSHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("name", "milligrams"),
+    [
+        ("saving_gas", Fraction("21.6219") * 10**6),
+        ("saving_heat", Fraction("2.5") * 110 * 10**6),
+        ("generation", Fraction(1_100_000) * 42 / 100 * 10**6),
+        ("charging", Fraction("18.5") * Fraction("0.25") * 10**6),
+        ("day_block", Fraction(98) * 10**6),
+        ("deemed_monthly", 6 * Fraction("12.5") * 10**6),
+        ("growth", Fraction(12 * 1_830) * 10**6),
+        ("per_step", 7_250 * Fraction("0.02") * 10**3),
+        ("project", Fraction(1_234_567)),
+    ],
+)
+def test_the_worked_example_of_a_page_ends_in_the_exact_milligrams(name: str, milligrams: Fraction) -> None:
+    assert method_page(METHODS[name]).endswith(f"\nStored 入账: {milligrams} mg.\n")
 
 
 def test_every_state_the_database_checks_has_a_machine() -> None:

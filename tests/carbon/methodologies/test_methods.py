@@ -1,6 +1,8 @@
 """Each method gives exact milligrams, refuses by name, and says the same for one row and for many."""
 
+import math
 from collections.abc import Mapping
+from fractions import Fraction
 
 import polars as pl
 import pytest
@@ -20,7 +22,7 @@ from carbon.methodologies.errors import (
     QuantityBelowLimit,
 )
 from carbon.methodologies.inputs import INPUTS
-from carbon.methodologies.method import Method
+from carbon.methodologies.method import INPUT_REFUSALS, Method
 from carbon.methodologies.project import AS_VERIFIED
 from carbon.methodologies.registry import METHODS, find_method
 from kernel.errors import Refusal
@@ -33,6 +35,14 @@ UNITS = {
     "per_mass": "g/kg",
     "saving_electricity": "kgCO2/kWh",
     "saving_water": "kgCO2e/t-water",
+    "saving_gas": "kgCO2/m3",
+    "saving_heat": "kgCO2/GJ",
+    "generation": "kgCO2/kWh",
+    "charging": "kgCO2/kWh",
+    "day_block": "kgCO2/12days",
+    "deemed_monthly": "kg/month",
+    "growth": "kgCO2/m3",
+    "per_step": "g/step",
     "project": "kg/verified-kg",
 }
 
@@ -67,6 +77,65 @@ def test_a_method_gives_exact_milligrams(
     assert method.assess(inputs, method.factor(value=value, unit=unit)).carbon_mg == carbon_mg
 
 
+def milligrams(kilograms: Fraction) -> int:
+    """What is stored of an exact figure: its floor."""
+    return math.floor(kilograms * 10**6)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "unit", "inputs", "kilograms"),
+    [
+        ("saving_gas", "2.16219", "kgCO2/m3", {"saved_gas_ml": 10_000_000}, 10 * Fraction("2.16219")),
+        ("saving_gas", "2.16219", "kgCO2/m3", {"saved_gas_ml": 1}, Fraction("2.16219") / 10**6),
+        (
+            "saving_gas",
+            "2.184",
+            "kgCO2/m3",
+            {"baseline_gas_ml": 30_000_000, "actual_gas_ml": 24_750_001},
+            Fraction(30_000_000 - 24_750_001, 10**6) * Fraction("2.184"),
+        ),
+        ("saving_gas", "2.184", "kgCO2/m3", {"baseline_gas_ml": 7, "actual_gas_ml": 8}, Fraction(0)),
+        ("saving_heat", "110", "kgCO2/GJ", {"saved_kj": 1_234_567}, Fraction("1.234567") * 110),
+        ("saving_heat", "0.06", "tCO2/GJ", {"saved_kj": 999}, Fraction(999, 10**6) * 60),
+        ("saving_heat", "54.8", "gCO2/MJ", {"saved_kj": 7}, Fraction(7, 10**3) * Fraction("54.8") / 10**3),
+        (
+            "saving_heat",
+            "85.4",
+            "kgCO2/GJ",
+            {"baseline_kj": 24_000_000, "actual_kj": 23_999_999},
+            Fraction("85.4") / 10**6,
+        ),
+        ("generation", "0.42", "kgCO2/kWh", {"generated_wh": 1_100_000_000}, 1_100_000 * Fraction("0.42")),
+        ("generation", "0.4419", "kgCO2/kWh", {"generated_wh": 1}, Fraction("0.4419") / 1_000),
+        ("charging", "0.3125", "kgCO2/kWh", {"charged_wh": 33_333}, Fraction("33.333") * Fraction("0.3125")),
+        ("day_block", "98", "kgCO2/12days", {"standing_hours": 23}, Fraction(0)),
+        ("day_block", "98", "kgCO2/12days", {"standing_hours": 24}, Fraction(98, 12)),
+        ("day_block", "98", "kgCO2/12days", {"standing_hours": 5 * 24 + 23}, 5 * Fraction(98, 12)),
+        ("day_block", "98", "kgCO2/12days", {"standing_hours": 12 * 24}, Fraction(98)),
+        ("day_block", "8.2", "kgCO2/day", {"standing_hours": 72}, 3 * Fraction("8.2")),
+        ("growth", "1.83", "tCO2/m3", {"growth_l": 12_000, "buffer_permille": 0}, Fraction(12 * 1_830)),
+        ("growth", "1.83", "tCO2/m3", {"growth_l": 12_000, "buffer_permille": 1_000}, Fraction(0)),
+        (
+            "growth",
+            "1.83",
+            "tCO2/m3",
+            {"growth_l": 7, "buffer_permille": 333},
+            Fraction(7, 1_000) * Fraction(667, 1_000) * 1_830,
+        ),
+        ("per_step", "0.02", "gCO2/step", {"steps": 7_250}, 7_250 * Fraction("0.02") / 1_000),
+        ("per_step", "0.0000005", "gCO2/step", {"steps": 3_999}, 3_999 * Fraction("0.0000000005")),
+        ("deemed_monthly", "12.345678", "kgCO2/month", {"months": 7}, 7 * Fraction("12.345678")),
+    ],
+)
+def test_a_method_gives_the_floor_of_the_exact_figure(
+    name: str, value: str, unit: str, inputs: dict[str, int], kilograms: Fraction
+) -> None:
+    method = find_method(name)
+    factor = method.factor(value=value, unit=unit)
+    assert method.assess(inputs, factor).carbon_mg == milligrams(kilograms)
+    assert _one_row(method, inputs, factor) == milligrams(kilograms)
+
+
 @pytest.mark.parametrize(
     ("name", "inputs", "refusal", "pointer"),
     [
@@ -89,6 +158,19 @@ def test_a_method_gives_exact_milligrams(
             "/actual_wh",
         ),
         ("saving_water", {"saved_wh": 1}, InputUnknown, "/saved_wh"),
+        ("saving_gas", {"saved_ml": 1}, InputUnknown, "/saved_ml"),
+        ("saving_gas", {"baseline_ml": 2, "actual_ml": 1}, InputUnknown, "/actual_ml"),
+        ("saving_gas", {"actual_gas_ml": 1}, InputMissing, "/baseline_gas_ml"),
+        ("saving_heat", {"baseline_kj": 1, "saved_kj": 1}, InputUnknown, "/baseline_kj"),
+        ("generation", {"saved_wh": 1}, InputUnknown, "/saved_wh"),
+        ("charging", {"generated_wh": 1}, InputUnknown, "/generated_wh"),
+        ("day_block", {"standing_hours": 23.5}, InputNotWhole, "/standing_hours"),
+        ("growth", {"growth_l": 1}, InputMissing, "/buffer_permille"),
+        ("growth", {"growth_l": 1, "buffer_permille": 1_001}, InputTooLarge, "/buffer_permille"),
+        ("growth", {"growth_l": 2**63 // 1_000 + 1, "buffer_permille": 0}, InputTooLarge, "/growth_l"),
+        ("growth", {"growth_l": 2**63, "buffer_permille": -1}, InputNegative, "/buffer_permille"),
+        ("per_step", {"steps": 2**63}, InputTooLarge, "/steps"),
+        ("deemed_monthly", {"months": 0.5}, InputNotWhole, "/months"),
         ("saving_water", {"baseline_ml": 5, "actual_ml": -1}, InputNegative, "/actual_ml"),
     ],
 )
@@ -152,6 +234,18 @@ def test_the_steps_of_a_saving_show_the_baseline() -> None:
     assert first.value_after == "35000"
 
 
+def test_the_steps_of_a_figure_for_twelve_days_divide_it_last() -> None:
+    method = find_method("day_block")
+    steps = method.assess({"standing_hours": 47}, method.factor(value="98", unit="kgCO2/12days")).steps
+    assert [(step.expression, step.value_before_rounding, step.value_after, step.unit) for step in steps] == [
+        ("⌊47 h ÷ 24⌋", "1", "1", "day"),
+        ("98 kgCO2/12days", "98000000000000", "98000000000000", "ng/12days"),
+        ("1 day × 98000000000000 ng/12days", "98000000000000", "98000000000000", "ng/12"),
+        ("98000000000000 ng ÷ 12", "98000000000000/12", "8166666666666", "ng"),
+        ("8166666666666 ng ÷ 1000000", "8166666.666666", "8166666", "mg"),
+    ]
+
+
 def test_any_change_of_a_number_changes_the_digest() -> None:
     method = find_method("saving_electricity")
     factor = method.factor(value="0.4403", unit="kgCO2/kWh")
@@ -192,7 +286,8 @@ def _scalar(method: Method, inputs: Mapping[str, int], factor: MethodFactor) -> 
 AMOUNTS = st.one_of(
     st.integers(0, 10**6),
     st.integers(0, INT64_MAX),
-    st.sampled_from([0, 1, -1, -(2**63), INT64_MAX, INT64_MAX - 1, 2**31, 2**32]),
+    st.integers(0, 1_001),
+    st.sampled_from([0, 1, -1, -(2**63), INT64_MAX, INT64_MAX - 1, INT64_MAX // 1_000, 2**31, 2**32]),
 )
 
 
@@ -215,7 +310,31 @@ def test_one_row_and_many_rows_say_the_same(data: st.DataObject, name: str, valu
         )
     )
     inputs = {each: data.draw(AMOUNTS) for each in names}
-    assert _one_row(method, inputs, factor) == _scalar(method, inputs, factor)
+    said = _scalar(method, inputs, factor)
+    assert _one_row(method, inputs, factor) == said
+    assert isinstance(said, int) or said in {refusal.code for refusal in INPUT_REFUSALS}
+
+
+@pytest.mark.parametrize(
+    ("growth_l", "buffer_permille", "said"),
+    [
+        (1, 1_001, "input_too_large"),
+        (INT64_MAX // 1_000 + 1, 0, "input_too_large"),
+        (INT64_MAX // 1_000 + 1, 1_000, "input_too_large"),
+        (INT64_MAX, 999, "input_too_large"),
+        (INT64_MAX, -1, "input_negative"),
+        (-1, 1_001, "input_negative"),
+        (INT64_MAX // 1_000, 0, "quantity_above_limit"),
+        (INT64_MAX // 1_000, 1_000, 0),
+    ],
+)
+def test_growth_beyond_what_an_input_can_be_is_refused_in_both_forms(
+    growth_l: int, buffer_permille: int, said: int | str
+) -> None:
+    method = find_method("growth")
+    factor = method.factor(value="1.83", unit="tCO2/m3")
+    inputs = {"growth_l": growth_l, "buffer_permille": buffer_permille}
+    assert _one_row(method, inputs, factor) == _scalar(method, inputs, factor) == said
 
 
 @settings(deadline=None)  # a first Polars call may be slow on a busy machine
@@ -231,8 +350,16 @@ def test_no_quantity_within_the_limit_wraps_around(quantity: int, value: int) ->
 def test_the_limit_itself_is_credited_and_one_more_is_refused_in_both_forms() -> None:
     for name, method in METHODS.items():
         factor = method.factor(value="0.01", unit=UNITS[name])
-        item = method.input_sets[-1].inputs[0].name
-        for quantity in (factor.quantity_max, factor.quantity_max + 1):
-            inputs = {item: quantity}
-            assert _one_row(method, inputs, factor) == _scalar(method, inputs, factor)
-        assert _scalar(method, {item: factor.quantity_max + 1}, factor) == "quantity_above_limit"
+        inputs = _inputs_of(method, factor.quantity_max)
+        assert method.quantity(inputs) == factor.quantity_max
+        most = factor.quantity_max * factor.value_ng // (method.measure.parts * 10**6)
+        assert _one_row(method, inputs, factor) == _scalar(method, inputs, factor) == most
+        inputs = _inputs_of(method, factor.quantity_max + 1)
+        assert _one_row(method, inputs, factor) == _scalar(method, inputs, factor) == "quantity_above_limit"
+
+
+def _inputs_of(method: Method, quantity: int) -> dict[str, int]:
+    """Inputs that give this quantity."""
+    item = method.input_sets[-1].inputs[0].name
+    inputs = {item: quantity * {"standing_hours": 24}.get(item, 1)}
+    return inputs | ({"buffer_permille": 999} if method.name == "growth" else {})
