@@ -20,10 +20,12 @@ from rich.text import Text
 
 from app.factory import Product
 from app.product_calls import run
+from app.simulation_command import add_simulation
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
 from carbon.activities.adapters.shenzhen_tong.stations import read_station_list
 from carbon.activities.adapters.shenzhen_tong.summary import summarise
+from carbon.activities.adapters.text_lines import Reading
 from carbon.activities.batch_records import ADAPTERS
 from carbon.activities.batch_results import in_brief, sentence
 from carbon.activities.imports import READERS, Imported, ImportOrder, import_file
@@ -36,7 +38,7 @@ from kernel.identifiers import parse_public_id
 
 
 def add_carbon_commands(product: Product) -> None:
-    """Hang `activities import` and `carbon examples` on the application."""
+    """Hang `activities import`, `carbon examples` and `carbon simulate` on the application."""
     _add_activities(product)
     _add_carbon(product)
 
@@ -100,6 +102,8 @@ def _add_carbon(product: Product) -> None:
     def carbon() -> None:
         """Kilograms and their factors."""
 
+    add_simulation(product, carbon)
+
     @carbon.command("examples")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     def examples(file: Path) -> None:
@@ -134,7 +138,7 @@ def _fare_agreement(file: Path, order: ImportOrder) -> str:
     rules = shipped_rules()
     stations = read_station_list(order.stations, rules.openings)
     with file.open("rb") as taps:
-        told = summarise(read_rides([taps], stations=stations, rules=rules, threads=READERS))
+        told = summarise(read_rides([taps], stations=stations, rules=rules, reading=Reading(threads=READERS)))
     return (
         f"fares agree with the computed path for {told.named_pairs_agreeing} of {told.named_pairs} rides"
         f" between named stations ({told.fare_agreement})"

@@ -1,5 +1,6 @@
 """What the pages show, gathered from the rooms as plain values; nothing here knows HTML."""
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.public.change_words import FIELDS, IN_COLUMNS, TABLE_FIELDS, WHATS
 from app.public.rule_words import CLASSES, grams_in_words, rule_in_words
 from app.public.scenario_words import MEASURES, STANDINGS, Words, scenario_words
 from app.publications.rule_desk import KINDS, rules_of_day
@@ -16,6 +18,7 @@ from carbon.donations.giving import DONATION, find_certificate
 from carbon.donations.pool import certificates, pool_state
 from carbon.donations.tables import DonationProject
 from carbon.factors.catalogue import public_table, public_tables, whole_table
+from carbon.factors.table_changes import table_changes
 from carbon.methodologies.registry import find_method
 from kernel.call import Call
 from kernel.canonical import canonical_json
@@ -29,6 +32,8 @@ from kernel.publications.tables import Publication
 from kernel.tenancy import Region, known_region
 
 TABLES_A_PAGE, CERTIFICATES_A_PAGE = 100, 50
+_SHORT = 60
+"""Characters of a text that is shown before and after its change; of a longer one only that it changed."""
 _TABLES_COUNTED = 200
 KIND_NAMES = {
     "coin_rate": Words("兑换率", "Coin rate"),
@@ -102,8 +107,9 @@ def tables_shown(call: Call, *, after: str | None, region_id: str | None) -> dic
 
 
 def table_shown(call: Call, publication_id: UUID) -> dict[str, Any]:
-    """One published table with its rows; refuses NotFound."""
-    table = whole_table(call, public_table(call, publication_id))
+    """One published table with its rows and what changed; refuses NotFound."""
+    found = public_table(call, publication_id)
+    table = whole_table(call, found)
     shown = {
         **table,
         "title": two_languages(table["title"]),
@@ -111,7 +117,11 @@ def table_shown(call: Call, publication_id: UUID) -> dict[str, Any]:
         "published_on": business_day(table["published_at"]),
         "rows": [_row_shown(row) for row in table["rows"]],
     }
-    return {"table": shown, "region": _named(known_region(call.db, table["region"]))}
+    return {
+        "table": shown,
+        "region": _named(known_region(call.db, table["region"])),
+        "changes": _changes_shown(table_changes(call, found)),
+    }
 
 
 def certificates_shown(call: Call, *, after: str | None, region_id: str) -> dict[str, Any]:
@@ -180,6 +190,30 @@ def _row_shown(row: dict[str, Any]) -> dict[str, Any]:
         # Only what a browser opens as a page is made a link.
         "link": url if url is not None and url.startswith(("https://", "http://")) else None,
     }
+
+
+def _changes_shown(told: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **told,
+        "fields": [_field_shown(each, TABLE_FIELDS) for each in told["fields"]],
+        "counts": [(WHATS[what], count) for what, count in told["counts"].items() if what in WHATS and count],
+        "rows": [
+            {
+                **row,
+                "words": WHATS[row["what"]],
+                "scenario_words": scenario_words(row["scenario"]),
+                "others": [
+                    _field_shown(each, FIELDS) for each in row["fields"] if each["field"] not in IN_COLUMNS
+                ],
+            }
+            for row in told["rows"]
+        ],
+    }
+
+
+def _field_shown(change: dict[str, Any], names: Mapping[str, Words]) -> dict[str, Any]:
+    longest = max(len(change[side] or "") for side in ("before", "after"))
+    return {**change, "words": names[change["field"]], "short": longest <= _SHORT}
 
 
 def _regions(session: Session) -> dict[str, Words]:

@@ -218,3 +218,24 @@ class InflatesTooFar(Refusal):
 
     kind = Kind.TOO_LARGE
     title_zh = "压缩内容的膨胀倍数超过上限"
+
+
+class SpanBackwards(Refusal):
+    """The last day lies before the first."""
+
+    kind = Kind.INVALID
+    title_zh = "截止日早于起始日"
+
+
+class SpanTooLong(Refusal):
+    """A request simulates at most 366 days; the command `flask carbon simulate` takes any number."""
+
+    kind = Kind.INVALID
+    title_zh = "单次请求最多模拟 366 天,更长的区间请使用命令 flask carbon simulate"
+
+
+class TooManyToSimulate(Refusal):
+    """More activities lie in these days than one request simulates; ask for fewer, or use the command."""
+
+    kind = Kind.INVALID
+    title_zh = "该区间内的行为记录超过单次请求可模拟的数量,请缩短区间或使用命令"

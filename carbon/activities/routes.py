@@ -1,4 +1,4 @@
-"""Records come in from partners; citizens read why they were credited."""
+"""Records come in from partners; citizens read why they were credited; operators ask what else would be."""
 
 from io import BytesIO
 from typing import Any
@@ -7,19 +7,23 @@ from uuid import UUID
 import orjson
 from flask import current_app
 
-from carbon.activities.adapters.activity_lines import read_ndjson_lines
+from carbon.activities.adapters.activity_lines import read_activity_lines
 from carbon.activities.explanation import explain
 from carbon.activities.explanation_schemas import GivesExplanation
 from carbon.activities.history import Lived, own_activities
 from carbon.activities.intake import Intake, take_activity
 from carbon.activities.schemas import GivesActivities, GivesOutcome, TakesRecord
+from carbon.activities.simulation.schemas import GivesSimulation, TakesSimulation
+from carbon.activities.simulation.simulation import REQUEST, Question, simulate
+from carbon.factors.submission import own_table
 from kernel.call import Call
 from kernel.errors import NotFound, Refusal
 from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
-from kernel.identifiers import public_id
+from kernel.identifiers import parse_public_id, public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import Permission
+from kernel.publications.publishing import PREFIX as PUBLICATION
 from kernel.units import INT64_MAX
 
 CARD_SECRET = "CARD_HASH_SECRET"  # noqa: S105 - the name of a setting
@@ -38,7 +42,7 @@ routes = Routes("activities", __name__, description="From a partner's record to 
 )
 def push_activity(call: Call, body: dict[str, Any]) -> dict[str, Any]:
     """Take one record in the platform's own format, as a line of NDJSON would hold it."""
-    line = next(read_ndjson_lines(BytesIO(orjson.dumps(body["record"]))))
+    line = next(read_activity_lines(BytesIO(orjson.dumps(body["record"])), form="ndjson"))
     secret = str(current_app.config[CARD_SECRET]).encode()
     try:
         row = take_activity(call, Intake(partner_id=call.actor.known_id, card_secret=secret), line)
@@ -78,3 +82,17 @@ def explain_transfer(call: Call, transfer: int) -> dict[str, Any]:
     if transfer > INT64_MAX:
         raise NotFound("no such transfer")
     return explain(call, call.actor.known_id, transfer)
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/operator/factor-tables/<table>/simulation",
+    needs=Permission.PUBLICATION_READ,
+    takes=TakesSimulation,
+    gives=GivesSimulation,
+    summary="What the activities of some days would have come to under a drafted table; nothing is written",
+)
+def simulate_table(call: Call, question: Question, *, table: str) -> dict[str, Any]:
+    """Compute the region's activities again with a table of the region, draft or published."""
+    return simulate(call, own_table(call, parse_public_id(PUBLICATION, table)), question, limits=REQUEST)

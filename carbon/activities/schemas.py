@@ -56,7 +56,9 @@ RECORD = {
             "A method's inputs by name, in the unit their names end in.",
             type="object",
             properties={
-                each.name: _field(f"{each.title_en} ({each.unit})", type="integer", minimum=0)
+                each.name: _field(
+                    f"{each.title_en} ({each.unit})", type="integer", minimum=0, maximum=each.most
+                )
                 for each in INPUTS.values()
             },
             additionalProperties=False,

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import select
 
 from carbon.factors.factor_rows import FactorRow
-from carbon.factors.publication import read_row
+from carbon.factors.plausibility import in_words
+from carbon.factors.table_changes import rows_of
 from carbon.listing import newest_first
 from kernel.call import Call
 from kernel.errors import NotFound
@@ -28,8 +29,9 @@ DRAFT, PUBLISHED = "draft", "published"
 UNSEEN_EN, UNSEEN_ZH = "not seen in the original", "未见原文"
 CSV_COLUMNS = (
     *("table_id", "code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
-    *("value", "unit", "unit_printed", "value_ng_per_base_unit", "gas_set", "variant", "baseline"),
-    *("data_year", "valid_from", "valid_to", "valid_from_kind", "verified", "assumption"),
+    *("value", "value_printed", "unit", "unit_printed", "value_ng_per_base_unit", "gas_set"),
+    *("variant", "baseline", "data_year", "valid_from", "valid_to", "valid_from_kind"),
+    *("verified", "assumption"),
     *("seen_in_original", "source_title", "source_publisher", "source_document_number"),
     *("source_published_year", "source_page", "source_url", "source_quotation", "source_seen_in"),
 )
@@ -37,11 +39,27 @@ CSV_COLUMNS = (
 
 def public_tables(call: Call, page: PageRequest, *, region_id: str | None = None) -> Page[dict[str, Any]]:
     """Tables that are or were published, of one region or of all, newest first."""
+    found = published_tables(call, page, region_id=region_id)
+    return Page([summary(table, today=call.today) for table in found.items], found.next)
+
+
+def public_rows(call: Call, page: PageRequest, *, region_id: str | None = None) -> Page[dict[str, Any]]:
+    """The rows of a page of public tables, each with its table; `page` counts tables."""
+    found = published_tables(call, page, region_id=region_id)
+    rows = [
+        {**_row(table, row), "table": public_id(PREFIX, table.id), "standing": stands}
+        for table, stands in ((each, standing(each, today=call.today)) for each in found.items)
+        for row in rows_of(table)
+    ]
+    return Page(rows, found.next)
+
+
+def published_tables(call: Call, page: PageRequest, *, region_id: str | None = None) -> Page[Publication]:
+    """The publications behind `public_tables`."""
     query = select(Publication).where(Publication.kind == FACTOR_TABLE, Publication.state != DRAFT)
     if region_id is not None:
         query = query.where(Publication.region_id == region_id)
-    found = newest_first(call, query, Publication.id, page, binding=f"public-tables/{region_id}")
-    return Page([summary(table, today=call.today) for table in found.items], found.next)
+    return newest_first(call, query, Publication.id, page, binding=f"public-tables/{region_id}")
 
 
 def own_tables(call: Call, page: PageRequest, *, state: str | None = None) -> Page[dict[str, Any]]:
@@ -53,17 +71,25 @@ def own_tables(call: Call, page: PageRequest, *, state: str | None = None) -> Pa
     return Page([summary(table, today=call.today) for table in found.items], found.next)
 
 
-def public_table(call: Call, publication_id: UUID) -> Publication:
-    """A table that is or was published; refuses NotFound, for drafts too."""
+def public_table(call: Call, publication_id: UUID, *, at: str | None = None) -> Publication:
+    """A table that is or was published; refuses NotFound, for drafts too. `at` points at what named it."""
     found = call.db.get(Publication, publication_id)
     if found is None or found.kind != FACTOR_TABLE or found.state == DRAFT:
-        raise NotFound("no such factor table")
+        raise NotFound("no such factor table", pointer=at)
     return found
+
+
+def seen_table(call: Call, publication_id: UUID, *, at: str | None = None) -> Publication:
+    """A table of the caller's region, drafts too, or a public one; refuses NotFound."""
+    found = call.db.get(Publication, publication_id)
+    if found is not None and found.kind == FACTOR_TABLE and found.region_id == call.region:
+        return found
+    return public_table(call, publication_id, at=at)
 
 
 def summary(table: Publication, *, today: date) -> dict[str, Any]:
     """What a list shows of a table."""
-    rows = [read_row(stored) for stored in table.content["rows"]]
+    rows = rows_of(table)
     return {
         "id": public_id(PREFIX, table.id),
         "region": table.region_id,
@@ -98,7 +124,10 @@ def whole_table(call: Call, table: Publication) -> dict[str, Any]:
     return {
         **summary(table, today=call.today),
         "note": table.content["note"],
-        "rows": [_row(table, read_row(stored)) for stored in table.content["rows"]],
+        # Tables that were drafted before anything was read otherwise or found odd have no such lists.
+        "normalised": table.content.get("normalised", []),
+        "warnings": in_words(table.content.get("warnings", [])),
+        "rows": [_row(table, row) for row in rows_of(table)],
         "proof": None if table.signature is None else _proof(call, table),
         "history": _history(call, table),
         "steps": [
@@ -112,16 +141,17 @@ def whole_table(call: Call, table: Publication) -> dict[str, Any]:
     }
 
 
-def rows_csv(table: Publication) -> str:
+def rows_csv(*tables: Publication) -> str:
     """The rows as CSV with CSV_COLUMNS, values exactly as printed."""
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\r\n")
     writer.writeheader()
-    for stored in table.content["rows"]:
-        row = _row(table, read_row(stored))
-        source = {f"source_{name}": value for name, value in row["source"].items()}
-        cells = {**row, **source, "table_id": public_id(PREFIX, table.id)}
-        writer.writerow({name: _cell(cells[name]) for name in CSV_COLUMNS})
+    for table in tables:
+        for printed in rows_of(table):
+            row = _row(table, printed)
+            source = {f"source_{name}": value for name, value in row["source"].items()}
+            cells = {**row, **source, "table_id": public_id(PREFIX, table.id)}
+            writer.writerow({name: _cell(cells[name]) for name in CSV_COLUMNS})
     return out.getvalue()
 
 
@@ -184,6 +214,6 @@ def _named(ids: Iterable[UUID]) -> list[str]:
 
 _AS_STORED = (
     *("code", "name_zh", "name_en", "scenario", "region", "method", "method_version", "value", "unit"),
-    *("unit_printed", "variant", "baseline", "data_year", "valid_from", "valid_to", "valid_from_kind"),
-    *("quantity_min", "quantity_max", "verified", "note"),
+    *("value_printed", "unit_printed", "variant", "baseline", "data_year", "valid_from", "valid_to"),
+    *("valid_from_kind", "quantity_min", "quantity_max", "verified", "note"),
 )

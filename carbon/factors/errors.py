@@ -18,6 +18,13 @@ class NotAFactorTable(Refusal):
     title_zh = "该发布件不是因子表"
 
 
+class UnitWordAmbiguous(Refusal):
+    """A word of this unit has two meanings; the table says which words are read."""
+
+    kind = Kind.INVALID
+    title_zh = "单位用词有歧义,请写明所指"
+
+
 class ExampleDiffers(Refusal):
     """A worked example of the table does not recompute."""
 

@@ -5,17 +5,18 @@ each factor exactly, recomputes every worked example, and refuses the whole tabl
 """
 
 from dataclasses import asdict
-from datetime import date, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text
 
 from carbon.examples import compare
 from carbon.factors.errors import ExampleDiffers, FactorsOverlap, FirstDayUnknown, NotAFactorTable
-from carbon.factors.factor_rows import Bundle, FactorRow, Source, WorkedExample
+from carbon.factors.factor_rows import Bundle, FactorRow
+from carbon.factors.plausibility import warnings_of
+from carbon.factors.stored_rows import as_json, read_row
+from carbon.factors.table_changes import predecessor, rows_of
 from carbon.factors.tables import Factor
-from carbon.methodologies.unit_algebra import GasSet
 from kernel.call import Call
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id
@@ -26,23 +27,31 @@ from kernel.tenancy import Region
 
 
 def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None) -> Publication:
-    """Keep a table as a draft of the caller's. Refuses FirstDayUnknown and what `draft` refuses."""
+    """Keep a table as a draft of the caller's, with what was read otherwise and what looks odd.
+
+    Refuses FirstDayUnknown and what `draft` refuses.
+    """
     first = bundle.valid_from
     if first is None:
         raise FirstDayUnknown(f"{bundle.name} has a row without a first day")
     titles = dict.fromkeys(row.source.title for row in bundle.rows)
+    # A table of assumptions stands beside the official one; their rows may not share a day.
+    subject = f"{bundle.subject}/assumption" if bundle.assumption else bundle.subject
+    before = predecessor(call, region_id=bundle.region, subject=subject, first_day=first)
+    odd = warnings_of(call, bundle.rows, predecessor=[] if before is None else rows_of(before))
     return draft(
         call,
         Draft(
             region_id=bundle.region,
             kind=FACTOR_TABLE,
-            # A table of assumptions stands beside the official one; their rows may not share a day.
-            subject=f"{bundle.subject}/assumption" if bundle.assumption else bundle.subject,
+            subject=subject,
             title=f"{bundle.title_zh} / {bundle.title_en}",
             content={
                 "name": bundle.name,
                 "note": bundle.note,
-                "rows": [_written(asdict(row)) for row in bundle.rows],
+                "rows": [as_json(asdict(row)) for row in bundle.rows],
+                "normalised": [vars(each) for each in bundle.normalised],
+                "warnings": [vars(each) for each in odd],
             },
             source=source or "; ".join(titles),
             effective_from=first,
@@ -92,33 +101,6 @@ def recompute_examples(row: FactorRow) -> None:
             raise ExampleDiffers(f"{row.code}: {result.exact} {result.unit}, not {example.expected}")
 
 
-def read_row(stored: dict[str, Any]) -> FactorRow:
-    """The row as it stands in a publication's content."""
-    source: dict[str, Any] = {
-        name: _day(value) if name in {"published_on", "last_checked_on"} else value
-        for name, value in stored["source"].items()
-    }
-    examples = tuple(
-        WorkedExample(
-            inputs=tuple((name, value) for name, value in example["inputs"]),
-            expected=example["expected"],
-            unit=example["unit"],
-            source=example["source"],
-        )
-        for example in stored["examples"]
-    )
-    return FactorRow(
-        **{
-            **stored,
-            "gas_set": GasSet(stored["gas_set"]),
-            "valid_from": _day(stored["valid_from"]),
-            "valid_to": _day(stored["valid_to"]),
-            "source": Source(**source),
-            "examples": examples,
-        }
-    )
-
-
 def _laid_out(row: FactorRow, publication: Publication) -> Factor:
     factor = row.in_use().factor
     if row.valid_from is None:
@@ -143,28 +125,16 @@ def _laid_out(row: FactorRow, publication: Publication) -> Factor:
         verified=row.verified,
         assumption=row.assumption or publication.assumption,
         notes={
-            "source": _written(asdict(row.source)),
+            "source": as_json(asdict(row.source)),
             "seen_in_original": row.source.seen_in_original,
             "variant": row.variant,
             "baseline": row.baseline,
+            "value_printed": row.value_printed,
             "unit_printed": row.unit_printed,
             "valid_from_kind": row.valid_from_kind,
             "note": row.note,
         },
     )
-
-
-def _written(value: Any) -> Any:
-    """Dates as ISO text, tuples as lists, so that the content is JSON."""
-    if isinstance(value, dict):
-        return {name: _written(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_written(each) for each in value]
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def _day(text_: str | None) -> date | None:
-    return None if text_ is None else date.fromisoformat(text_)
 
 
 _OVERLAPS = text(

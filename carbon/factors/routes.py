@@ -1,25 +1,36 @@
 """URLs of factor tables: drafted and published by operators, read by everybody; no logic."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response
 
 from carbon.factors.catalogue import (
     own_tables,
+    public_rows,
     public_table,
     public_tables,
+    published_tables,
     rows_csv,
+    seen_table,
     whole_table,
 )
+from carbon.factors.changelog import changelog
 from carbon.factors.schemas import (
+    ChangesQuery,
+    GivesChangelog,
+    GivesPublicFactors,
+    GivesTableChanges,
     GivesTables,
     GivesWholeTable,
     PublicTablesQuery,
+    RowsQuery,
     TablesQuery,
     TakesTableFile,
     TakesTablePublication,
 )
 from carbon.factors.submission import TableFile, own_table, put_in_force, submit
+from carbon.factors.table_changes import table_changes
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
 from kernel.identifiers import parse_public_id
@@ -75,6 +86,21 @@ def show_table(call: Call, *, table: str) -> dict[str, Any]:
 
 @endpoint(
     routes,
+    "GET",
+    "/v1/operator/factor-tables/<table>/changes",
+    needs=Permission.PUBLICATION_READ,
+    query=ChangesQuery,
+    gives=GivesTableChanges,
+    summary="What a table says otherwise than another one, or than the one it follows",
+)
+def show_changes(call: Call, asked: dict[str, Any], *, table: str) -> dict[str, Any]:
+    """Compare two tables that the caller may see."""
+    against = None if asked["against"] is None else seen_table(call, asked["against"], at="/query/against")
+    return table_changes(call, seen_table(call, parse_public_id(PREFIX, table)), against)
+
+
+@endpoint(
+    routes,
     "POST",
     "/v1/operator/factor-tables/<table>/publication",
     needs=Permission.PUBLICATION_PUBLISH,
@@ -112,6 +138,53 @@ def list_public_tables(call: Call, asked: dict[str, Any]) -> Page[dict[str, Any]
 @endpoint(
     routes,
     "GET",
+    "/v1/public/factor-tables/changelog",
+    needs=PUBLIC,
+    query=RowsQuery,
+    gives=GivesChangelog,
+    summary="Every table that is or was published, newest first, with what changed in one line",
+)
+def show_changelog(call: Call, asked: dict[str, Any]) -> Page[dict[str, Any]]:
+    """Say what changed, table by table."""
+    return changelog(call, PageRequest(asked["limit"], asked["after"]), region_id=asked["region"])
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/public/factor-tables/rows",
+    needs=PUBLIC,
+    query=RowsQuery,
+    gives=GivesPublicFactors,
+    summary="The rows of all public tables, a page of tables at a time",
+)
+def list_rows(call: Call, asked: dict[str, Any]) -> Page[dict[str, Any]]:
+    """Give the rows of many tables."""
+    return public_rows(call, PageRequest(asked["limit"], asked["after"]), region_id=asked["region"])
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/public/factor-tables/rows.csv",
+    needs=PUBLIC,
+    query=RowsQuery,
+    summary="The same as CSV; the header Link names the next page",
+)
+def download_all_rows(call: Call, asked: dict[str, Any]) -> Response:
+    """Give the rows of many tables as a file."""
+    found = published_tables(call, PageRequest(asked["limit"], asked["after"]), region_id=asked["region"])
+    named = {"Content-Disposition": 'attachment; filename="factors.csv"'}
+    if found.next is not None:
+        onward = {**asked, "after": found.next}
+        query = urlencode({name: value for name, value in onward.items() if value is not None})
+        named["Link"] = f'</v1/public/factor-tables/rows.csv?{query}>; rel="next"'
+    return Response(rows_csv(*found.items), content_type="text/csv; charset=utf-8", headers=named)
+
+
+@endpoint(
+    routes,
+    "GET",
     "/v1/public/factor-tables/<table>",
     needs=PUBLIC,
     gives=GivesWholeTable,
@@ -120,6 +193,21 @@ def list_public_tables(call: Call, asked: dict[str, Any]) -> Page[dict[str, Any]
 def show_public_table(call: Call, *, table: str) -> dict[str, Any]:
     """Show a public table."""
     return whole_table(call, public_table(call, parse_public_id(PREFIX, table)))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/public/factor-tables/<table>/changes",
+    needs=PUBLIC,
+    query=ChangesQuery,
+    gives=GivesTableChanges,
+    summary="What a published table says otherwise than another one, or than the one it follows",
+)
+def show_public_changes(call: Call, asked: dict[str, Any], *, table: str) -> dict[str, Any]:
+    """Compare two published tables."""
+    against = None if asked["against"] is None else public_table(call, asked["against"], at="/query/against")
+    return table_changes(call, public_table(call, parse_public_id(PREFIX, table)), against)
 
 
 @endpoint(

@@ -7,7 +7,8 @@ from marshmallow import fields
 
 from carbon.factors.example_table import EXAMPLE_CSV, EXAMPLE_YAML
 from carbon.factors.submission import TableFile
-from kernel.http.fields import Day, Gives, Instant, PageQuery, Takes, Text
+from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, QuerySchema, Takes, Text, Whole
+from kernel.publications.publishing import PREFIX
 from kernel.publications.tables import STATES
 
 LONGEST_FILE = 200_000
@@ -69,6 +70,22 @@ class PublicTablesQuery(PageQuery):
     region = Text(most=32, pattern=REGION_CODE, load_default=None)
 
 
+class RowsQuery(PublicTablesQuery):
+    """A page of public tables, whose rows are given."""
+
+    limit = Whole(least=1, most=50, load_default=20, metadata={"description": "tables, not rows"})
+
+
+class ChangesQuery(QuerySchema):
+    """With which table to compare."""
+
+    against = PublicId(
+        PREFIX,
+        load_default=None,
+        metadata={"description": "A table that you may see; else the one that this one follows."},
+    )
+
+
 class GivesTable(Gives):
     """A table in a list. `standing`: draft, coming, in_force, superseded or withdrawn."""
 
@@ -121,7 +138,10 @@ class GivesExample(Gives):
 
 
 class GivesFactor(Gives):
-    """One row, value as printed; `valid_to` is the last day. A label says what was not seen."""
+    """One row; `value` is the plain decimal, `value_printed` the cell where it reads otherwise.
+
+    `valid_to` is the last day. A label says what was not seen.
+    """
 
     code = fields.String()
     name_zh = fields.String(allow_none=True)
@@ -131,6 +151,7 @@ class GivesFactor(Gives):
     method = fields.String()
     method_version = fields.Integer()
     value = fields.String()
+    value_printed = fields.String(allow_none=True)
     unit = fields.String()
     unit_printed = fields.String(allow_none=True)
     value_ng_per_base_unit = fields.Integer()
@@ -153,6 +174,20 @@ class GivesFactor(Gives):
     examples = fields.List(fields.Nested(GivesExample))
 
 
+class GivesPublicFactor(GivesFactor):
+    """A row with its table and how that stands."""
+
+    table = fields.String()
+    standing = fields.String()
+
+
+class GivesPublicFactors(Gives):
+    """The rows of a page of tables, the newest table first."""
+
+    items = fields.List(fields.Nested(GivesPublicFactor))
+    next = fields.String(allow_none=True)
+
+
 class GivesTableProof(Gives):
     """Ed25519 over the SHA-256 of the canonical document; keys at /v1/public/keys, `publication`."""
 
@@ -171,6 +206,26 @@ class GivesTableHistory(Gives):
     corrected_by = fields.List(fields.String())
 
 
+class GivesNormalised(Gives):
+    """A cell that was read otherwise than it is printed; `pointer` is its place in the file."""
+
+    line = fields.Integer(allow_none=True)
+    pointer = fields.String()
+    field = fields.String()
+    printed = fields.String()
+    read_as = fields.String()
+
+
+class GivesWarning(Gives):
+    """What looked odd about a row when it was drafted; it stops nobody."""
+
+    code = fields.String()
+    row = fields.String(metadata={"description": "the code of the row"})
+    region = fields.String()
+    text_en = fields.String()
+    text_zh = fields.String()
+
+
 class GivesTableStep(Gives):
     """What happened to the table, when and why."""
 
@@ -183,7 +238,89 @@ class GivesWholeTable(GivesTable):
     """A table with all that is known of it."""
 
     note = fields.String(allow_none=True)
+    normalised = fields.List(fields.Nested(GivesNormalised))
+    warnings = fields.List(fields.Nested(GivesWarning))
     rows = fields.List(fields.Nested(GivesFactor))
     proof = fields.Nested(GivesTableProof, allow_none=True)
     history = fields.Nested(GivesTableHistory)
     steps = fields.List(fields.Nested(GivesTableStep))
+
+
+class GivesFieldChange(Gives):
+    """One field as printed before and after; null is not known."""
+
+    field = fields.String()
+    before = fields.String(allow_none=True)
+    after = fields.String(allow_none=True)
+
+
+class GivesFigure(Gives):
+    """What a row says, and under which code."""
+
+    code = fields.String()
+    value = fields.String()
+    unit = fields.String()
+    gas_set = fields.String()
+
+
+class GivesRowChange(Gives):
+    """A row that is not as it was. `what`: added, removed, changed, or recited (only its source differs).
+
+    `percent` is how far the value moved, to two decimals; `percent_exact` the same as a fraction. Both are
+    null where the two values are not of one measure and gas set, or the first is zero.
+    """
+
+    what = fields.String()
+    code = fields.String()
+    name_zh = fields.String(allow_none=True)
+    name_en = fields.String(allow_none=True)
+    scenario = fields.String()
+    region = fields.String()
+    variant = fields.String()
+    before = fields.Nested(GivesFigure, allow_none=True)
+    after = fields.Nested(GivesFigure, allow_none=True)
+    percent = fields.String(allow_none=True)
+    percent_exact = fields.String(allow_none=True)
+    fields_ = fields.List(fields.Nested(GivesFieldChange), attribute="fields", data_key="fields")
+
+
+class GivesChangeCounts(Gives):
+    """How many rows of each sort; `unchanged` are of the later table."""
+
+    added = fields.Integer()
+    removed = fields.Integer()
+    changed = fields.Integer()
+    recited = fields.Integer()
+    unchanged = fields.Integer()
+
+
+class GivesTableChanges(Gives):
+    """What a table says otherwise than another; `against` is null for one that follows none."""
+
+    table = fields.String()
+    against = fields.String(allow_none=True)
+    counts = fields.Nested(GivesChangeCounts)
+    fields_ = fields.List(fields.Nested(GivesFieldChange), attribute="fields", data_key="fields")
+    rows = fields.List(fields.Nested(GivesRowChange))
+
+
+class GivesChangelogEntry(Gives):
+    """A published table, and in one line what it says otherwise than the one it follows."""
+
+    table = fields.String()
+    against = fields.String(allow_none=True)
+    region = fields.String()
+    subject = fields.String()
+    title = fields.String()
+    effective_from = Day()
+    published_at = Instant(allow_none=True)
+    counts = fields.Nested(GivesChangeCounts)
+    line_en = fields.String()
+    line_zh = fields.String()
+
+
+class GivesChangelog(Gives):
+    """A page of published tables, newest first."""
+
+    items = fields.List(fields.Nested(GivesChangelogEntry))
+    next = fields.String(allow_none=True)

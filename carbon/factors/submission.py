@@ -75,6 +75,15 @@ def own_table(call: Call, publication_id: UUID) -> Publication:
     return publication
 
 
+def known_table(call: Call, publication_id: UUID) -> Publication:
+    """A factor table of any region, draft or published; refuses NotFound, NotAFactorTable."""
+    publication = call.db.get(Publication, publication_id)
+    if publication is None:
+        raise NotFound("no such publication")
+    require(publication.kind == FACTOR_TABLE, NotAFactorTable())
+    return publication
+
+
 def _with_first_day(bundle: Bundle, first_day: date | None) -> Bundle:
     if first_day is None:
         return bundle

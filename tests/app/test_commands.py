@@ -7,7 +7,7 @@ from app.factory import Product
 from carbon.activities.adapters.activity_fields import REQUIRED as REQUIRED_OF_LINES
 from carbon.activities.adapters.shenzhen_tong.stations import _COLUMNS as OF_STATIONS
 from carbon.activities.adapters.shenzhen_tong.taps import _REQUIRED as REQUIRED_OF_TAPS
-from carbon.activities.adapters.utility_bills import _COLUMNS as OF_BILLS
+from carbon.activities.adapters.utility_bills import COLUMNS as OF_BILLS
 from carbon.examples import _COLUMNS as OF_EXAMPLES
 from kernel.identifiers import public_id
 from tests.carbon.city import OFFICIAL, plant_city
