@@ -130,13 +130,30 @@ def _begun(periods: pl.DataFrame, region_id: str) -> pl.DataFrame:
 
 def _allotted(rows: pl.DataFrame, used: pl.DataFrame) -> pl.DataFrame:
     """Coins in the order of the lines, as long as the cap of each period has room."""
-    rows = rows.join(used.select(*_PERIOD, "used"), on=_PERIOD, how="left", maintain_order="left")
+    found = used.select(*_PERIOD, "used", "has_one_cap")
+    rows = rows.join(found, on=_PERIOD, how="left", maintain_order="left")
     room = (pl.col("cap_milli") - pl.col("used")).clip(lower_bound=0)
-    rows = rows.with_columns(until=pl.col("earned").cum_sum().over(_PERIOD))
-    given = pl.min_horizontal("until", room) - pl.min_horizontal(pl.col("until") - pl.col("earned"), room)
+    until = pl.col("earned").cum_sum().over(_PERIOD)
+    given = pl.min_horizontal(until, room) - pl.min_horizontal(until - pl.col("earned"), room)
     limited = pl.col("used").is_not_null()
     rows = rows.with_columns(coin_milli=pl.when(limited).then(given).otherwise("earned"))
-    return rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli")).drop("until")
+    if not used["has_one_cap"].all():
+        rows = rows.with_columns(coin_milli=_in_turn(rows))
+    return rows.with_columns(coin_cut_milli=pl.col("earned") - pl.col("coin_milli")).drop("has_one_cap")
+
+
+def _in_turn(rows: pl.DataFrame) -> pl.Series:
+    """The same, line after line, where a cap changed inside its period: what a line was cut by stays free."""
+    used: dict[tuple[object, ...], int] = {}
+    coins = rows["coin_milli"].to_list()
+    several = rows.with_row_index("place").filter(~pl.col("has_one_cap"))
+    for place, earned, cap, begun, *period in several.select(
+        "place", "earned", "cap_milli", "used", *_PERIOD
+    ).iter_rows():
+        so_far = used.get(tuple(period), begun)
+        coins[place] = min(earned, max(cap - so_far, 0))
+        used[tuple(period)] = so_far + coins[place]
+    return pl.Series(coins, dtype=pl.Int64)
 
 
 def give_back_usage(

@@ -11,7 +11,7 @@ from app.publications.rule_desk import Proposal, propose, put_in_force
 from carbon.activities.intake import take_chunk
 from kernel.call import Call
 from kernel.database import create_engine
-from tests.carbon.city import City, as_operator, lines, plant_city, ride
+from tests.carbon.city import City, as_operator, lines, plant_city, publish_rule, ride
 from tests.carbon.test_intake import activities, broken, take
 from tests.conftest import NOW, Database, migrate
 
@@ -84,6 +84,21 @@ def test_a_late_record_falls_under_the_cap_of_its_own_day(call: Call, city: City
     assert coins(call) == [("e1", 18_680), ("e2", 11_320), ("e3", 5_000)]
     rules = {each.source_event_id: each.basis.cap_rule_id for each in activities(call)}
     assert rules["e1"] == rules["e2"] != rules["e3"]
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_a_cap_that_changed_inside_its_month_counts_what_was_given(
+    call: Call, city: City, chunk: int
+) -> None:
+    for coins_milli, since in ((5_000, date(2026, 11, 1)), (20_000, date(2026, 11, 10))):
+        content = {"scenarios": ["metro_ride", "bus_ride"], "period": "month", "coins_milli": coins_milli}
+        publish_rule(call, "cap", "transit", content, since=since)
+    early = ride("e1", occurred_at=NOW - timedelta(days=15), metres=20_000)
+    rows = [early, ride("e2", metres=1_000), ride("e3", metres=3_000)]
+    for place in range(0, len(rows), chunk):
+        again(call, city, *rows[place : place + chunk])
+    assert coins(call) == [("e1", 5_000), ("e2", 4_670), ("e3", 10_330)]
+    assert broken(call) == []
 
 
 def test_a_correction_gives_back_to_the_subject_whatever_rules_now(call: Call, city: City) -> None:

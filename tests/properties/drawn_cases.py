@@ -219,10 +219,13 @@ DEEDS = st.sampled_from(
 )
 COINS = st.sampled_from([1, 3_000, 9_000, 40_000])
 PERIODS = st.sampled_from(["day", "month"])
+MONTH = st.just("month")
 RATES = st.sampled_from([(1000, 10_000), (3, 7), (1, 1)])
 
 
-def cap(subject: str, *scenarios: str, since: date = date(2018, 1, 1)) -> st.SearchStrategy[Rule]:
+def cap(
+    subject: str, *scenarios: str, since: date = date(2018, 1, 1), periods: st.SearchStrategy[str] = PERIODS
+) -> st.SearchStrategy[Rule]:
     """A cap of some size."""
     return st.builds(
         lambda coins, period: Rule(
@@ -232,7 +235,7 @@ def cap(subject: str, *scenarios: str, since: date = date(2018, 1, 1)) -> st.Sea
             since=since,
         ),
         COINS,
-        PERIODS,
+        periods,
     )
 
 
@@ -245,6 +248,12 @@ CAPS = st.one_of(
     st.tuples(cap("transit", *RIDING), cap("household", *SAVING)),
     st.tuples(cap("transit", *RIDING), cap("transit", *RIDING, since=date(2026, 11, 19))),
     st.tuples(cap("transit", *RIDING), cap("transit", "metro_ride", since=date(2026, 11, 20))),
+    # A month whose cap changes inside it.
+    st.tuples(
+        cap("transit", *RIDING, periods=MONTH),
+        cap("transit", *RIDING, since=date(2026, 11, 19), periods=MONTH),
+        cap("transit", *RIDING, since=date(2026, 11, 20), periods=MONTH),
+    ),
 )
 
 
@@ -358,6 +367,30 @@ FULL_CAPS = Case(
     ),
 )
 """Caps reached in the middle of a chunk and in the next; spent; then corrected for two at once."""
+A_MONTH, MORE_OF_IT = (
+    Rule(
+        kind="cap",
+        subject="transit",
+        content={"scenarios": [*RIDING], "period": "month", "coins_milli": coins},
+        since=since,
+    )
+    for coins, since in ((3_000, date(2018, 1, 1)), (20_000, date(2026, 11, 20)))
+)
+CHANGED_CAP = Case(
+    rules=(RATE, A_MONTH, MORE_OF_IT),
+    parcels=(
+        Parcel(
+            records=(
+                *(
+                    ride(f"{card}-before", card, metres=5_000, at="2026-11-19T09:00:00+08:00")
+                    for card in OWN[:2]
+                ),
+                *(ride(f"{card}-{number}", card, metres=1_000) for number in range(5) for card in OWN[:2]),
+            )
+        ),
+    ),
+)
+"""A cap that rises inside its month: who was cut before has the room of what was given, in one chunk too."""
 _THREE = tuple(ride(f"of-{card}", card, metres=300) for card in OWN)
 AFTERWARDS = Case(
     rules=(RATE, A_DAY),

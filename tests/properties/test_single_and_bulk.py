@@ -17,6 +17,7 @@ from tests.conftest import Database
 from tests.properties.drawn_cases import (
     AFTERWARDS,
     CARDS,
+    CHANGED_CAP,
     CORRECTED,
     EVERY,
     EVERY_DAY,
@@ -85,6 +86,7 @@ def _table(case: Case, told: list[list[Told]], told_of_files: list[list[Told]]) 
 @HOW_MANY
 @example(case=EVERY_DAY)
 @example(case=FULL_CAPS)
+@example(case=CHANGED_CAP)
 @example(case=AFTERWARDS)
 @given(case=cases(ways=(*EVERY, OTHER_CARD), cards=TWO_CARDS, lanes=1))
 def test_a_file_leaves_what_its_records_leave_one_by_one(ground: Ground, case: Case) -> None:
