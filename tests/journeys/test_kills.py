@@ -31,6 +31,7 @@ from app import embedded
 from app.commands import ALL_CHECKS
 from app.embedded import PostgresServer, start_postgres
 from bench.records import as_ndjson, cards, rides
+from carbon.activities.batch_records import BATCH
 from kernel.call import Call
 from kernel.clock import SystemClock
 from kernel.database import create_engine, sessions_on
@@ -57,6 +58,7 @@ IMPORT_VICTIMS = ("worker", "postgres", "web", "worker", "postgres")
 CHUNK_LINES = 5_000
 """Many chunks, whatever the hour."""
 IMPORT_SECONDS = 120
+FILES_MOST = 20
 
 
 @dataclass
@@ -285,46 +287,55 @@ def broken(store: Database) -> dict[str, Any]:
 
 
 def test_a_file_whose_import_is_killed_again_and_again_is_taken_once(stage: Stage) -> None:
-    """Worker, web server and PostgreSQL in turn, each at a random moment of the import."""
-    batch = upload(stage, LINES)
+    """Worker, web server and PostgreSQL in turn, each at a random moment of the import.
+
+    A machine may go through a file while a victim comes back: the next kill meets another file then.
+    """
+    batches = [upload(stage, LINES, month=1)]
     chance = random.Random(SEED)  # noqa: S311 - a repeatable order of pauses, not a secret
     taken, worker = 0, Worker(stage)
     try:
-        for number, what in zip(range(IMPORT_KILLS), cycle(IMPORT_VICTIMS), strict=False):
-            with opened(stage.postgres) as store:
-                taken = wait_for_lines(store, more_than=taken + chance.randrange(LINES // (IMPORT_KILLS + 1)))
+        for _, what in zip(range(IMPORT_KILLS), cycle(IMPORT_VICTIMS), strict=False):
+            more_than = min(taken + chance.randrange(LINES // (IMPORT_KILLS + 1)), LINES - 1)
+            while (taken := wait_for_lines(stage, batches[-1], more_than=more_than)) == LINES:
+                assert len(batches) <= FILES_MOST, "each file is over before it is looked at"
+                batches.append(upload(stage, LINES, month=1 + len(batches)))
+                more_than = 0
             time.sleep(chance.uniform(0, 0.2))
             (worker if what == "worker" else stage).kill(what)
-            assert taken < LINES, f"kill {number} came too late: the test shows nothing"
             with opened(stage.postgres) as store:
                 let_time_pass(store)
-        with opened(stage.postgres) as store:
-            wait_for_lines(store, more_than=LINES - 1)
-            wait_for_state(store, "done")
+        for batch in batches:
+            wait_for_end(stage, batch)
     finally:
         worker.end()
-    url = f"{stage.served.url}/v1/partner/batches/{batch}"
-    shown = httpx.get(url, headers=bearer(stage.town.city.api_key)).json()
-    assert [(row["outcome"], row["lines"]) for row in shown["outcomes"]] == [("credited", LINES)]
+    for batch in batches:
+        assert [(row["outcome"], row["lines"]) for row in shown(stage, batch)["outcomes"]] == [
+            ("credited", LINES)
+        ]
+    all_lines = LINES * len(batches)
     with opened(stage.postgres) as store:
         (once,) = store.rows(
             "SELECT count(*) AS n, count(DISTINCT source_event_id) AS events FROM activity_reference"
         )
-        assert (once.n, once.events) == (LINES, LINES)
-        (lines,) = store.rows("SELECT count(*) AS n, count(DISTINCT line_no) AS lines FROM activity")
-        assert (lines.n, lines.lines) == (LINES, LINES)
+        assert (once.n, once.events) == (all_lines, all_lines)
+        (lines,) = store.rows(
+            "SELECT count(*) AS n, count(DISTINCT (batch_id, line_no)) AS lines FROM activity"
+        )
+        assert (lines.n, lines.lines) == (all_lines, all_lines)
         assert broken(store) == {}
 
 
-def upload(stage: Stage, lines: int) -> str:
+def upload(stage: Stage, lines: int, *, month: int) -> str:
     """A partner's file of rides of many cards, as one request; the batch's id."""
     city = stage.town.city
     numbers = cards(lines // 50)
-    with opened(stage.postgres) as store:
-        store.run(lambda call: city.bind(call, numbers))
-    body = as_ndjson(rides(lines, citizens=len(numbers), month=1))
+    if month == 1:
+        with opened(stage.postgres) as store:
+            store.run(lambda call: city.bind(call, numbers))
+    body = as_ndjson(rides(lines, citizens=len(numbers), month=month))
     with httpx.Client(base_url=stage.served.url, timeout=60, headers=bearer(city.api_key)) as client:
-        opening = {"reference": "kills", "adapter": "ndjson"}
+        opening = {"reference": f"kills-{month}", "adapter": "ndjson"}
         batch = str(client.post("/v1/partner/batches", json=opening).json()["id"])
         digest = {"Content-Digest": content_digest(body), "Content-Type": "application/octet-stream"}
         taken = client.put(f"/v1/partner/batches/{batch}/content", content=body, headers=digest)
@@ -359,20 +370,36 @@ class Worker:
         self.process.wait()
 
 
-def wait_for_lines(store: Database, *, more_than: int) -> int:
-    """Until so many lines of the one batch are taken; how many they are."""
+def wait_for_lines(stage: Stage, batch: str, *, more_than: int) -> int:
+    """Until so many lines of a batch are taken; how many they are."""
     deadline = time.monotonic() + IMPORT_SECONDS
-    while (done := int(store.rows("SELECT lines_done FROM activity_batch")[0].lines_done)) <= more_than:
-        assert time.monotonic() < deadline, "nobody takes the file"
-        time.sleep(0.01)
+    with opened(stage.postgres) as store:
+        while (done := int(_row(store, batch).lines_done)) <= more_than:
+            assert time.monotonic() < deadline, "nobody takes the file"
+            time.sleep(0.01)
     return done
 
 
-def wait_for_state(store: Database, state: str) -> None:
+def wait_for_end(stage: Stage, batch: str) -> None:
+    """Until a batch is done."""
     deadline = time.monotonic() + IMPORT_SECONDS
-    while store.rows("SELECT state FROM activity_batch")[0].state != state:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    with opened(stage.postgres) as store:
+        while _row(store, batch).state != "done":
+            assert time.monotonic() < deadline, "nobody takes the file"
+            time.sleep(0.05)
+
+
+def _row(store: Database, batch: str) -> Any:
+    (row,) = store.rows(
+        "SELECT lines_done, state FROM activity_batch WHERE id = :id", id=parse_public_id(BATCH, batch)
+    )
+    return row
+
+
+def shown(stage: Stage, batch: str) -> Any:
+    """A batch as its partner is told of it."""
+    url = f"{stage.served.url}/v1/partner/batches/{batch}"
+    return httpx.get(url, headers=bearer(stage.town.city.api_key)).json()
 
 
 def let_time_pass(store: Database) -> None:
