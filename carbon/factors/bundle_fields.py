@@ -113,6 +113,10 @@ class Fields:
         """The number in plain signs, for arithmetic to judge; absent is a fault."""
         return self._needed(name, read_number)
 
+    def maybe_number(self, name: str) -> str | None:
+        """The number in plain signs, or None where the field is absent or empty."""
+        return self._plain(name, read_number)
+
     def unit(self, name: str) -> str:
         """The unit of a factor in the algebra's words; absent or of two meanings is a fault."""
         return self._needed(name, read_unit)

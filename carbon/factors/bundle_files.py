@@ -12,6 +12,7 @@ All faults of a file are named at once.
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from carbon.factors.factor_rows import Bundle, FactorRow, Source, WorkedExample
 from carbon.factors.plain_yaml import read_lined_yaml
 from carbon.factors.printed_cells import LinedText
 from carbon.methodologies.registry import METHODS
-from carbon.methodologies.unit_algebra import GasSet
+from carbon.methodologies.unit_algebra import GasSet, parse_plain_decimal
 from kernel.errors import Kind, Refusal
 
 KIND = "factor_table"
@@ -37,6 +38,7 @@ _TABLE = ("name", "subject", "region", "title_zh", "title_en", "note", "assumpti
 _ROW = (
     *("code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
     *("value", "unit", "unit_printed", "gas_set", "variant", "baseline", "data_year"),
+    *("value_place", "other_value", "other_place"),
     *("valid_from", "valid_to", "valid_from_kind", "quantity_min", "quantity_max"),
     *("verified", "assumption", "note"),
 )
@@ -155,6 +157,9 @@ def _read_row(
         method_version=1 if version is None else version,
         value=value,
         value_printed=fields.printed("value", read_as=value),
+        value_place=fields.maybe_text("value_place"),
+        other_value=fields.maybe_number("other_value"),
+        other_place=fields.maybe_text("other_place"),
         unit=unit,
         unit_printed=fields.maybe_text("unit_printed") or fields.printed("unit", read_as=unit),
         gas_set=GasSet(fields.choice("gas_set", GasSet)),
@@ -176,10 +181,29 @@ def _read_row(
         fields.fault("assumption_verified", "verified", "an assumption is never verified")
     if row.valid_from and row.valid_to and row.valid_to < row.valid_from:
         fields.fault("window_reversed", "valid_to", "the last day is before the first")
+    _look_at_other_value(row, fields)
     if not row.examples:
         fields.fault("example_missing", "examples", "a row carries at least one worked example")
     _recompute(row, pointer, faults)
     return row
+
+
+def _look_at_other_value(row: FactorRow, fields: Fields) -> None:
+    """What a document prints elsewhere is another number, and both have their places."""
+    told = ("value_place", "other_value", "other_place")
+    missing = [name for name in told if getattr(row, name) is None]
+    if 0 < len(missing) < len(told):
+        fields.fault("conflict_incomplete", missing[0], f"{', '.join(told)} come together or not at all")
+    if not row.other_value:
+        return
+    try:
+        other = parse_plain_decimal(row.other_value)
+    except Refusal as refusal:
+        fields.fault(refusal.code, "other_value", str(refusal))
+        return
+    with suppress(Refusal):  # of a value that is no number itself the arithmetic tells
+        if parse_plain_decimal(row.value) == other:
+            fields.fault("conflict_without_difference", "other_value", "the value is the same in both places")
 
 
 def _read_examples(row: Fields, faults: Faults) -> tuple[WorkedExample, ...]:
@@ -240,7 +264,11 @@ def _refuse_collisions(bundle: Bundle, faults: Faults) -> None:
     asked: dict[tuple[str, str], list[FactorRow]] = defaultdict(list)
     for index, row in enumerate(bundle.rows):
         if (row.code, row.region) in codes:
-            faults.add("code_repeated", f"/rows/{index}/code", f"{row.code} stands twice for {row.region}")
+            faults.add(
+                "code_repeated",
+                f"/rows/{index}/code",
+                f"{row.code} stands twice for {row.region}; a second value of the document is other_value",
+            )
         codes.add((row.code, row.region))
         same = asked[row.scenario, row.region]
         other = next((each for each in same if _share_a_day(row, each)), None)

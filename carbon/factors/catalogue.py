@@ -30,6 +30,7 @@ UNSEEN_EN, UNSEEN_ZH = "not seen in the original", "未见原文"
 CSV_COLUMNS = (
     *("table_id", "code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
     *("value", "value_printed", "unit", "unit_printed", "value_ng_per_base_unit", "gas_set"),
+    *("value_place", "other_value", "other_place"),
     *("variant", "baseline", "data_year", "valid_from", "valid_to", "valid_from_kind"),
     *("verified", "assumption"),
     *("seen_in_original", "source_title", "source_publisher", "source_document_number"),
@@ -214,6 +215,7 @@ def _named(ids: Iterable[UUID]) -> list[str]:
 
 _AS_STORED = (
     *("code", "name_zh", "name_en", "scenario", "region", "method", "method_version", "value", "unit"),
+    *("value_place", "other_value", "other_place"),
     *("value_printed", "unit_printed", "variant", "baseline", "data_year", "valid_from", "valid_to"),
     *("valid_from_kind", "quantity_min", "quantity_max", "verified", "note"),
 )

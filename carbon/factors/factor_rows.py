@@ -49,8 +49,9 @@ class FactorRow:
     """One factor: for which scenario, region and days, by which method, and exactly as printed.
 
     `value` and `unit` are in plain signs and the algebra's words; `value_printed` and `unit_printed` keep
-    the file's and the document's where they differ. An `assumption` is the operator's sentence shown
-    wherever the figure is; such a row is never verified.
+    the file's and the document's where they differ. Where a document prints another value elsewhere, in its
+    body and its annex say, both are kept with their places, and `value` counts. An `assumption` is the
+    operator's sentence shown wherever the figure is; such a row is never verified.
     """
 
     code: str
@@ -78,6 +79,9 @@ class FactorRow:
     source: Source
     examples: tuple[WorkedExample, ...]
     value_printed: str | None = None
+    value_place: str | None = None
+    other_value: str | None = None
+    other_place: str | None = None
 
     def in_use(self) -> FactorInUse:
         """The method and the converted factor; refuses what `Method.factor` refuses."""

@@ -23,6 +23,7 @@ MOVED_TIMES, APART_TIMES = 2, 5
 """A value may move by this factor, and regions be this far apart, before it is said."""
 
 MOVED, GRID_HIGHER, APART = "value_moved_much", "grid_factor_higher", "regions_far_apart"
+TWICE = "printed_twice"
 
 
 class Said(NamedTuple):
@@ -47,6 +48,11 @@ SENTENCES: Mapping[str, Said] = MappingProxyType(
         APART: Said(
             "more than {times} times apart from {other_region}: {other} there, {after} here",
             "与 {other_region} 相差超过 {times} 倍:该地区为 {other},本表为 {after}",
+        ),
+        TWICE: Said(
+            "the document prints {after} in one place ({place}) and {other} in another ({other_place});"
+            " the first counts",
+            "文件两处不一致:{place} 为 {after},{other_place} 为 {other};以前者为准",
         ),
     }
 )
@@ -87,6 +93,7 @@ def warnings_of(call: Call, rows: Sequence[FactorRow], *, predecessor: Sequence[
         old = before.get(id(row))
         found += [] if old is None else _moved(old, row)
         found += _apart(row, neighbours)
+        found += _printed_twice(row)
     return found
 
 
@@ -134,6 +141,18 @@ def _apart(row: FactorRow, neighbours: Mapping[Kind, Sequence[Neighbour]]) -> li
             }
             return [Oddity(APART, row.code, row.region, facts)]
     return []
+
+
+def _printed_twice(row: FactorRow) -> list[Oddity]:
+    if row.other_value is None:
+        return []
+    facts = {
+        "after": _printed(row),
+        "place": row.value_place or "",
+        "other": f"{row.other_value} {row.unit}",
+        "other_place": row.other_place or "",
+    }
+    return [Oddity(TWICE, row.code, row.region, facts)]
 
 
 def _apart_by(a: int, b: int, *, times: int) -> bool:

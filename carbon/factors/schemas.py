@@ -140,6 +140,7 @@ class GivesExample(Gives):
 class GivesFactor(Gives):
     """One row; `value` is the plain decimal, `value_printed` the cell where it reads otherwise.
 
+    `other_value` is what the same document prints at `other_place`; `value`, at `value_place`, counts.
     `valid_to` is the last day. A label says what was not seen.
     """
 
@@ -154,6 +155,9 @@ class GivesFactor(Gives):
     value_printed = fields.String(allow_none=True)
     unit = fields.String()
     unit_printed = fields.String(allow_none=True)
+    value_place = fields.String(allow_none=True)
+    other_value = fields.String(allow_none=True)
+    other_place = fields.String(allow_none=True)
     value_ng_per_base_unit = fields.Integer()
     gas_set = fields.String()
     variant = fields.String()

@@ -61,6 +61,18 @@ def test_a_table_that_says_the_same_says_so(product: Product, database: Database
     assert "修改 3 行" in reading(product, f"/factors/{second}")
 
 
+def test_what_a_document_prints_twice_is_shown_with_both_places(product: Product, database: Database) -> None:
+    twice = replace(OLD.rows[0], value_place="正文第 3 页", other_value="46.8", other_place=HOSTILE)
+    table = public_id(PREFIX, database.run(lambda call: published(call, replace(OLD, rows=(twice,)))))
+    page = reading(product, f"/factors/{table}")
+    assert "两处不一致" in page
+    assert "正文第 3 页 46.7；" in page
+    assert HOSTILE not in page
+    (row,) = product.flask.test_client().get(f"/v1/public/factor-tables/{table}").json["rows"]
+    assert (row["value"], row["other_value"], row["other_place"]) == ("46.7", "46.8", HOSTILE)
+    assert "46.8" in product.flask.test_client().get(f"/v1/public/factor-tables/{table}/rows.csv").text
+
+
 def test_a_name_of_a_change_is_shown_and_never_run(product: Product, database: Database) -> None:
     database.run(lambda call: published(call, OLD))
     newer = following(OLD)

@@ -48,6 +48,9 @@ GOOD: dict[str, Any] = {
 }
 
 
+TWICE = {"value_place": "正文第 3 页", "other_place": "附件 2"}
+
+
 def _yaml(change: Callable[[dict[str, Any]], object] = lambda _: None) -> bytes:
     value = yaml.safe_load(yaml.safe_dump(GOOD))
     change(value)
@@ -58,6 +61,12 @@ def test_a_printed_value_keeps_its_zeros() -> None:
     bundle = read_bundle(_yaml(), form="yaml")
     assert bundle.rows[0].value == "46.70"
     assert (bundle.rows[0].region, bundle.rows[0].gas_set, bundle.valid_to) == ("CN-GD-SZ", GasSet.CO2, None)
+
+
+def test_what_a_document_prints_twice_is_kept_with_both_places() -> None:
+    row = read_bundle(_yaml(_set(**TWICE, other_value="４６．８")), form="yaml").rows[0]
+    assert (row.value, row.value_place) == ("46.70", "正文第 3 页")
+    assert (row.other_value, row.other_place) == ("46.8", "附件 2")
 
 
 def _set(**fields: Any) -> Callable[[dict[str, Any]], object]:
@@ -115,6 +124,11 @@ def _twice(**fields: Any) -> Callable[[dict[str, Any]], object]:
         (_set(quantity_max="-1"), "number_not_plain", "/rows/0/quantity_max"),
         (_set(quantity_max="999"), "quantity_above_limit", "/rows/0/examples/0"),
         (_set(source="t"), "source_unknown", "/rows/0/source"),
+        (_set(other_value="46.8"), "conflict_incomplete", "/rows/0/value_place"),
+        (_set(value_place="p. 3", other_place="annex"), "conflict_incomplete", "/rows/0/other_value"),
+        (_set(**TWICE, other_value="46.7"), "conflict_without_difference", "/rows/0/other_value"),
+        (_set(**TWICE, other_value="46,8"), "number_not_plain", "/rows/0/other_value"),
+        (_set(**TWICE, other_value="NaN"), "number_not_plain", "/rows/0/other_value"),
         (_set(assumption="ours", verified="yes"), "assumption_verified", "/rows/0/verified"),
         (_example(inputs={"distance_m": "1e3"}), "number_not_plain", "/rows/0/examples/0/inputs/distance_m"),
         (_example(inputs={"trips": "1"}), "input_unknown", "/rows/0/examples/0"),

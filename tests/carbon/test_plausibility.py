@@ -10,7 +10,15 @@ import pytest
 from app.identity.roles import Role
 from carbon.factors.bundle_files import read_shipped_bundle
 from carbon.factors.factor_rows import Bundle, FactorRow, WorkedExample
-from carbon.factors.plausibility import APART, GRID_HIGHER, MOVED, SENTENCES, in_words, warnings_of
+from carbon.factors.plausibility import (
+    APART,
+    GRID_HIGHER,
+    MOVED,
+    SENTENCES,
+    TWICE,
+    in_words,
+    warnings_of,
+)
 from carbon.factors.publication import draft_factor_table, publish_factor_table
 from carbon.methodologies.unit_algebra import GasSet
 from kernel.call import Call
@@ -131,6 +139,16 @@ def test_a_neighbour_counts_while_it_is_in_force(call: Call) -> None:
     _published(call, _table(METRO, "CN", "10", valid_from=date(2027, 1, 1)))
     assert codes(call, replace(METRO, value="230")) == []
     assert codes(call, high) == [APART]
+
+
+def test_what_the_document_prints_twice_is_said_with_both_places(call: Call) -> None:
+    twice = replace(METRO, value_place="正文", other_value="46.8", other_place="附件 2")
+    (said,) = in_words([vars(each) for each in warnings_of(call, [twice], predecessor=[METRO])])
+    assert said["code"] == TWICE
+    assert said["text_zh"] == (
+        "文件两处不一致:正文 为 46.7 gCO2/person-km,附件 2 为 46.8 gCO2/person-km;以前者为准"
+    )
+    assert "(正文) and 46.8 gCO2/person-km in another (附件 2)" in said["text_en"]
 
 
 def test_every_warning_has_a_sentence_of_the_same_figures_in_both_languages() -> None:
