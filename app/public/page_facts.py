@@ -18,6 +18,7 @@ from carbon.donations.giving import DONATION, find_certificate
 from carbon.donations.pool import certificates, pool_state
 from carbon.donations.tables import DonationProject
 from carbon.factors.catalogue import public_table, public_tables, whole_table
+from carbon.factors.changelog import changelog
 from carbon.factors.table_changes import table_changes
 from carbon.methodologies.registry import find_method
 from kernel.call import Call
@@ -104,6 +105,24 @@ def tables_shown(call: Call, *, after: str | None, region_id: str | None) -> dic
         "next": found.next,
         "chosen": region_id,
     }
+
+
+def changelog_shown(call: Call, *, after: str | None, region_id: str | None) -> dict[str, Any]:
+    """What each published table changed, newest first; refuses NotFound, WrongCursor."""
+    if region_id is not None:
+        known_region(call.db, region_id)
+    regions = _regions(call.db)
+    found = changelog(call, PageRequest(TABLES_A_PAGE, after), region_id=region_id)
+    entries = [
+        {
+            **entry,
+            "title": two_languages(entry["title"]),
+            "region": regions[entry["region"]],
+            "published_on": business_day(entry["published_at"]),
+        }
+        for entry in found.items
+    ]
+    return {"entries": entries, "next": found.next, "chosen": region_id}
 
 
 def table_shown(call: Call, publication_id: UUID) -> dict[str, Any]:

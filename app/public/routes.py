@@ -11,6 +11,7 @@ from qrcode.image.svg import SvgPathImage
 from app.public.page_facts import (
     certificate_shown,
     certificates_shown,
+    changelog_shown,
     home_figures,
     problems_shown,
     rules_shown,
@@ -58,6 +59,20 @@ def rules(call: Call, asked: dict[str, Any]) -> Response:
 def factors(call: Call, asked: dict[str, Any]) -> Response:
     """List factor tables by region."""
     return page("factors.html", **tables_shown(call, after=asked["after"], region_id=asked["region"]))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/factors/changelog",
+    needs=PUBLIC,
+    query=ListingQuery,
+    summary="What each factor table changed, as a page",
+)
+@readable
+def factor_changelog(call: Call, asked: dict[str, Any]) -> Response:
+    """List what tables changed, newest first."""
+    return page("changelog.html", **changelog_shown(call, after=asked["after"], region_id=asked["region"]))
 
 
 @endpoint(routes, "GET", "/factors/<table>", needs=PUBLIC, summary="One factor table with sources, as a page")

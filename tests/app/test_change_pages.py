@@ -54,6 +54,21 @@ def test_a_table_shows_what_changed_and_leads_to_the_one_before(product: Product
     assert "算例 worked examples" in plain
 
 
+def test_the_changelog_has_a_line_a_table_newest_first(product: Product, database: Database) -> None:
+    assert "还没有公布的因子表" in reading(product, "/factors/changelog")
+    first = public_id(PREFIX, database.run(lambda call: published(call, OLD)))
+    second = public_id(PREFIX, database.run(lambda call: published(call, following(OLD))))
+    page = reading(product, "/factors/changelog?region=CN-GD-SZ")
+    newest, oldest = (page.index(f'href="/factors/{table}#changes"') for table in (second, first))
+    assert newest < oldest
+    assert "删除 1 行、修改 2 行;数值变动 +0.21%" in page[newest:oldest]
+    assert "the first table of its subject" in page[oldest:]
+    assert 'href="/factors/changelog"' in reading(product, "/factors")
+    for refused, status in (("?region=CN-XX", 404), ("?after=nonsense", 422)):
+        answer = product.flask.test_client().get(f"/factors/changelog{refused}")
+        assert answer.status_code == status
+
+
 def test_a_table_that_says_the_same_says_so(product: Product, database: Database) -> None:
     database.run(lambda call: published(call, OLD))
     again = replace(OLD, rows=tuple(replace(row, valid_from=LATER, valid_to=None) for row in OLD.rows))

@@ -35,7 +35,7 @@ from tests.carbon.city import OFFICIAL, as_operator, publish_rule, publish_rules
 from tests.conftest import Database
 
 HOSTILE = "</title><script>alert(1)</script><img src=//evil.example/x onerror='x'>"
-LISTS = ("/", "/rules", "/factors", "/certificates", "/problems")
+LISTS = ("/", "/rules", "/factors", "/factors/changelog", "/certificates", "/problems")
 UNKNOWN = "0" * 26
 
 
