@@ -18,9 +18,10 @@ import pytest
 
 from carbon.activities.adapters.activity_lines import read_activity_sheet
 from carbon.activities.adapters.workbook.cells import _refusing
-from carbon.activities.adapters.workbook.lookups import FORMATS_MAX, TEXTS_MAX
+from carbon.activities.adapters.workbook.lookups import FORMATS_MAX, TEXTS_MAX, SheetBounds
 from carbon.activities.adapters.workbook.parts import BYTES_MAX, ENTRIES_MAX, INFLATED_BYTES_MAX
-from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, ROWS_MAX
+from carbon.activities.adapters.workbook.plain import plain_copy
+from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, ROWS_MAX, cell_name, column_name
 from carbon.activities.adapters.workbook.xml_walk import DEPTH_MAX, NAMES_MAX, TOKEN_BYTES_MAX, Visitor, walk
 from kernel.errors import Refusal
 from tests.carbon.adapters.workbook_files import by_hand, inline, parts_of, rows, saved, table, zipped
@@ -172,6 +173,38 @@ def test_a_bad_workbook_is_refused_as_a_whole_and_soon(build: Callable[[], bytes
         read(data)
     assert (refused.value.code, bool(refused.value.detail)) == (code, code != "file_empty")
     assert time.process_time() - begun < 20
+
+
+WIDE = SheetBounds(rows=7, columns=54, cell_characters=5)
+
+
+@pytest.mark.parametrize("name", ["A7", "Z1", "AA1", "AZ1", "BA1", "BB7"])
+def test_a_sheet_may_be_as_wide_as_its_reader_says_and_a_cell_stands_where_it_says(name: str) -> None:
+    row = int(name[-1])
+    copy = plain_copy(by_hand(f'<row r="{row}"><c r="{name}" t="e"><v>#N/A</v></c></row>'), WIDE)
+    (place,) = (at for at, mark in enumerate(copy.marks_of(row - 1)) if mark)
+    assert cell_name(row - 1, place) == name
+    assert (copy.rows, len(copy.marks)) == (row, row * 54)
+
+
+@pytest.mark.parametrize("name", ["A8", "BC1", "ZZ1", "XFD1", "AAA1"])
+def test_a_cell_beyond_what_its_reader_takes_is_refused_with_the_last_place_there_is(name: str) -> None:
+    with pytest.raises(Refusal, match="beyond BB7") as refused:
+        plain_copy(by_hand(f'<row r="{name[-1]}"><c r="{name}"><v>1</v></c></row>'), WIDE)
+    assert refused.value.code == "workbook_too_large"
+
+
+def test_columns_are_named_as_spreadsheets_name_them() -> None:
+    names = [column_name(column) for column in range(26 + 26 * 26 + 1)]
+    assert (names[0], names[25], names[26], names[51], names[52]) == ("A", "Z", "AA", "AZ", "BA")
+    assert (names[701], names[702], len(set(names))) == ("ZZ", "AAA", len(names))
+
+
+def test_a_text_is_cut_where_its_reader_says_shared_or_not() -> None:
+    cells = '<row><c t="s"><v>0</v></c>' + inline("123456") + "</row>"
+    told = plain_copy(by_hand(cells, texts="<si><r><t>123</t></r><r><t>456</t></r></si>"), WIDE).workbook
+    with zipfile.ZipFile(io.BytesIO(told)) as book:
+        assert book.read("xl/worksheets/sheet1.xml").count(b">12345<") == 2
 
 
 def test_what_a_sheet_says_of_its_own_size_is_not_believed() -> None:

@@ -18,15 +18,16 @@ from python_calamine import CalamineError, load_workbook
 from carbon.activities.adapters.csv_cells import require_columns
 from carbon.activities.adapters.errors import FileEmpty, WorkbookUnreadable
 from carbon.activities.adapters.text_lines import CONTROL
+from carbon.activities.adapters.workbook.lookups import SheetBounds
 from carbon.activities.adapters.workbook.plain import PlainSheet, plain_copy
-from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, Mark
+from carbon.activities.adapters.workbook.sheet import ACTIVITIES, Mark
 from kernel.clock import SHANGHAI
 
 DIGITS_KEPT = 15
 FRAME_ROWS = 10_000
-_UNSEEN = " \t\r\n\u00a0\u3000\ufeff\u200b"
+UNSEEN = " \t\r\n\u00a0\u3000\ufeff\u200b"
 """What may stand around a name in a header."""
-_MARKED = {Mark.ERROR: "cell_is_error", Mark.NOT_CALCULATED: "formula_not_calculated"}
+MARKED = {Mark.ERROR: "cell_is_error", Mark.NOT_CALCULATED: "formula_not_calculated"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,8 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A row by the number that a spreadsheet shows, its values and their marks, `COLUMNS_MAX` of each."""
+class SheetRow:
+    """A row by the number that a spreadsheet shows, its values and their marks, one for each column."""
 
     number: int
     values: list[object]
@@ -50,8 +51,8 @@ class _Row:
     def states(self, column: int) -> bool:
         """Whether anything stands in a cell."""
         value = self.values[column]
-        blank = isinstance(value, str) and not value.strip(_UNSEEN)
-        return not blank or self.marks[column] in _MARKED
+        blank = isinstance(value, str) and not value.strip(UNSEEN)
+        return not blank or self.marks[column] in MARKED
 
 
 def read_sheet(data: bytes, columns: Columns) -> list[pl.DataFrame]:
@@ -61,24 +62,34 @@ def read_sheet(data: bytes, columns: Columns) -> list[pl.DataFrame]:
     which nothing stands are passed over. Refuses FileTooLarge, FileEmpty, WorkbookUnreadable,
     WorkbookTooLarge, HeaderDiffers.
     """
-    sheet = plain_copy(data)
-    rows = (row for row in _rows(sheet) if any(map(row.states, range(COLUMNS_MAX))))
-    header = next(rows, None)
-    if header is None:
-        raise FileEmpty
-    names = _names(header, columns)
+    names, rows = read_rows(data, ACTIVITIES, required=columns.required, optional=columns.optional)
     frames = [_frame(islice(rows, FRAME_ROWS), names, columns)]
     while frames[-1].height == FRAME_ROWS:
         frames.append(_frame(islice(rows, FRAME_ROWS), names, columns))
     return frames
 
 
-def _rows(sheet: PlainSheet) -> Iterator[_Row]:
+def read_rows(
+    data: bytes, bounds: SheetBounds, *, required: tuple[str, ...], optional: tuple[str, ...]
+) -> tuple[dict[int, str], Iterator[SheetRow]]:
+    """The named columns by their place, and the rows below the header in which something stands.
+
+    Refuses FileTooLarge, FileEmpty, WorkbookUnreadable, WorkbookTooLarge, HeaderDiffers.
+    """
+    sheet = plain_copy(data, bounds)
+    rows = (row for row in _rows(sheet) if any(map(row.states, range(bounds.columns))))
+    header = next(rows, None)
+    if header is None:
+        raise FileEmpty
+    return _names(header, required=required, optional=optional), rows
+
+
+def _rows(sheet: PlainSheet) -> Iterator[SheetRow]:
     """Every row down to the last that has something; the library stops at the last that has a value."""
     values = chain(_values(sheet.workbook), repeat([]))
     for row, found in zip(range(sheet.rows), values, strict=False):
-        padded = [*found, *repeat("", COLUMNS_MAX - len(found))]
-        yield _Row(row + 1, padded, sheet.marks_of(row))
+        padded = [*found, *repeat("", sheet.columns - len(found))]
+        yield SheetRow(row + 1, padded, sheet.marks_of(row))
 
 
 def _values(workbook: bytes) -> Iterator[list[object]]:
@@ -104,18 +115,18 @@ def _refusing() -> Iterator[None]:
         raise WorkbookUnreadable("its cells cannot be read") from error
 
 
-def _names(header: _Row, columns: Columns) -> dict[int, str]:
+def _names(header: SheetRow, *, required: tuple[str, ...], optional: tuple[str, ...]) -> dict[int, str]:
     """The named columns by their place. Refuses HeaderDiffers."""
     names = {
-        column: str(value).strip(_UNSEEN)
+        column: str(value).strip(UNSEEN)
         for column, value in enumerate(header.values)
         if header.states(column)
     }
-    require_columns(list(names.values()), required=columns.required, optional=columns.optional)
+    require_columns(list(names.values()), required=required, optional=optional)
     return names
 
 
-def _frame(rows: Iterator[_Row], names: dict[int, str], columns: Columns) -> pl.DataFrame:
+def _frame(rows: Iterator[SheetRow], names: dict[int, str], columns: Columns) -> pl.DataFrame:
     numbers: list[int] = []
     codes: list[str | None] = []
     pointers: list[str | None] = []
@@ -127,7 +138,7 @@ def _frame(rows: Iterator[_Row], names: dict[int, str], columns: Columns) -> pl.
             texts[name].append(text)
             if fault and not code:
                 code, pointer = fault, f"/{name}"
-        if any(row.states(column) for column in range(COLUMNS_MAX) if column not in names):
+        if any(row.states(column) for column in range(len(row.marks)) if column not in names):
             code, pointer = "columns_differ", None
         numbers.append(row.number)
         codes.append(code)
@@ -148,15 +159,15 @@ def _frame(rows: Iterator[_Row], names: dict[int, str], columns: Columns) -> pl.
 
 def _read(value: object, mark: int, name: str, columns: Columns) -> tuple[str | None, str | None]:
     """A cell as text, or a code; neither where nothing stands in it."""
-    if mark in _MARKED:
-        return None, _MARKED[Mark(mark)]
+    if mark in MARKED:
+        return None, MARKED[Mark(mark)]
     if isinstance(value, str):
         return value or None, None
     if isinstance(value, date | time | timedelta) and name in columns.times:
         return _read_time(value, mark)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None, "field_wrong_type"
-    text = _digits(value)
+    text = plain_digits(value)
     fault = "digits_lost" if text is None else None
     if text is not None and "." in text and name in columns.texts:
         fault = "number_not_plain"
@@ -172,7 +183,7 @@ def _read_time(value: date | time | timedelta, mark: int) -> tuple[str | None, s
     return value.replace(tzinfo=SHANGHAI).isoformat(), None
 
 
-def _digits(value: object) -> str | None:
+def plain_digits(value: object) -> str | None:
     """A number in plain digits; None where it has more of them than a spreadsheet keeps."""
     number = Decimal(f"{value:.{DIGITS_KEPT}g}")
     if not number.is_finite() or number.adjusted() >= DIGITS_KEPT:

@@ -1,6 +1,7 @@
 """What the cells of a workbook refer to: which sheet is seen first, the texts they share, their formats."""
 
 import re
+from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
 from carbon.activities.adapters.errors import WorkbookTooLarge, WorkbookUnreadable
@@ -11,7 +12,7 @@ TEXTS_MAX = 500_000
 TEXT_CHARACTERS_MAX = 16 << 20
 """In the texts that all sheets of a workbook share, and once more in the cells of the sheet that is read."""
 CELL_CHARACTERS_MAX = 1_000
-"""A longer text is cut here: no field may be nearly as long, so it is refused as it would be whole."""
+"""Of an activity's; no field of one may be nearly as long."""
 FORMATS_MAX = 70_000
 """Excel itself stops at 65,490."""
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -20,6 +21,18 @@ _WITH_HOURS = frozenset({"18", "19", "20", "21", "22", "32", "33", "34", "35", "
 """The formats without a code of their own that show a time, those of Chinese Excel among them."""
 _TABLES = frozenset({"numFmts", "cellXfs"})
 _QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|[\\_*].')
+
+
+@dataclass(frozen=True, kw_only=True)
+class SheetBounds:
+    """How many rows and columns of a sheet may hold something, and how much of one text is kept.
+
+    A longer text is cut: no field may be as long, so it is refused as it would be whole.
+    """
+
+    rows: int
+    columns: int
+    cell_characters: int
 
 
 class Sheets(Visitor):
@@ -50,20 +63,22 @@ class Sheets(Visitor):
 class CutText:
     """A text that comes in pieces, as far as it is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, characters_max: int) -> None:
         self.text = ""
+        self._characters_max = characters_max
 
     def add(self, data: str) -> None:
         """Append what there is room for."""
-        self.text += data[: CELL_CHARACTERS_MAX - len(self.text)]
+        self.text += data[: self._characters_max - len(self.text)]
 
 
 class Texts(Visitor):
     """The texts that cells share: their runs joined, the small print of their pronunciation left out."""
 
-    def __init__(self) -> None:
+    def __init__(self, characters_max: int) -> None:
         self.found: list[str] = []
-        self._text = CutText()
+        self._characters_max = characters_max
+        self._text = CutText(characters_max)
         self._characters = 0
         self._collects = self._is_spoken = False
 
@@ -72,7 +87,7 @@ class Texts(Visitor):
         if name == "si":
             if len(self.found) >= TEXTS_MAX:
                 raise WorkbookTooLarge(f"more than {TEXTS_MAX:,} texts")
-            self._text = CutText()
+            self._text = CutText(self._characters_max)
         elif name == "rPh":
             self._is_spoken = True
         elif name == "t":

@@ -5,9 +5,9 @@ from io import BytesIO
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from carbon.activities.adapters.errors import WorkbookUnreadable
-from carbon.activities.adapters.workbook.lookups import MAIN, Sheets, Styles, Texts
+from carbon.activities.adapters.workbook.lookups import MAIN, SheetBounds, Sheets, Styles, Texts
 from carbon.activities.adapters.workbook.parts import Part, open_parts, part_blocks, related
-from carbon.activities.adapters.workbook.sheet import COLUMNS_MAX, SheetCopy
+from carbon.activities.adapters.workbook.sheet import SheetCopy
 from carbon.activities.adapters.workbook.xml_walk import walk
 
 _TABLE_ELEMENTS_MAX = 500_000
@@ -32,18 +32,19 @@ _WORKBOOK = (
 
 @dataclass(frozen=True)
 class PlainSheet:
-    """One sheet as a workbook of its own, and the marks of its cells, row by row, `COLUMNS_MAX` a row."""
+    """One sheet as a workbook of its own, and the marks of its cells, row by row, `columns` a row."""
 
     workbook: bytes
     rows: int
+    columns: int
     marks: bytes
 
     def marks_of(self, row: int) -> bytes:
         """The marks of a row, counted from 0."""
-        return self.marks[row * COLUMNS_MAX : (row + 1) * COLUMNS_MAX]
+        return self.marks[row * self.columns : (row + 1) * self.columns]
 
 
-def plain_copy(data: bytes) -> PlainSheet:
+def plain_copy(data: bytes, bounds: SheetBounds) -> PlainSheet:
     """Copy the first visible sheet of a workbook.
 
     Refuses FileTooLarge, FileEmpty, WorkbookUnreadable and WorkbookTooLarge.
@@ -53,7 +54,7 @@ def plain_copy(data: bytes) -> PlainSheet:
         if root is None:
             raise WorkbookUnreadable("a zip, but not a workbook")
         parts = related(book, root)
-        sheets, texts, styles = Sheets(parts), Texts(), Styles()
+        sheets, texts, styles = Sheets(parts), Texts(bounds.cell_characters), Styles()
         walk(part_blocks(book, root), sheets, elements_max=_TABLE_ELEMENTS_MAX)
         if name := _related_as(parts, "sharedStrings"):
             walk(part_blocks(book, name), texts)
@@ -66,10 +67,11 @@ def plain_copy(data: bytes) -> PlainSheet:
             plain.writestr("xl/workbook.xml", _WORKBOOK.format(int(sheets.since_1904)))
             plain.writestr("xl/styles.xml", styles.written())
             with plain.open("xl/worksheets/sheet1.xml", "w") as target:
-                copy = SheetCopy(target, texts=texts.found, with_hours=styles.with_hours)
+                copy = SheetCopy(target, bounds, texts=texts.found, with_hours=styles.with_hours)
                 walk(part_blocks(book, sheets.first()), copy)
                 copy.close()
-    return PlainSheet(written.getvalue(), copy.rows, bytes(copy.marks[: copy.rows * COLUMNS_MAX]))
+    marks = bytes(copy.marks[: copy.rows * bounds.columns])
+    return PlainSheet(written.getvalue(), copy.rows, bounds.columns, marks)
 
 
 def _related_as(parts: dict[str, Part], kind: str) -> str | None:

@@ -9,16 +9,23 @@ inside bounds, each text in its place. What a value does not say of its cell is 
 import re
 from collections.abc import Sequence
 from enum import IntEnum
-from string import ascii_uppercase
 from typing import IO
 from xml.sax.saxutils import escape
 
 from carbon.activities.adapters.errors import WorkbookTooLarge, WorkbookUnreadable
-from carbon.activities.adapters.workbook.lookups import MAIN, CutText, require_few
+from carbon.activities.adapters.workbook.lookups import (
+    CELL_CHARACTERS_MAX,
+    MAIN,
+    CutText,
+    SheetBounds,
+    require_few,
+)
 from carbon.activities.adapters.workbook.xml_walk import Visitor
 
 ROWS_MAX, COLUMNS_MAX = 50_000, 26
-"""To Z; the format has nineteen columns."""
+"""Of activities: to Z; the format has nineteen columns."""
+ACTIVITIES = SheetBounds(rows=ROWS_MAX, columns=COLUMNS_MAX, cell_characters=CELL_CHARACTERS_MAX)
+_LETTERS = 26
 _NAME = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
 _ROW, _PLACE = re.compile(r"[1-9][0-9]{0,6}"), re.compile(r"[0-9]{1,9}")
 _FORMS = {
@@ -44,21 +51,24 @@ class Mark(IntEnum):
 class SheetCopy(Visitor):
     """Writes a sheet's cells to `target`: those that have a value, and no more than their values.
 
-    Refuses WorkbookTooLarge (beyond `ROWS_MAX` and `COLUMNS_MAX`, too much text) and WorkbookUnreadable.
+    Refuses WorkbookTooLarge (beyond the bounds, too much text) and WorkbookUnreadable.
     """
 
-    def __init__(self, target: IO[bytes], *, texts: list[str], with_hours: list[bool]) -> None:
+    def __init__(
+        self, target: IO[bytes], bounds: SheetBounds, *, texts: list[str], with_hours: list[bool]
+    ) -> None:
         self.rows = 0
         """Rows up to the last that has a value or a mark."""
-        self.marks = bytearray(ROWS_MAX * COLUMNS_MAX)
-        """Row by row, `COLUMNS_MAX` a row."""
+        self.marks = bytearray(bounds.rows * bounds.columns)
+        """Row by row, one for each column of the bounds."""
+        self._bounds = bounds
         self._target, self._texts, self._with_hours = target, texts, with_hours
         self._pieces = [f'<worksheet xmlns="{MAIN}"><sheetData>']
         self._open_row = -1
         self._row = self._column = self._last_place = -1
         self._in_data = self._in_row = self._is_spoken = self._collects = self._has_formula = False
         self._cell: dict[str, str] | None = None
-        self._value = CutText()
+        self._value = CutText(bounds.cell_characters)
         self._characters = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -66,7 +76,8 @@ class SheetCopy(Visitor):
         if self._cell is not None:
             self._start_in_cell(name, "t" if self._cell.get("t") == "inlineStr" else "v")
         elif name == "c" and self._in_row:
-            self._cell, self._value, self._has_formula = attributes, CutText(), False
+            self._cell, self._has_formula = attributes, False
+            self._value = CutText(self._bounds.cell_characters)
             self._column = self._column + 1 if "r" not in attributes else self._named(attributes["r"])
         elif name == "row" and self._in_data:
             self._in_row, self._column = True, -1
@@ -136,9 +147,10 @@ class SheetCopy(Visitor):
 
     def _place(self, mark: Mark) -> None:
         """Judge where a cell stands, and mark the place."""
-        if self._row >= ROWS_MAX or self._column >= COLUMNS_MAX:
-            raise WorkbookTooLarge(f"there are cells beyond {cell_name(ROWS_MAX - 1, COLUMNS_MAX - 1)}")
-        place = self._row * COLUMNS_MAX + self._column
+        rows, columns = self._bounds.rows, self._bounds.columns
+        if self._row >= rows or self._column >= columns:
+            raise WorkbookTooLarge(f"there are cells beyond {cell_name(rows - 1, columns - 1)}")
+        place = self._row * columns + self._column
         if place <= self._last_place:
             raise WorkbookUnreadable("cells out of their order")
         self.marks[place], self._last_place, self.rows = mark, place, self._row + 1
@@ -171,15 +183,29 @@ class SheetCopy(Visitor):
         found = _NAME.fullmatch(text)
         if found is None or int(found[2]) - 1 != self._row:
             raise WorkbookUnreadable("a cell without a place")
-        return ascii_uppercase.index(found[1]) if len(found[1]) == 1 else COLUMNS_MAX
+        return _column_of(found[1])
 
     def _odd(self) -> WorkbookUnreadable:
         return WorkbookUnreadable(f"cell {cell_name(self._row, self._column)} holds no value of its kind")
 
 
 def cell_name(row: int, column: int) -> str:
-    """What a spreadsheet calls a cell of its first columns, both numbers counted from 0: `C7` for (6, 2)."""
-    return f"{ascii_uppercase[column]}{row + 1}"
+    """What a spreadsheet calls a cell, both numbers counted from 0: `C7` for (6, 2), `AA7` for (6, 26)."""
+    return f"{column_name(column)}{row + 1}"
+
+
+def column_name(column: int) -> str:
+    """What a spreadsheet calls a column, counted from 0: `Z` for 25, `AA` for 26."""
+    before, last = divmod(column, _LETTERS)
+    return (column_name(before - 1) if before else "") + chr(ord("A") + last)
+
+
+def _column_of(name: str) -> int:
+    """The number of a column by its letters, counted from 0."""
+    number = 0
+    for letter in name:
+        number = number * _LETTERS + ord(letter) - ord("A") + 1
+    return number - 1
 
 
 def _index(text: str, table: Sequence[object]) -> int | None:
