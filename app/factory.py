@@ -19,7 +19,7 @@ from app.identity.wechat import WechatClient
 from app.logs import configure_logs, log_requests
 from app.public.pages import install_pages
 from app.settings import Settings
-from carbon.activities.batch_routes import UPLOADS
+from carbon.activities.byte_bodies import UPLOADS
 from carbon.activities.routes import CARD_SECRET
 from carbon.partners.registry import KEY_PREFIX, partner_of_key
 from kernel.actor import Actor, ActorKind

@@ -22,8 +22,8 @@ from app.commands import recompute
 from app.factory import Product
 from app.identity.sign_in import forget_attempts
 from app.product_calls import command_call
-from carbon.activities.batch_routes import UPLOADS
 from carbon.activities.batches import take_waiting_batches
+from carbon.activities.byte_bodies import UPLOADS
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.database import in_transaction

@@ -19,8 +19,8 @@ from app.factory import Product, create_product
 from app.product_calls import run
 from app.settings import Settings, read_settings
 from bench.processes import environment
-from carbon.activities.batch_routes import UPLOADS
 from carbon.activities.batches import take_waiting_batches
+from carbon.activities.byte_bodies import UPLOADS
 from kernel.errors import BrokenInvariant
 
 ROOT = Path(__file__).parents[1]

@@ -29,7 +29,7 @@ from sqlalchemy.orm import Session
 from app.embedded import PostgresServer, start_postgres, start_valkey
 from app.factory import Product, create_product
 from app.settings import Settings
-from carbon.activities.batch_routes import UPLOADS
+from carbon.activities.byte_bodies import UPLOADS
 from kernel.actor import Actor, system_actor
 from kernel.call import Call
 from kernel.clock import FixedClock

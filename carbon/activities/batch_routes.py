@@ -9,11 +9,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from flask import Response, after_this_request, current_app, request
+from flask import Response, after_this_request, request
 
 from carbon.activities.batch_records import (
     BATCH,
@@ -45,7 +44,8 @@ from carbon.activities.batch_schemas import (
     TakesCancellation,
     TakesOpening,
 )
-from carbon.activities.uploads import Bounds, Upload, announced, discard, dropping_the_rest, received
+from carbon.activities.byte_bodies import BYTE_HEADERS, WORKBOOK_MEDIA, received_body, uploads_folder
+from carbon.activities.uploads import Bounds, Upload, discard, dropping_the_rest
 from kernel.call import Call
 from kernel.database import in_transaction
 from kernel.http.endpoint import RawBody, Routes, door, endpoint
@@ -54,32 +54,7 @@ from kernel.identifiers import WrongIdentifier, parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import Permission
 
-UPLOADS = "UPLOADS_FOLDER"
-"""The setting: where uploads lie until a worker has imported them."""
 _MEDIA = ("text/csv", "application/x-ndjson", "application/octet-stream")
-_WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_HEADERS: tuple[dict[str, Any], ...] = (
-    {
-        "name": "Content-Digest",
-        "required": True,
-        "schema": {"type": "string", "pattern": "sha-256=:[A-Za-z0-9+/]{43}=:"},
-        "example": "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:",
-        "description": "SHA-256 of the body as sent, so behind gzip where it is gzip (RFC 9530).",
-    },
-    {
-        "name": "Content-Encoding",
-        "required": False,
-        "schema": {"type": "string", "enum": ["gzip", "identity"], "default": "identity"},
-        "description": "`gzip` for a compressed body; it may inflate to a hundred times its size.",
-    },
-    {
-        "name": "Content-Length",
-        "required": False,
-        "schema": {"type": "integer", "minimum": 1},
-        "description": "Bytes of the body as sent. Clients add it by themselves; a body of unknown length"
-        " (chunked) is refused with 411.",
-    },
-)
 routes = Routes("batches", __name__, description="A partner's files, and what became of each line.")
 
 
@@ -105,25 +80,17 @@ def _receive(
     batch: str,
     ready: Callable[[Call, UUID], Bounds],
 ) -> Iterator[Upload]:
-    stream = request.stream
-    with dropping_the_rest(stream):
+    with dropping_the_rest(request.stream):
         batch_id = _id(batch)
         bounds: Bounds = unit(lambda call: ready(call, batch_id))
-        body = announced(
-            stream,
-            length=request.content_length or 0,
-            content_digest=request.headers.get("Content-Digest"),
-            encoding=request.headers.get("Content-Encoding"),
-            bytes_max=bounds.bytes_max,
-        )
     # From here to the transaction that accepts the file, this request holds no database connection.
-    with received(body, _folder(), bounds) as upload:
+    with received_body(bounds) as upload:
         yield upload
 
 
 def _body(ready: Callable[[Call, UUID], Bounds], media_types: tuple[str, ...]) -> RawBody:
     receive: Callable[..., AbstractContextManager[Upload]] = partial(_receive, ready=ready)
-    return RawBody(receive, media_types, _HEADERS)
+    return RawBody(receive, media_types, BYTE_HEADERS)
 
 
 @endpoint(
@@ -131,7 +98,7 @@ def _body(ready: Callable[[Call, UUID], Bounds], media_types: tuple[str, ...]) -
     "PUT",
     "/v1/partner/batches/<batch>/content",
     needs=Permission.ACTIVITY_PUSH,
-    raw=_body(require_ready, (*_MEDIA, _WORKBOOK)),
+    raw=_body(require_ready, (*_MEDIA, WORKBOOK_MEDIA)),
     gives=GivesBatch,
     summary="Upload the file, plain or gzip, with Content-Length and Content-Digest (sha-256)",
 )
@@ -264,7 +231,7 @@ def _download(
 
 
 def _discard_once_committed(names: tuple[str, ...]) -> None:
-    folder = _folder()
+    folder = uploads_folder()
 
     @after_this_request
     def delete(response: Any) -> Any:
@@ -273,10 +240,6 @@ def _discard_once_committed(names: tuple[str, ...]) -> None:
                 for name in names:
                     discard(folder, name)
         return response
-
-
-def _folder() -> Path:
-    return Path(current_app.config[UPLOADS])
 
 
 def _id(batch: str) -> UUID:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from app.factory import Product
-from carbon.activities.batch_routes import UPLOADS
 from carbon.activities.batches import take_waiting_batches
+from carbon.activities.byte_bodies import UPLOADS
 from carbon.reconciliation import CHECKS
 from kernel.call import Call
 from ledger.reconciliation import CHECKS as LEDGER_CHECKS
