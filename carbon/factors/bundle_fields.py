@@ -12,7 +12,7 @@ from carbon.factors.printed_cells import read_mass, read_number, read_signs, rea
 from kernel.clock import parse_day
 from kernel.errors import Refusal
 
-_TEXT_MAX = 2_000
+TEXT_MAX = 2_000
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,18 @@ class RowError:
     code: str
     pointer: str
     detail: str
+
+
+@dataclass(frozen=True)
+class CellError(RowError):
+    """A fault of a sheet: its row, and its column where it has one, as a spreadsheet names them."""
+
+    row: int
+    column: str | None
+
+
+Place = tuple[int, str | None]
+"""The number of a line, and the name of a column where one is meant."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +53,30 @@ class Faults:
     def __init__(self) -> None:
         self.errors: list[RowError] = []
         self.normalised: list[Normalised] = []
+        self._settled: list[str] = []
+        self._place_of: Callable[[str], Place | None] | None = None
+        self._letters: Mapping[str, str] = {}
 
-    def add(self, code: str, pointer: str, detail: str) -> None:
-        """Note a fault."""
-        self.errors.append(RowError(code, pointer, detail))
+    def locate(self, place_of: Callable[[str], Place | None], letters: Mapping[str, str]) -> None:
+        """From here on faults are those of a sheet: where a pointer stands in it, its columns by name."""
+        self._place_of, self._letters = place_of, letters
+
+    def settle(self, pointer: str) -> None:
+        """Nothing more is said of what stands there, or of its parts."""
+        self._settled.append(pointer)
+
+    def add(self, code: str, pointer: str, detail: str, *, place: Place | None = None) -> None:
+        """Note a fault; `place` says where in a sheet it stands, else its pointer does."""
+        if any(pointer == each or pointer.startswith(f"{each}/") for each in self._settled):
+            return
+        if self._place_of is not None:
+            place = place or self._place_of(pointer)
+        if self._place_of is None or place is None:
+            self.errors.append(RowError(code, pointer, detail))
+            return
+        row, column = place[0], self._letters.get(place[1] or "")
+        where = f"row {row}" if column is None else f"{column}{row}"
+        self.errors.append(CellError(code, pointer, f"{where}: {detail}", row, column))
 
     def add_refusal(self, refusal: Refusal, pointer: str) -> None:
         """Note what arithmetic or the unit algebra refused."""
@@ -70,8 +102,8 @@ class Fields:
         value = self._values.get(name)
         if value is None or value == "":
             return None
-        if not isinstance(value, str) or len(value) > _TEXT_MAX or not value.replace("\n", "").isprintable():
-            self.fault("text_not_plain", name, f"a text of at most {_TEXT_MAX} printable characters")
+        if not isinstance(value, str) or len(value) > TEXT_MAX or not value.replace("\n", "").isprintable():
+            self.fault("text_not_plain", name, f"a text of at most {TEXT_MAX} printable characters")
             return None
         return value.strip()
 

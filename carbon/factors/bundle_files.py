@@ -1,4 +1,4 @@
-"""Factor tables as files: YAML for people, CSV for spreadsheets, the same rows and checks for both.
+"""Factor tables as files: YAML for people, CSV and .xlsx for spreadsheets, the same checks for all.
 
 A YAML bundle is a mapping with `kind: factor_table`, the fields of the table, `sources` by a short
 name, and `rows`, each naming its source and carrying `examples`. A CSV bundle has one line a row: the
@@ -9,9 +9,8 @@ full-width signs and Chinese words: `normalised` lists each cell that was read o
 All faults of a file are named at once.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -20,33 +19,32 @@ from carbon.activities.adapters.csv_cells import read_header, split_cells
 from carbon.activities.adapters.text_lines import split_lines
 from carbon.examples import compare
 from carbon.factors.bundle_fields import Faults, Fields
+from carbon.factors.bundle_lines import (
+    COLUMNS,
+    EXAMPLE_FIELDS,
+    KIND,
+    REQUIRED,
+    ROW_FIELDS,
+    SOURCE_FIELDS,
+    TABLE_FIELDS,
+    Line,
+    Places,
+    nest,
+)
+from carbon.factors.bundle_sheets import nest_sheet
 from carbon.factors.bundles import read_shipped, shipped_names
 from carbon.factors.factor_rows import Bundle, FactorRow, Source, WorkedExample
 from carbon.factors.plain_yaml import read_lined_yaml
-from carbon.factors.printed_cells import LinedText
 from carbon.methodologies.registry import METHODS
 from carbon.methodologies.unit_algebra import GasSet, parse_plain_decimal
 from kernel.errors import Kind, Refusal
 
-KIND = "factor_table"
 VARIANTS = ("average", "residual", "fossil")
 VALID_FROM_KINDS = ("published", "nominal")
+Form = Literal["yaml", "csv", "xlsx"]
 _ROWS_MAX = 2_000
 _CSV_LINE_BYTES_MAX = 16_384
 
-_TABLE = ("name", "subject", "region", "title_zh", "title_en", "note", "assumption")
-_ROW = (
-    *("code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
-    *("value", "unit", "unit_printed", "gas_set", "variant", "baseline", "data_year"),
-    *("value_place", "other_value", "other_place"),
-    *("valid_from", "valid_to", "valid_from_kind", "quantity_min", "quantity_max"),
-    *("verified", "assumption", "note"),
-)
-_SOURCE = (
-    *("title", "publisher", "document_number", "published_on", "published_year", "page", "url"),
-    *("quotation", "seen_in", "last_checked_on"),
-)
-_EXAMPLE = ("inputs", "expected", "unit", "source")
 
 
 class BundleRefused(Refusal):
@@ -66,13 +64,14 @@ class BundleRefused(Refusal):
         )
 
 
-def read_bundle(data: bytes, *, form: Literal["yaml", "csv"]) -> Bundle:
+def read_bundle(data: bytes, *, form: Form) -> Bundle:
     """A factor table, every row checked and every example recomputed.
 
-    Refusals: YamlNotPlain, FileEmpty, HeaderDiffers, BundleRefused (with all faults of the rows).
+    Refusals: YamlNotPlain, FileEmpty, HeaderDiffers, FileTooLarge, WorkbookUnreadable, WorkbookTooLarge,
+    BundleRefused (with all faults of the rows).
     """
     faults = Faults()
-    bundle = _read_table(read_lined_yaml(data) if form == "yaml" else _nest(data, faults), faults)
+    bundle = _read_table(_NESTED[form](data, faults), faults)
     if faults.errors:
         raise BundleRefused(faults)
     return bundle
@@ -90,7 +89,7 @@ def shipped_bundle_names() -> list[str]:
 
 
 def _read_table(value: Mapping[str, Any], faults: Faults) -> Bundle:
-    table = Fields(value, pointer="", faults=faults, known=(*_TABLE, "kind", "sources", "rows"))
+    table = Fields(value, pointer="", faults=faults, known=(*TABLE_FIELDS, "kind", "sources", "rows"))
     table.choice("kind", (KIND,))
     sources = _read_sources(table.raw("sources"), faults)
     rows = table.raw("rows")
@@ -123,7 +122,7 @@ def _read_sources(value: Any, faults: Faults) -> dict[str, Source]:
 
 
 def _read_source(value: Any, pointer: str, faults: Faults) -> Source:
-    fields = Fields(value, pointer=pointer, faults=faults, known=_SOURCE)
+    fields = Fields(value, pointer=pointer, faults=faults, known=SOURCE_FIELDS)
     return Source(
         title=fields.text("title"),
         publisher=fields.maybe_text("publisher"),
@@ -141,7 +140,7 @@ def _read_source(value: Any, pointer: str, faults: Faults) -> Source:
 def _read_row(
     value: Any, pointer: str, *, sources: Mapping[str, Source], region: str, faults: Faults
 ) -> FactorRow:
-    fields = Fields(value, pointer=pointer, faults=faults, known=(*_ROW, "source", "examples"))
+    fields = Fields(value, pointer=pointer, faults=faults, known=(*ROW_FIELDS, "source", "examples"))
     source = fields.text("source")
     if source and source not in sources:
         fields.fault("source_unknown", "source", "no source of this name stands in sources")
@@ -216,7 +215,7 @@ def _read_examples(row: Fields, faults: Faults) -> tuple[WorkedExample, ...]:
     examples = []
     for index, each in enumerate(value):
         pointer = f"{row.pointer}/examples/{index}"
-        fields = Fields(each, pointer=pointer, faults=faults, known=_EXAMPLE)
+        fields = Fields(each, pointer=pointer, faults=faults, known=EXAMPLE_FIELDS)
         stated = fields.raw("inputs")
         names = list(stated) if isinstance(stated, Mapping) else []
         inputs = Fields(stated, pointer=f"{pointer}/inputs", faults=faults, known=names)
@@ -283,52 +282,15 @@ def _share_a_day(a: FactorRow, b: FactorRow) -> bool:
     return a.holds_on(b.valid_from) or b.holds_on(a.valid_from)
 
 
-def _nest(data: bytes, faults: Faults) -> dict[str, Any]:
-    """A CSV bundle in the shape of a YAML one; each line's source is named by its line."""
-    columns = (
-        *(f"table_{name}" for name in _TABLE),
-        *_ROW,
-        *(f"source_{name}" for name in _SOURCE),
-        *(f"example_{name}" for name in _EXAMPLE),
-    )
+def _nest_csv(data: bytes, faults: Faults) -> dict[str, Any]:
     lines = split_lines(data, line_bytes_max=_CSV_LINE_BYTES_MAX)
-    names, lines = read_header(lines, required=("table_name", "code", "value", "unit"), optional=columns)
-    table: dict[str, Any] = {}
-    sources: dict[str, Any] = {}
-    rows: list[dict[str, Any]] = []
-    for cells in split_cells(lines, names).iter_rows(named=True):
-        pointer = f"/rows/{len(rows)}"
-        if cells["line_code"] is not None:
-            faults.add(cells["line_code"], pointer, f"line {cells['line_no']}")
-            continue
-        stated = {name: _lined(cells.get(name), cells["line_no"]) for name in columns}
-        own = _part(stated, "table_", _TABLE)
-        if rows and own != table:
-            faults.add("table_differs", pointer, f"line {cells['line_no']} belongs to another table")
-        table = own
-        named = f"line {cells['line_no']}"
-        sources[named] = _part(stated, "source_", _SOURCE)
-        example = _part(stated, "example_", _EXAMPLE)
-        if "inputs" in example:
-            example["inputs"] = _inputs_of(example["inputs"], cells["line_no"])
-        rows.append(_part(stated, "", _ROW) | {"source": named, "examples": [example] if example else []})
-    return {"kind": KIND, **table, "sources": sources, "rows": rows}
+    names, lines = read_header(lines, required=REQUIRED, optional=COLUMNS)
+    cells = split_cells(lines, names).iter_rows(named=True)
+    return nest((Line(each["line_no"], each, code=each["line_code"]) for each in cells), faults, Places())
 
 
-def _part(cells: Mapping[str, Any], prefix: str, names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: cells[prefix + name] for name in names if cells[prefix + name] is not None}
-
-
-def _lined(text: str | None, line: int) -> LinedText | None:
-    return None if text is None else LinedText.at(text, line)
-
-
-def _inputs_of(text: str, line: int) -> Any:
-    """The JSON of a cell with every number as its digits; None where it is not JSON."""
-    try:
-        read = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(read, dict):
-        return read
-    return {name: _lined(each, line) if isinstance(each, str) else each for name, each in read.items()}
+_NESTED: dict[Form, Callable[[bytes, Faults], dict[str, Any]]] = {
+    "yaml": lambda data, _: read_lined_yaml(data),
+    "csv": _nest_csv,
+    "xlsx": nest_sheet,
+}

@@ -25,6 +25,9 @@ from kernel.publications.shapes import FACTOR_TABLE
 from kernel.publications.tables import Publication
 from kernel.tenancy import Region
 
+ASSUMPTION = "/assumption"
+"""What the subject of a table of assumptions ends with: it stands beside the official one."""
+
 
 def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None) -> Publication:
     """Keep a table as a draft of the caller's, with what was read otherwise and what looks odd.
@@ -35,8 +38,8 @@ def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None)
     if first is None:
         raise FirstDayUnknown(f"{bundle.name} has a row without a first day")
     titles = dict.fromkeys(row.source.title for row in bundle.rows)
-    # A table of assumptions stands beside the official one; their rows may not share a day.
-    subject = f"{bundle.subject}/assumption" if bundle.assumption else bundle.subject
+    # Their rows may not share a day.
+    subject = bundle.subject + ASSUMPTION if bundle.assumption else bundle.subject
     before = predecessor(call, region_id=bundle.region, subject=subject, first_day=first)
     odd = warnings_of(call, bundle.rows, predecessor=[] if before is None else rows_of(before))
     return draft(

@@ -1,10 +1,16 @@
 """URLs of factor tables: drafted and published by operators, read by everybody; no logic."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response
 
+from carbon.activities.byte_bodies import BYTE_HEADERS, WORKBOOK_MEDIA, received_body, uploads_folder
+from carbon.activities.uploads import Bounds
+from carbon.factors.bundle_export import bundle_csv
+from carbon.factors.bundle_files import read_bundle
 from carbon.factors.catalogue import (
     own_tables,
     public_rows,
@@ -16,6 +22,7 @@ from carbon.factors.catalogue import (
     whole_table,
 )
 from carbon.factors.changelog import changelog
+from carbon.factors.factor_rows import Bundle
 from carbon.factors.schemas import (
     ChangesQuery,
     GivesChangelog,
@@ -28,11 +35,12 @@ from carbon.factors.schemas import (
     TablesQuery,
     TakesTableFile,
     TakesTablePublication,
+    WorkbookQuery,
 )
-from carbon.factors.submission import TableFile, own_table, put_in_force, submit
+from carbon.factors.submission import TableFile, own_table, put_in_force, submit, submit_bundle
 from carbon.factors.table_changes import table_changes
 from kernel.call import Call
-from kernel.http.endpoint import Routes, endpoint
+from kernel.http.endpoint import RawBody, Routes, endpoint
 from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
@@ -54,6 +62,35 @@ routes = Routes("factors", __name__, description="Factor tables: drafted, publis
 def draft_table(call: Call, sent: TableFile) -> dict[str, Any]:
     """Keep a table as a draft."""
     return whole_table(call, submit(call, sent))
+
+
+_WORKBOOK_BYTES_MAX = 2 << 20
+"""Two thousand rows of 43 cells deflate to less than 1 MB; a line of a zip may be as long as the whole."""
+_WORKBOOK = Bounds(bytes_max=_WORKBOOK_BYTES_MAX, line_bytes_max=_WORKBOOK_BYTES_MAX)
+
+
+@contextmanager
+def _read_workbook(_unit: object) -> Iterator[Bundle]:
+    """The table of a workbook: received and read while no transaction is open."""
+    with received_body(_WORKBOOK) as upload:
+        bundle = read_bundle((uploads_folder() / upload.name).read_bytes(), form="xlsx")
+    yield bundle
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/operator/factor-tables/workbook",
+    needs=Permission.PUBLICATION_DRAFT,
+    query=WorkbookQuery,
+    raw=RawBody(_read_workbook, (WORKBOOK_MEDIA,), BYTE_HEADERS),
+    gives=GivesWholeTable,
+    status=201,
+    summary="Draft a factor table from the first visible sheet of a workbook; faults name row and column",
+)
+def draft_workbook(call: Call, bundle: Bundle, beside: dict[str, Any]) -> dict[str, Any]:
+    """Keep the table of a workbook as a draft."""
+    return whole_table(call, submit_bundle(call, bundle, **beside, at="/query"))
 
 
 @endpoint(
@@ -82,6 +119,18 @@ def list_tables(call: Call, asked: dict[str, Any]) -> Page[dict[str, Any]]:
 def show_table(call: Call, *, table: str) -> dict[str, Any]:
     """Show a table."""
     return whole_table(call, own_table(call, parse_public_id(PREFIX, table)))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/operator/factor-tables/<table>/bundle.csv",
+    needs=Permission.PUBLICATION_READ,
+    summary="A table of the region in the form in which it is sent in",
+)
+def download_own_bundle(call: Call, *, table: str) -> Response:
+    """Give a table as a file that can be sent in again."""
+    return _as_file(bundle_csv(own_table(call, parse_public_id(PREFIX, table))), f"{table}-bundle.csv")
 
 
 @endpoint(
@@ -215,10 +264,25 @@ def show_public_changes(call: Call, asked: dict[str, Any], *, table: str) -> dic
     "GET",
     "/v1/public/factor-tables/<table>/rows.csv",
     needs=PUBLIC,
-    summary="The rows of a published table as CSV, to read; a draft takes the form of docs/factor-tables.md",
+    summary="The rows of a published table as CSV, to read; bundle.csv can be sent in again",
 )
 def download_rows(call: Call, *, table: str) -> Response:
     """Give the rows as a file."""
-    found = public_table(call, parse_public_id(PREFIX, table))
-    named = {"Content-Disposition": f'attachment; filename="{table}.csv"'}
-    return Response(rows_csv(found), content_type="text/csv; charset=utf-8", headers=named)
+    return _as_file(rows_csv(public_table(call, parse_public_id(PREFIX, table))), f"{table}.csv")
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/public/factor-tables/<table>/bundle.csv",
+    needs=PUBLIC,
+    summary="A published table in the form in which it is sent in: read back, it is the same draft",
+)
+def download_bundle(call: Call, *, table: str) -> Response:
+    """Give a public table as a file that can be sent in again."""
+    return _as_file(bundle_csv(public_table(call, parse_public_id(PREFIX, table))), f"{table}-bundle.csv")
+
+
+def _as_file(text: str, name: str) -> Response:
+    named = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, content_type="text/csv; charset=utf-8", headers=named)

@@ -42,6 +42,13 @@ class TakesTableFile(Takes):
     )
 
 
+class WorkbookQuery(QuerySchema):
+    """What goes with a workbook: the same as beside a table in JSON."""
+
+    first_day = Day(load_default=None, metadata={"description": "taken by the rows that have none"})
+    source = Text(most=2000, load_default=None, metadata={"description": "cited for the table as a whole"})
+
+
 class TakesTablePublication(Takes):
     """Why it is published and, where rows start on a nominal day, why that day is taken."""
 

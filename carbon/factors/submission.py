@@ -38,14 +38,25 @@ class TableFile:
 def submit(call: Call, sent: TableFile) -> Publication:
     """Read, check and keep a table as a draft of the caller's.
 
-    Refuses, in this order: what `read_bundle` refuses (with every fault of the file), FirstDayUnused,
-    RegionNotYours, FirstDayUnknown, what `draft` refuses.
+    Refuses, in this order: what `read_bundle` refuses (with every fault of the file), what `submit_bundle`
+    refuses.
     """
-    bundle = _with_first_day(read_bundle(sent.text.encode(), form=sent.form), sent.first_day)
+    bundle = read_bundle(sent.text.encode(), form=sent.form)
+    return submit_bundle(call, bundle, first_day=sent.first_day, source=sent.source, at="/body")
+
+
+def submit_bundle(
+    call: Call, read: Bundle, *, first_day: date | None, source: str | None, at: str
+) -> Publication:
+    """Keep a table that was read as a draft of the caller's; `at` points at what goes beside it.
+
+    Refuses, in this order: FirstDayUnused, RegionNotYours, FirstDayUnknown, what `draft` refuses.
+    """
+    bundle = _with_first_day(read, first_day, at=at)
     require(bundle.region == call.region, RegionNotYours(region=bundle.region, pointer="/region"))
     for region in {row.region for row in bundle.rows}:
         require(call.region in upward(call.db, region), RegionNotYours(region=region, pointer="/rows"))
-    drafted = draft_factor_table(call, bundle, source=sent.source)
+    drafted = draft_factor_table(call, bundle, source=source)
     audit(call, "draft", subject=public_id(PREFIX, drafted.id), kind=FACTOR_TABLE, rows=len(bundle.rows))
     return drafted
 
@@ -84,11 +95,11 @@ def known_table(call: Call, publication_id: UUID) -> Publication:
     return publication
 
 
-def _with_first_day(bundle: Bundle, first_day: date | None) -> Bundle:
+def _with_first_day(bundle: Bundle, first_day: date | None, *, at: str) -> Bundle:
     if first_day is None:
         return bundle
     open_rows = any(row.valid_from is None for row in bundle.rows)
-    require(open_rows, FirstDayUnused(pointer="/body/first_day"))
+    require(open_rows, FirstDayUnused(pointer=f"{at}/first_day"))
     rows = tuple(
         replace(row, valid_from=first_day, valid_from_kind=NOMINAL) if row.valid_from is None else row
         for row in bundle.rows

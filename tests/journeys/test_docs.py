@@ -12,7 +12,8 @@ from flask import Flask
 from app.commands import add_commands
 from app.demo_commands import add_demo_commands
 from app.openapi_document import current_product
-from carbon.factors.bundle_files import _EXAMPLE, _ROW, _SOURCE, _TABLE, VALID_FROM_KINDS, VARIANTS
+from carbon.factors.bundle_files import VALID_FROM_KINDS, VARIANTS
+from carbon.factors.bundle_lines import EXAMPLE_FIELDS, ROW_FIELDS, SOURCE_FIELDS, TABLE_FIELDS
 from carbon.factors.example_table import EXAMPLE_CSV, EXAMPLE_YAML
 from carbon.methodologies.registry import METHODS
 from kernel.publications.shapes import SHAPES
@@ -65,10 +66,10 @@ def test_the_guide_of_operations_names_every_command_and_metric() -> None:
 
 def test_the_guide_of_factor_tables_names_every_field_kind_and_example() -> None:
     text = (ROOT / "docs/factor-tables.md").read_text(encoding="utf-8")
-    table = {f"table_{name}" for name in _TABLE}
-    example = {f"example_{name}" for name in _EXAMPLE}
+    table = {f"table_{name}" for name in TABLE_FIELDS}
+    example = {f"example_{name}" for name in EXAMPLE_FIELDS}
     kinds = {*SHAPES, *(part for shape in SHAPES.values() for part in shape.parts)}
-    named = {*table, *_ROW, *_SOURCE, *example, *METHODS, *VARIANTS, *VALID_FROM_KINDS, *kinds}
+    named = {*table, *ROW_FIELDS, *SOURCE_FIELDS, *example, *METHODS, *VARIANTS, *VALID_FROM_KINDS, *kinds}
     assert [name for name in sorted(named) if f"`{name}`" not in text] == []
     assert EXAMPLE_YAML in text
     assert EXAMPLE_CSV in text
