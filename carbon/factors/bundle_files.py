@@ -46,7 +46,6 @@ _ROWS_MAX = 2_000
 _CSV_LINE_BYTES_MAX = 16_384
 
 
-
 class BundleRefused(Refusal):
     """The factor table has faults; each is named with its place."""
 
