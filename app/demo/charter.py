@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from app.demo.regions import REGIONS
 from app.demo.stage import Stage
 from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
 from carbon.factors.factor_rows import Bundle
@@ -19,19 +20,6 @@ from kernel.publications.publishing import Draft, draft, publish
 from kernel.signing import Purpose
 from kernel.tenancy import Region
 
-REGIONS = (
-    ("CN", None, "中国", "China"),
-    ("CN-GD", "CN", "广东省", "Guangdong"),
-    ("CN-GD-SZ", "CN-GD", "深圳市", "Shenzhen"),
-    ("CN-GD-GZ", "CN-GD", "广州市", "Guangzhou"),
-    ("CN-BJ", "CN", "北京市", "Beijing"),
-    ("CN-SH", "CN", "上海市", "Shanghai"),
-    ("CN-CQ", "CN", "重庆市", "Chongqing"),
-    ("CN-SC", "CN", "四川省", "Sichuan"),
-    ("CN-HB", "CN", "湖北省", "Hubei"),
-    ("CN-HB-WH", "CN-HB", "武汉市", "Wuhan"),
-)
-"""The city and every region that a shipped factor table belongs to, parents first."""
 TRANSIT = ["metro_ride", "bus_ride", "bus_ride_measured", "shared_bike_ride", "shared_ebike_ride"]
 HOUSEHOLD = ["household_electricity_saving", "household_water_saving"]
 RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from app.public.emission_words import EMISSION_NAMES
 from carbon.methodologies.unit_algebra import Measure
 
 
@@ -37,6 +38,7 @@ SCENARIOS: Mapping[str, Words] = MappingProxyType(
         "grain_not_wasted": Words("节约粮食", "grain not wasted"),
         "parcel_box_returned": Words("快递箱回收", "parcel box returned"),
     }
+    | {scenario: Words(*both) for scenario, both in EMISSION_NAMES.items()}
 )
 MEASURES: Mapping[Measure, Words] = MappingProxyType(
     {

@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 from carbon import methodologies
 from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
 from carbon.factors.factor_rows import FactorRow
-from carbon.methodologies.inputs import INPUTS
+from carbon.methodologies.inputs import KNOWN_INPUTS
 from carbon.methodologies.method import FACTOR_REFUSALS, INPUT_REFUSALS, Method
 from carbon.methodologies.registry import METHODS
 from carbon.methodologies.unit_algebra import things_of
@@ -40,6 +40,9 @@ UNSHIPPED: Mapping[str, Example] = {
     ),
     "deemed_monthly": Example(
         "12.5", "kgCO2/month", {"months": 6}, "The figure is made up: no shipped table has one."
+    ),
+    "emission_area": Example(
+        "50", "kgCO2/m2", {"area_m2": 60}, "The figure is made up: no shipped table has one."
     ),
     "project": Example(
         "1", "kg/verified-kg", {"verified_mg": 1_234_567}, "The factor is one by definition; no table has it."
@@ -91,7 +94,7 @@ def _list() -> Iterator[str]:
     yield ""
     yield "Written from the code by `python -m app.reference_pages`; a test compares. A method makes a"
     yield "quantity out of the inputs of an activity; a published factor makes milligrams of it, rounded"
-    yield "down once."
+    yield "down once. Methods whose name begins with `emission` count what is given off and credit nobody."
     yield ""
     yield "本页由代码生成。方法由输入得出数量,数量乘以已发布的因子,向下取整一次得到毫克。"
     yield ""
@@ -147,7 +150,7 @@ def _inputs(method: Method) -> Iterator[str]:
     yield "| input 输入 | unit 单位 | meaning 含义 | most 上限 |"
     yield "|---|---|---|---|"
     for name in (item.name for each in method.input_sets for item in each.inputs):
-        item = INPUTS[name]
+        item = KNOWN_INPUTS[name]
         most = "2^63 − 1" if item.most == INT64_MAX else str(item.most)
         yield f"| `{name}` | {item.unit} | {item.title_en}<br>{item.title_zh} | {most} |"
 
@@ -201,7 +204,8 @@ def _worked(method: Method) -> Iterator[str]:
         values = f"{step.value_before_rounding} | {step.value_after} | {step.unit}"
         yield f"| {step.title_en}<br>{step.title_zh} | {step.expression} | {values} |"
     yield ""
-    yield f"Stored 入账: {assessment.carbon_mg} mg."
+    stored = "Stored 入账" if method.credits else "Given off 排放"
+    yield f"{stored}: {assessment.carbon_mg} mg."
 
 
 def _sentence(text: str) -> str:

@@ -165,11 +165,12 @@ def _cell(value: Any) -> str:
 
 
 def _row(table: Publication, row: FactorRow) -> dict[str, Any]:
-    seen = row.source.seen_in_original
+    seen, in_use = row.source.seen_in_original, row.in_use()
     return {
         **{name: getattr(row, name) for name in _AS_STORED},
         "gas_set": row.gas_set.value,
-        "value_ng_per_base_unit": row.in_use().factor.value_ng,
+        "credits": in_use.method.credits,
+        "value_ng_per_base_unit": in_use.factor.value_ng,
         "assumption": row.assumption or table.assumption,
         "seen_in_original": seen,
         "label_en": None if seen else UNSEEN_EN,

@@ -1,7 +1,8 @@
 """(scenario, region, business day) -> exactly one published row, or NoFactorInForce. Never a nearest one.
 
 Another region's row is taken only where a published fallback rule of this scenario says so, and the
-result says how it was found.
+result says how it was found. Rows of footprints count emissions: whoever credits finds none of them,
+worked examples do.
 """
 
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from carbon.examples import FactorInUse, FindFactor
 from carbon.factors.errors import NoFactorInForce
 from carbon.factors.tables import Factor
 from carbon.methodologies.assessment import MethodFactor
-from carbon.methodologies.registry import find_method
+from carbon.methodologies.registry import FOOTPRINTS, METHODS, find_method
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import fallback
 from kernel.publications.tables import Publication
 
 OWN_REGION = "region"
+CREDITING = tuple(name for name in METHODS if name not in FOOTPRINTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,24 +62,33 @@ def in_use(row: Factor) -> FactorInUse:
 
 
 def finder(call: Call) -> FindFactor:
-    """The lookup as worked examples ask it."""
-    return lambda scenario, region_id, day: (
-        factor_in_force(call, scenario=scenario, region_id=region_id, day=day).in_use
-    )
+    """The lookup as worked examples ask it: footprints too."""
+
+    def find(scenario: str, region_id: str, day: date) -> FactorInUse:
+        row = _row_in_force(call, scenario, region_id, day, methods=FOOTPRINTS)
+        if row is not None:
+            return in_use(row)
+        return factor_in_force(call, scenario=scenario, region_id=region_id, day=day).in_use
+
+    return find
 
 
 def is_known_scenario(call: Call, scenario: str) -> bool:
-    """Whether any published row, of any region and time, speaks of the scenario."""
-    return call.db.scalar(select(Factor.id).where(Factor.scenario == scenario).limit(1)) is not None
+    """Whether any published row, of any region and time, credits the scenario."""
+    credited = select(Factor.id).where(Factor.scenario == scenario, Factor.method.in_(CREDITING))
+    return call.db.scalar(credited.limit(1)) is not None
 
 
-def _row_in_force(call: Call, scenario: str, region_id: str, day: date) -> Factor | None:
+def _row_in_force(
+    call: Call, scenario: str, region_id: str, day: date, *, methods: tuple[str, ...] = CREDITING
+) -> Factor | None:
     found = call.db.scalars(
         select(Factor)
         .join(Publication, Publication.id == Factor.publication_id)
         .where(
             Factor.scenario == scenario,
             Factor.region_id == region_id,
+            Factor.method.in_(methods),
             Factor.valid_from <= day,
             Factor.valid_to.is_(None) | (Factor.valid_to > day),
             Publication.state == "published",

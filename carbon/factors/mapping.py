@@ -1,8 +1,9 @@
 """How the rows of the collected factor list are to be read: scenario, method, gas set and unit of each.
 
 The list itself stays outside the product. What a row of it means is decided here, by us, once and row
-by row: an empty scenario is a figure that no built method credits, an empty gas set is one that the
-sources leave open, and a kilometre is a person's or a vehicle's by name.
+by row: an empty scenario is a figure that no built method credits, an empty emission scenario one that no
+shipped table counts as given off, an empty gas set is one that the sources leave open, and a kilometre is
+a person's or a vehicle's by name.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from carbon.activities.adapters.text_lines import split_lines
 from carbon.factors.bundles import read_shipped
 from carbon.methodologies.unit_algebra import GasSet
 
-_COLUMNS = ("code", "scenario", "method", "gas_set", "unit")
+_COLUMNS = ("code", "scenario", "method", "emission_scenario", "gas_set", "unit")
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class MappedFactor:
     code: str
     scenario: str | None
     method: str | None
+    emission_scenario: str | None
     gas_set: GasSet | None
     unit: str
 
@@ -34,6 +36,7 @@ def read_shipped_mapping() -> dict[str, MappedFactor]:
             code=cells["code"],
             scenario=cells["scenario"],
             method=cells["method"],
+            emission_scenario=cells["emission_scenario"],
             gas_set=GasSet(cells["gas_set"]) if cells["gas_set"] else None,
             unit=cells["unit"],
         )

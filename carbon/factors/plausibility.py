@@ -15,6 +15,7 @@ from sqlalchemy import select
 from carbon.factors.factor_rows import FactorRow
 from carbon.factors.row_changes import compare_rows, percent_in_words, percent_moved
 from carbon.factors.tables import Factor
+from carbon.methodologies.registry import FOOTPRINTS
 from carbon.methodologies.unit_algebra import Measure, convert_factor, parse_factor_unit
 from kernel.call import Call
 from kernel.publications.tables import Publication
@@ -120,7 +121,12 @@ def _moved(before: FactorRow, after: FactorRow) -> list[Oddity]:
     if _apart_by(old.value_ng, new.value_ng, times=MOVED_TIMES):
         found.append(Oddity(MOVED, after.code, after.region, {**facts, "times": str(MOVED_TIMES)}))
     percent = percent_moved(before, after)
-    if new.kind[1] is Measure.WATT_HOUR and percent is not None and percent > 0:
+    if (
+        after.method not in FOOTPRINTS
+        and new.kind[1] is Measure.WATT_HOUR
+        and percent is not None
+        and percent > 0
+    ):
         told = {**facts, "percent": percent_in_words(percent)}
         found.append(Oddity(GRID_HIGHER, after.code, after.region, told))
     return found

@@ -176,6 +176,7 @@ class GivesFactor(Gives):
     quantity_min = fields.Integer()
     quantity_max = fields.Integer(allow_none=True)
     verified = fields.Boolean()
+    credits = fields.Boolean(metadata={"description": "false of an emission: no activity is assessed by it"})
     assumption = fields.String(allow_none=True)
     seen_in_original = fields.Boolean()
     label_en = fields.String(allow_none=True)

@@ -39,6 +39,12 @@ MONTHS = Input("months", "month", "whole months in service", "完整运行月数
 GROWTH = Input("growth_l", "L", "growth of stem volume", "林木蓄积增长量", most=INT64_MAX // 1_000)
 BUFFER = Input("buffer_permille", "‰", "share of the growth kept back", "缓冲比例", most=1_000)
 STANDING_HOURS = Input("standing_hours", "h", "hours on end that a car stood still", "连续停驶小时数")
+FUEL_VOLUME = Input("fuel_ml", "ml", "fuel burnt", "燃料用量")
+VEHICLE_DISTANCE = Input(
+    "vehicle_distance_m", "m", "distance travelled by a vehicle", "车辆行驶距离", most=INT64_MAX // 1_000
+)
+SHARE = Input("share_permille", "‰", "share of the vehicle that is one person's", "个人分摊比例", most=1_000)
+AREA = Input("area_m2", "m2", "area heated", "供暖面积")
 VERIFIED_REDUCTION = Input("verified_mg", "mg", "verified reduction", "经核证的减排量")
 
 INPUTS: dict[str, Input] = {
@@ -70,4 +76,9 @@ INPUTS: dict[str, Input] = {
         VERIFIED_REDUCTION,
     )
 }
-"""Every input by name; a frame of activities has one nullable Int64 column for each."""
+"""Every input of activities by name; a frame of them has one nullable Int64 column for each."""
+
+KNOWN_INPUTS: dict[str, Input] = INPUTS | {
+    item.name: item for item in (FUEL_VOLUME, VEHICLE_DISTANCE, SHARE, AREA)
+}
+"""Every input by name, with those that only footprints take: no activity brings one."""

@@ -28,7 +28,7 @@ from carbon.methodologies.errors import (
     QuantityAboveLimit,
     QuantityBelowLimit,
 )
-from carbon.methodologies.inputs import INPUTS, Input
+from carbon.methodologies.inputs import INPUTS, KNOWN_INPUTS, Input
 from carbon.methodologies.unit_algebra import GasSet, Measure, convert_factor
 from kernel.errors import Refusal, require
 from kernel.units import INT64_MAX, NANOGRAMS_PER_MILLIGRAM, floor_to_milligrams
@@ -97,6 +97,8 @@ class Method:
     measure: Measure
     source: str
     input_sets: tuple[InputSet, ...]
+    credits: bool = True
+    """Whether it says what was reduced; a footprint says what was given off, and no activity is its."""
 
     def factor(
         self,
@@ -242,7 +244,8 @@ class Method:
             ),
         )
 
-    # The same definition over a frame with one nullable Int64 column for each name in INPUTS.
+    # The same definition over a frame with one nullable Int64 column for each name in INPUTS, of a footprint
+    # for each in KNOWN_INPUTS.
 
     def quantity_expression(self) -> pl.Expr:
         """The quantity in base units of each row; null where no set of inputs is whole."""
@@ -251,7 +254,8 @@ class Method:
     def refusal_expression(self, *, quantity_min: pl.Expr, quantity_max: pl.Expr) -> pl.Expr:
         """The code with which `assess` would refuse the row, or null."""
         used = {name for each in self.input_sets for name in each.names}
-        unused = [pl.col(name).is_not_null() for name in INPUTS if name not in used]
+        there = INPUTS if self.credits else KNOWN_INPUTS
+        unused = [pl.col(name).is_not_null() for name in there if name not in used]
         whole = [
             pl.all_horizontal(pl.col(name).is_not_null() for name in sorted(each.names))
             for each in self.input_sets
@@ -296,5 +300,5 @@ class Method:
 def _above_most(names: Iterable[str]) -> Iterator[pl.Expr]:
     """Whether an input is above its own most; a column holds nothing above 2^63-1."""
     for name in sorted(names):
-        if INPUTS[name].most < INT64_MAX:
-            yield pl.col(name) > INPUTS[name].most
+        if KNOWN_INPUTS[name].most < INT64_MAX:
+            yield pl.col(name) > KNOWN_INPUTS[name].most

@@ -4,6 +4,7 @@ from carbon.methodologies import (
     charging,
     day_block,
     deemed_monthly,
+    footprint,
     generation,
     growth,
     per_count,
@@ -35,8 +36,17 @@ METHODS: dict[str, Method] = {
         growth.METHOD,
         per_step.METHOD,
         project.METHOD,
+        footprint.ELECTRICITY,
+        footprint.HEAT,
+        footprint.FUEL_BY_VOLUME,
+        footprint.FUEL_BY_MASS,
+        footprint.PASSENGER,
+        footprint.VEHICLE,
+        footprint.AREA_HEATED,
     )
 }
+FOOTPRINTS = tuple(name for name, method in METHODS.items() if not method.credits)
+"""The methods by which no activity is assessed."""
 
 
 def find_method(name: str, version: int = 1) -> Method:

@@ -12,7 +12,7 @@ from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.assessment import digests
 from carbon.activities.intake import take_activity, take_chunk
 from carbon.methodologies.assessment import MethodFactor
-from carbon.methodologies.inputs import INPUTS
+from carbon.methodologies.inputs import KNOWN_INPUTS
 from carbon.methodologies.method import InputSet, Method
 from carbon.methodologies.registry import METHODS
 from carbon.reconciliation import CHECKS
@@ -88,7 +88,7 @@ def _stated(method: Method) -> st.SearchStrategy[dict[str, int]]:
         # In the order of names `actual_…` comes before `baseline_…`, so sorted amounts save something.
         return amounts.map(
             lambda found: {
-                name: min(amount, INPUTS[name].most)
+                name: min(amount, KNOWN_INPUTS[name].most)
                 for name, amount in zip(sorted(each.names), sorted(found), strict=True)
             }
         )
@@ -110,7 +110,8 @@ def test_digests_of_many_are_the_scalar_methods(name: str, data: st.DataObject) 
     )
     rows = data.draw(st.lists(_stated(method), min_size=1, max_size=5))
     part = pl.DataFrame(
-        {key: [row.get(key) for row in rows] for key in INPUTS}, schema=dict.fromkeys(INPUTS, pl.Int64)
+        {key: [row.get(key) for row in rows] for key in KNOWN_INPUTS},
+        schema=dict.fromkeys(KNOWN_INPUTS, pl.Int64),
     ).with_columns(outcome=pl.lit(ACTIVITY))
     value = pl.lit(factor.value_ng, pl.Int64)
     part = part.with_columns(carbon_mg=method.carbon_mg_expression(value))

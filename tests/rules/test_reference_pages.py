@@ -12,7 +12,7 @@ from app.reference_pages.refusals import all_refusals, places, refusals_page
 from app.reference_pages.settings import settings_page
 from app.reference_pages.states import LIVES, MACHINES, Machine, checked_values, states_of, states_page
 from app.settings import Settings
-from carbon.methodologies.inputs import INPUTS
+from carbon.methodologies.inputs import KNOWN_INPUTS
 from carbon.methodologies.method import FACTOR_REFUSALS, INPUT_REFUSALS
 from carbon.methodologies.registry import METHODS
 from tests.conftest import ROOT
@@ -71,7 +71,7 @@ def test_the_page_of_a_method_says_its_inputs_refusals_and_factors(name: str) ->
 
 def test_every_input_is_of_a_method() -> None:
     used = {item.name for method in METHODS.values() for each in method.input_sets for item in each.inputs}
-    assert used == set(INPUTS)
+    assert used == set(KNOWN_INPUTS)
 
 
 def test_an_example_is_made_up_only_where_no_shipped_table_has_one() -> None:
@@ -94,6 +94,22 @@ def test_an_example_is_made_up_only_where_no_shipped_table_has_one() -> None:
 )
 def test_the_worked_example_of_a_page_ends_in_the_exact_milligrams(name: str, milligrams: Fraction) -> None:
     assert method_page(METHODS[name]).endswith(f"\nStored 入账: {milligrams} mg.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "milligrams"),
+    [
+        ("emission_area", 60 * 50 * 10**6),
+        ("emission_fuel_volume", Fraction("123.45") * Fraction("2.179") * 10**6),
+        ("emission_vehicle_km", 20 * Fraction("0.16272") * 10**6),
+    ],
+)
+def test_the_page_of_a_footprint_says_that_it_is_given_off_and_not_stored(
+    name: str, milligrams: Fraction
+) -> None:
+    page = method_page(METHODS[name])
+    assert page.endswith(f"\nGiven off 排放: {milligrams} mg.\n")
+    assert "never credited" in page.splitlines()[2]
 
 
 def test_every_state_the_database_checks_has_a_machine() -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from carbon.examples import FactorInUse
 from carbon.factors.errors import FactorsOverlap, FirstDayUnknown
-from carbon.factors.lookup import OWN_REGION, in_use
+from carbon.factors.lookup import CREDITING, OWN_REGION, in_use
 from carbon.factors.stored_rows import read_row
 from carbon.factors.tables import Factor
 from kernel.call import Call
@@ -66,7 +66,9 @@ class ProposedTable:
         """
         self._call, self._table = call, table
         self._since = table.effective_from if starting_on is None else min(starting_on, table.effective_from)
-        own = [_own_row(table, stored) for stored in table.content["rows"]]
+        # A footprint judges no activity, in force or not.
+        stored = [row for row in table.content["rows"] if row["method"] in CREDITING]
+        own = [_own_row(table, row) for row in stored]
         self.rows: list[Row] = _apart(own if starting_on is None else _brought_forward(own, starting_on))
         """Its own, then those of other tables that `judge` came upon."""
         self.size = len(self.rows)
@@ -120,6 +122,7 @@ class ProposedTable:
                 .where(
                     Factor.region_id == region_id,
                     Factor.scenario == scenario,
+                    Factor.method.in_(CREDITING),
                     Publication.state == "published",
                     Publication.id != self._table.id,
                 )

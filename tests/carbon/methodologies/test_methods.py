@@ -21,7 +21,7 @@ from carbon.methodologies.errors import (
     QuantityAboveLimit,
     QuantityBelowLimit,
 )
-from carbon.methodologies.inputs import INPUTS
+from carbon.methodologies.inputs import INPUTS, KNOWN_INPUTS
 from carbon.methodologies.method import INPUT_REFUSALS, Method
 from carbon.methodologies.project import AS_VERIFIED
 from carbon.methodologies.registry import METHODS, find_method
@@ -44,6 +44,13 @@ UNITS = {
     "growth": "kgCO2/m3",
     "per_step": "g/step",
     "project": "kg/verified-kg",
+    "emission_electricity": "kgCO2/kWh",
+    "emission_heat": "kgCO2/GJ",
+    "emission_fuel_volume": "kgCO2/L",
+    "emission_fuel_mass": "kgCO2/kg",
+    "emission_person_km": "kgCO2e/person-km",
+    "emission_vehicle_km": "kgCO2e/vehicle-km",
+    "emission_area": "kgCO2/m2",
 }
 
 
@@ -125,6 +132,57 @@ def milligrams(kilograms: Fraction) -> int:
         ("per_step", "0.02", "gCO2/step", {"steps": 7_250}, 7_250 * Fraction("0.02") / 1_000),
         ("per_step", "0.0000005", "gCO2/step", {"steps": 3_999}, 3_999 * Fraction("0.0000000005")),
         ("deemed_monthly", "12.345678", "kgCO2/month", {"months": 7}, 7 * Fraction("12.345678")),
+        (
+            "emission_electricity",
+            "0.5306",
+            "kgCO2/kWh",
+            {"actual_wh": 15_001},
+            Fraction("15.001") * Fraction("0.5306"),
+        ),
+        ("emission_heat", "0.11", "tCO2/GJ", {"actual_kj": 1_234_567}, Fraction("1.234567") * 110),
+        (
+            "emission_fuel_volume",
+            "2.179",
+            "kgCO2/L",
+            {"fuel_ml": 8_003},
+            Fraction("8.003") * Fraction("2.179"),
+        ),
+        (
+            "emission_fuel_volume",
+            "2.184",
+            "kgCO2/m3",
+            {"fuel_ml": 2_000_000_007},
+            Fraction("2000.000007") * Fraction("2.184"),
+        ),
+        (
+            "emission_fuel_mass",
+            "2.9538",
+            "kgCO2/kg",
+            {"mass_g": 14_501},
+            Fraction("14.501") * Fraction("2.9538"),
+        ),
+        (
+            "emission_person_km",
+            "0.10385",
+            "kgCO2e/person-km",
+            {"distance_m": 10_007},
+            Fraction("10.007") * Fraction("0.10385"),
+        ),
+        (
+            "emission_vehicle_km",
+            "0.16725",
+            "kgCO2e/vehicle-km",
+            {"vehicle_distance_m": 10_000, "share_permille": 625},
+            Fraction(10) / Fraction("1.6") * Fraction("0.16725"),
+        ),
+        (
+            "emission_vehicle_km",
+            "0.16725",
+            "kgCO2e/vehicle-km",
+            {"vehicle_distance_m": 10_001, "share_permille": 333},
+            Fraction(10_001 * 333 // 1_000, 1_000) * Fraction("0.16725"),
+        ),
+        ("emission_area", "50", "kgCO2/m2", {"area_m2": 61}, Fraction(3_050)),
     ],
 )
 def test_a_method_gives_the_floor_of_the_exact_figure(
@@ -172,6 +230,22 @@ def test_a_method_gives_the_floor_of_the_exact_figure(
         ("per_step", {"steps": 2**63}, InputTooLarge, "/steps"),
         ("deemed_monthly", {"months": 0.5}, InputNotWhole, "/months"),
         ("saving_water", {"baseline_ml": 5, "actual_ml": -1}, InputNegative, "/actual_ml"),
+        ("emission_vehicle_km", {"vehicle_distance_m": 1}, InputMissing, "/share_permille"),
+        (
+            "emission_vehicle_km",
+            {"vehicle_distance_m": 1, "share_permille": 1_001},
+            InputTooLarge,
+            "/share_permille",
+        ),
+        (
+            "emission_vehicle_km",
+            {"vehicle_distance_m": 2**63 // 1_000 + 1, "share_permille": 0},
+            InputTooLarge,
+            "/vehicle_distance_m",
+        ),
+        ("emission_person_km", {"vehicle_distance_m": 1}, InputUnknown, "/vehicle_distance_m"),
+        ("emission_electricity", {"saved_wh": 1}, InputUnknown, "/saved_wh"),
+        ("emission_fuel_volume", {"fuel_ml": 0.5}, InputNotWhole, "/fuel_ml"),
     ],
 )
 def test_an_input_that_does_not_belong_is_refused_with_its_name(
@@ -265,7 +339,7 @@ def test_any_change_of_a_number_changes_the_digest() -> None:
 def _one_row(method: Method, inputs: Mapping[str, int], factor: MethodFactor) -> int | str:
     """What the frame form says: milligrams or the code of a refusal."""
     frame = pl.DataFrame(
-        {name: pl.Series([inputs.get(name)], dtype=pl.Int64) for name in INPUTS},
+        {name: pl.Series([inputs.get(name)], dtype=pl.Int64) for name in KNOWN_INPUTS},
     ).with_columns(
         code=method.refusal_expression(
             quantity_min=pl.lit(factor.quantity_min), quantity_max=pl.lit(factor.quantity_max)
@@ -306,7 +380,9 @@ def test_one_row_and_many_rows_say_the_same(data: st.DataObject, name: str, valu
         st.one_of(
             st.sampled_from([sorted(each.names) for each in method.input_sets]),
             st.lists(st.sampled_from(own), unique=True),
-            st.lists(st.sampled_from(sorted(INPUTS)), unique=True, max_size=3),
+            st.lists(
+                st.sampled_from(sorted(INPUTS if method.credits else KNOWN_INPUTS)), unique=True, max_size=3
+            ),
         )
     )
     inputs = {each: data.draw(AMOUNTS) for each in names}
@@ -362,4 +438,7 @@ def _inputs_of(method: Method, quantity: int) -> dict[str, int]:
     """Inputs that give this quantity."""
     item = method.input_sets[-1].inputs[0].name
     inputs = {item: quantity * {"standing_hours": 24}.get(item, 1)}
-    return inputs | ({"buffer_permille": 999} if method.name == "growth" else {})
+    return inputs | {
+        "growth": {"buffer_permille": 999},
+        "emission_vehicle_km": {"share_permille": 1_000},
+    }.get(method.name, {})

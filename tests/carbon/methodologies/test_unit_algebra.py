@@ -173,6 +173,13 @@ def test_the_largest_quantity_of_a_factor_stays_below_two_to_the_63(name: str, v
         "growth": "m3",
         "per_step": "step",
         "project": "verified-kg",
+        "emission_electricity": "kWh",
+        "emission_heat": "GJ",
+        "emission_fuel_volume": "L",
+        "emission_fuel_mass": "kg",
+        "emission_person_km": "person-km",
+        "emission_vehicle_km": "vehicle-km",
+        "emission_area": "m2",
     }[name]
     factor = find_method(name).factor(value=str(value), unit=f"g/{thing}")
     assert factor.quantity_max * factor.value_ng <= INT64_MAX < (factor.quantity_max + 1) * factor.value_ng
