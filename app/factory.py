@@ -37,6 +37,7 @@ ROOMS = (
     "app.identity.routes",
     "app.wallet.routes",
     "app.publications.routes",
+    "app.publications.procedure_routes",
     "carbon.activities.routes",
     "carbon.activities.batch_routes",
     "carbon.partners.routes",

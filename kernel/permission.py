@@ -15,6 +15,8 @@ class Permission(StrEnum):
     CONSENT_GIVE = "consent.give"
     VOUCHER_EXCHANGE = "voucher.exchange"
     VOUCHER_CANCEL = "voucher.cancel"
+    # citizens, merchants and enterprises
+    OBJECTION_RAISE = "objection.raise"
     # data partners
     ACTIVITY_PUSH = "activity.push"
     BATCH_READ = "batch.read"
@@ -25,6 +27,8 @@ class Permission(StrEnum):
     MERCHANT_READ = "merchant.read"
     # operators
     PUBLICATION_DRAFT = "publication.draft"
+    PUBLICATION_COMMENT = "publication.comment"
+    PUBLICATION_REVIEW = "publication.review"
     PUBLICATION_PUBLISH = "publication.publish"
     PUBLICATION_READ = "publication.read"
     PARTNER_MANAGE = "partner.manage"

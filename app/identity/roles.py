@@ -1,6 +1,6 @@
 """Which role holds which permission: the one file to read before giving somebody a role.
 
-Whoever writes a table, a rule or a donation does not put it in force: drafting and publishing,
+Whoever writes a table, a rule or a donation does not put it in force: drafting, reviewing and publishing,
 declaring and approving are different roles. Partners and terminals get theirs with their keys.
 """
 
@@ -17,6 +17,7 @@ class Role(StrEnum):
     CITIZEN = "citizen"
     CLERK = "clerk"
     OPERATOR_EDITOR = "operator_editor"
+    OPERATOR_REVIEWER = "operator_reviewer"
     OPERATOR_PUBLISHER = "operator_publisher"
     OPERATOR_AUDITOR = "operator_auditor"
     DONOR = "donor"
@@ -30,13 +31,22 @@ PERMISSIONS = MappingProxyType(
                 Permission.CONSENT_GIVE,
                 Permission.VOUCHER_EXCHANGE,
                 Permission.VOUCHER_CANCEL,
+                Permission.OBJECTION_RAISE,
             }
         ),
-        Role.CLERK: frozenset({Permission.ME_READ, Permission.MERCHANT_READ, Permission.REDEMPTION_REVERSE}),
+        Role.CLERK: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.MERCHANT_READ,
+                Permission.REDEMPTION_REVERSE,
+                Permission.OBJECTION_RAISE,
+            }
+        ),
         Role.OPERATOR_EDITOR: frozenset(
             {
                 Permission.ME_READ,
                 Permission.PUBLICATION_DRAFT,
+                Permission.PUBLICATION_COMMENT,
                 Permission.PUBLICATION_READ,
                 Permission.PARTNER_MANAGE,
                 Permission.MERCHANT_MANAGE,
@@ -48,9 +58,18 @@ PERMISSIONS = MappingProxyType(
                 Permission.DONATION_READ,
             }
         ),
+        Role.OPERATOR_REVIEWER: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.PUBLICATION_COMMENT,
+                Permission.PUBLICATION_REVIEW,
+                Permission.PUBLICATION_READ,
+            }
+        ),
         Role.OPERATOR_PUBLISHER: frozenset(
             {
                 Permission.ME_READ,
+                Permission.PUBLICATION_COMMENT,
                 Permission.PUBLICATION_PUBLISH,
                 Permission.PUBLICATION_READ,
                 Permission.VOUCHER_DEACTIVATE,
@@ -73,6 +92,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.DONATION_DECLARE,
                 Permission.DONATION_GIVE,
                 Permission.DONATION_READ,
+                Permission.OBJECTION_RAISE,
             }
         ),
     }
@@ -84,6 +104,7 @@ ACTOR_KINDS = MappingProxyType(
         Role.CITIZEN: ActorKind.CITIZEN,
         Role.CLERK: ActorKind.MERCHANT,
         Role.OPERATOR_EDITOR: ActorKind.OPERATOR,
+        Role.OPERATOR_REVIEWER: ActorKind.OPERATOR,
         Role.OPERATOR_PUBLISHER: ActorKind.OPERATOR,
         Role.OPERATOR_AUDITOR: ActorKind.OPERATOR,
         Role.DONOR: ActorKind.DONOR,

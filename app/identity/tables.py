@@ -52,7 +52,8 @@ class Staff(Base):
     __tablename__ = "staff"
     __table_args__ = (
         CheckConstraint(
-            "role IN ('clerk', 'operator_editor', 'operator_publisher', 'operator_auditor', 'donor')",
+            "role IN ('clerk', 'operator_editor', 'operator_reviewer', 'operator_publisher',"
+            " 'operator_auditor', 'donor')",
             name="role_is_known",
         ),
         CheckConstraint(

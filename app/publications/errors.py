@@ -29,3 +29,10 @@ class NotARule(Refusal):
     kind = Kind.CONFLICT
     code = "not_a_rule"
     title_zh = "该发布件不是规则,因子表请使用其专用地址"
+
+
+class StartsDuringNotice(Refusal):
+    """A rule starts after the last day of its notice; a later first day makes another draft."""
+
+    kind = Kind.CONFLICT
+    title_zh = "规则的生效日须在公示期届满之后"

@@ -12,7 +12,6 @@ from app.publications.rule_desk import (
     propose,
     put_in_force,
     rules_of_day,
-    steps_of,
 )
 from app.publications.schemas import (
     GivesRules,
@@ -30,6 +29,7 @@ from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
 from kernel.publications.publishing import PREFIX
+from kernel.publications.review import steps_of
 from kernel.publications.tables import Publication
 
 routes = Routes("publications", __name__, description="Rules of coins and vouchers: dated, cited, signed.")
@@ -43,7 +43,8 @@ routes = Routes("publications", __name__, description="Rules of coins and vouche
     takes=TakesRule,
     gives=GivesWholeRule,
     status=201,
-    summary="Draft a rule: a coin rate, a cap, a validity, a lock, a window, a grace, a fallback, an order",
+    summary="Draft a rule: a coin rate, a cap, a validity, a lock, a window, a grace, a fallback, an order,"
+    " a calendar, a procedure",
 )
 def draft_rule(call: Call, proposal: Proposal) -> dict[str, Any]:
     """Keep a rule as a draft."""

@@ -19,10 +19,13 @@ from kernel.errors import NotFound, require
 from kernel.identifiers import public_id
 from kernel.paging import Page, PageRequest
 from kernel.publications.errors import RuleContentWrong
+from kernel.publications.procedure import PROCEDURE
 from kernel.publications.publishing import PREFIX, Draft, draft, publish
 from kernel.publications.rules import STANDARD
 from kernel.publications.shapes import FACTOR_TABLE, SHAPES, check_content
-from kernel.publications.tables import Publication, PublicationStep
+from kernel.publications.tables import PUBLIC_STATES, Publication
+from kernel.publications.working_calendars import subject_of
+from kernel.publications.working_days import CALENDAR
 from kernel.tenancy import Region, known_region
 from ledger.chart import SPENDING_ORDER
 
@@ -114,12 +117,6 @@ def rules_of_day(call: Call, region_id: str) -> list[Publication]:
     return list(call.db.scalars(query.order_by(Publication.kind, Publication.subject)))
 
 
-def steps_of(call: Call, rule: Publication) -> list[PublicationStep]:
-    """What happened to a rule, in order."""
-    steps = select(PublicationStep).where(PublicationStep.publication_id == rule.id)
-    return list(call.db.scalars(steps.order_by(PublicationStep.id)))
-
-
 def _check_subject(proposal: Proposal) -> None:
     """A rule under a subject that nobody looks up would be published and never rule."""
     known: frozenset[str] | None = None
@@ -127,6 +124,10 @@ def _check_subject(proposal: Proposal) -> None:
         known = frozenset({STANDARD})
     elif proposal.kind == "validity":
         known = frozenset(SPENDING_ORDER)
+    elif proposal.kind == PROCEDURE:
+        known = frozenset({STANDARD, FACTOR_TABLE, *SHAPES})
+    elif proposal.kind == CALENDAR:
+        known = frozenset({subject_of(proposal.content.get("year", 0))})
     if known is not None and proposal.subject not in known:
         raise RuleContentWrong(f"the subject is one of {', '.join(sorted(known))}", pointer="/body/subject")
 
@@ -158,7 +159,7 @@ def _check_content(call: Call, proposal: Proposal) -> None:
 def _check_correction(corrected: Publication, proposal: Proposal) -> None:
     same = (corrected.kind, corrected.subject) == (proposal.kind, proposal.subject)
     require(
-        same and corrected.state != "draft",
+        same and corrected.state in PUBLIC_STATES,
         RuleContentWrong("a published rule of this kind and subject", pointer="/body/corrects"),
     )
 

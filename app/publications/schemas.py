@@ -17,7 +17,7 @@ from kernel.units import INT64_MAX
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
 MOST_VALUES = 64
 _plain_text = Text(most=64)
-_SUBJECTS = {"cap": "transit", "factor_fallback": "parcel_box_returned"}
+_SUBJECTS = {"cap": "transit", "factor_fallback": "parcel_box_returned", "working_calendar": "year_2027"}
 
 
 def _example(kind: str) -> dict[str, Any]:
@@ -109,6 +109,8 @@ class GivesRule(Gives):
     standing = fields.String()
     effective_from = Day()
     ends_on = Day(allow_none=True)
+    withdrawn_from = Day(allow_none=True)
+    notice_until = Day(allow_none=True)
     published_at = Instant(allow_none=True)
     corrects_id = PublicId(PREFIX, allow_none=True, data_key="corrects")
     digest = fields.Function(

@@ -14,18 +14,18 @@ from uuid import UUID
 from sqlalchemy import select
 
 from carbon.factors.factor_rows import FactorRow
-from carbon.factors.plausibility import in_words
-from carbon.factors.table_changes import rows_of
+from carbon.factors.plausibility import in_words, warnings_of
+from carbon.factors.table_changes import predecessor_of, rows_of
 from carbon.listing import newest_first
 from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.identifiers import public_id
 from kernel.paging import Page, PageRequest
 from kernel.publications.publishing import PREFIX, signature_holds
+from kernel.publications.review import steps_of
 from kernel.publications.shapes import FACTOR_TABLE
-from kernel.publications.tables import Publication, PublicationStep
+from kernel.publications.tables import PUBLIC_STATES, Publication
 
-DRAFT, PUBLISHED = "draft", "published"
 UNSEEN_EN, UNSEEN_ZH = "not seen in the original", "未见原文"
 CSV_COLUMNS = (
     *("table_id", "code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
@@ -57,7 +57,7 @@ def public_rows(call: Call, page: PageRequest, *, region_id: str | None = None) 
 
 def published_tables(call: Call, page: PageRequest, *, region_id: str | None = None) -> Page[Publication]:
     """The publications behind `public_tables`."""
-    query = select(Publication).where(Publication.kind == FACTOR_TABLE, Publication.state != DRAFT)
+    query = select(Publication).where(Publication.kind == FACTOR_TABLE, Publication.state.in_(PUBLIC_STATES))
     if region_id is not None:
         query = query.where(Publication.region_id == region_id)
     return newest_first(call, query, Publication.id, page, binding=f"public-tables/{region_id}")
@@ -75,7 +75,7 @@ def own_tables(call: Call, page: PageRequest, *, state: str | None = None) -> Pa
 def public_table(call: Call, publication_id: UUID, *, at: str | None = None) -> Publication:
     """A table that is or was published; refuses NotFound, for drafts too. `at` points at what named it."""
     found = call.db.get(Publication, publication_id)
-    if found is None or found.kind != FACTOR_TABLE or found.state == DRAFT:
+    if found is None or found.kind != FACTOR_TABLE or found.state not in PUBLIC_STATES:
         raise NotFound("no such factor table", pointer=at)
     return found
 
@@ -101,6 +101,8 @@ def summary(table: Publication, *, today: date) -> dict[str, Any]:
         "standing": standing(table, today=today),
         "effective_from": table.effective_from,
         "ends_on": table.ends_on,
+        "withdrawn_from": table.withdrawn_from,
+        "notice_until": table.notice_until,
         "published_at": table.published_at,
         "rows_count": len(rows),
         "rows_verified": sum(row.verified for row in rows),
@@ -111,13 +113,14 @@ def summary(table: Publication, *, today: date) -> dict[str, Any]:
 
 
 def standing(publication: Publication, *, today: date) -> str:
-    """draft, withdrawn, coming, in_force or superseded, on a day."""
-    if publication.state != PUBLISHED:
+    """draft, in_review, public_notice, withdrawn, coming, in_force or superseded, on a day."""
+    if publication.state != "published":
         return publication.state
     if publication.effective_from > today:
         return "coming"
-    ended = publication.ends_on is not None and publication.ends_on <= today
-    return "superseded" if ended else "in_force"
+    if publication.ends_on is None or publication.ends_on > today:
+        return "in_force"
+    return "withdrawn" if publication.withdrawn_from == publication.ends_on else "superseded"
 
 
 def whole_table(call: Call, table: Publication) -> dict[str, Any]:
@@ -127,19 +130,25 @@ def whole_table(call: Call, table: Publication) -> dict[str, Any]:
         "note": table.content["note"],
         # Tables that were drafted before anything was read otherwise or found odd have no such lists.
         "normalised": table.content.get("normalised", []),
-        "warnings": in_words(table.content.get("warnings", [])),
+        "warnings": in_words(_warnings(call, table)),
         "rows": [_row(table, row) for row in rows_of(table)],
         "proof": None if table.signature is None else _proof(call, table),
         "history": _history(call, table),
         "steps": [
             {"state": step.state, "reason": step.reason, "recorded_at": step.recorded_at}
-            for step in call.db.scalars(
-                select(PublicationStep)
-                .where(PublicationStep.publication_id == table.id)
-                .order_by(PublicationStep.id)
-            )
+            for step in steps_of(call, table)
         ],
     }
+
+
+def _warnings(call: Call, table: Publication) -> list[dict[str, Any]]:
+    """What looks odd: as kept at drafting; while others judge it, as the tables stand that day."""
+    if table.state not in {"in_review", "public_notice"}:
+        kept: list[dict[str, Any]] = table.content.get("warnings", [])
+        return kept
+    before = predecessor_of(call, table)
+    rows = [] if before is None else rows_of(before)
+    return [vars(each) for each in warnings_of(call, rows_of(table), predecessor=rows)]
 
 
 def rows_csv(*tables: Publication) -> str:
@@ -194,13 +203,15 @@ def _history(call: Call, table: Publication) -> dict[str, Any]:
         Publication.region_id == table.region_id,
         Publication.kind == table.kind,
         Publication.subject == table.subject,
-        Publication.state != DRAFT,
+        Publication.state.in_(PUBLIC_STATES),
         Publication.id != table.id,
     )
     before = call.db.scalars(same.where(Publication.ends_on == table.effective_from))
     after = call.db.scalars(same.where(Publication.effective_from == table.ends_on))
     corrected = call.db.scalars(
-        select(Publication.id).where(Publication.corrects_id == table.id, Publication.state != DRAFT)
+        select(Publication.id).where(
+            Publication.corrects_id == table.id, Publication.state.in_(PUBLIC_STATES)
+        )
     )
     return {
         "supersedes": _named(before),

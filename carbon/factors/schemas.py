@@ -94,7 +94,7 @@ class ChangesQuery(QuerySchema):
 
 
 class GivesTable(Gives):
-    """A table in a list. `standing`: draft, coming, in_force, superseded or withdrawn."""
+    """A table in a list. `standing`: a state before publication, coming, in_force, superseded, withdrawn."""
 
     id = fields.String()
     region = fields.String()
@@ -105,6 +105,8 @@ class GivesTable(Gives):
     standing = fields.String()
     effective_from = Day()
     ends_on = Day(allow_none=True)
+    withdrawn_from = Day(allow_none=True)
+    notice_until = Day(allow_none=True)
     published_at = Instant(allow_none=True)
     rows_count = fields.Integer()
     rows_verified = fields.Integer()
@@ -229,7 +231,7 @@ class GivesNormalised(Gives):
 
 
 class GivesWarning(Gives):
-    """What looked odd about a row when it was drafted; it stops nobody."""
+    """What looks odd about a row; it stops nobody. Under review and on notice it is looked for anew."""
 
     code = fields.String()
     row = fields.String(metadata={"description": "the code of the row"})

@@ -1,5 +1,6 @@
 """Draft, publish by another person, look up by day. A published document is frozen and signed.
 
+Where the region has published a procedure, review and notice lie between the two (review.py, notice.py).
 `publish` closes the predecessor on the successor's first day in the same statement order every time;
 an exclusion constraint stands behind it, so two publishers at once cannot both be in force.
 """
@@ -9,17 +10,29 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.canonical import canonical_json, digest
-from kernel.errors import NotFound
+from kernel.errors import require
 from kernel.identifiers import new_id, public_id
-from kernel.publications.errors import AuthorCannotPublish, NoRuleInForce, NotADraft, PublicationsOverlap
+from kernel.publications.errors import (
+    AuthorCannotPublish,
+    NoRuleInForce,
+    NotADraft,
+    NoticeMissing,
+    NoticeNotOver,
+    PublicationsOverlap,
+    ReviewerCannotPublish,
+    ReviewMissing,
+)
+from kernel.publications.notice import require_heard
+from kernel.publications.procedure import procedure_of
 from kernel.publications.shapes import check_content
-from kernel.publications.tables import Publication, PublicationStep
+from kernel.publications.steps import hold, move, write_step
+from kernel.publications.tables import UNPUBLISHED, Publication
 from kernel.signing import Purpose, verification_keys
 from kernel.tenancy import known_region
 
@@ -53,53 +66,60 @@ def draft(call: Call, proposal: Draft) -> Publication:
         id=new_id(),
         **vars(proposal),
         state="draft",
+        review_round=0,
         author_id=call.actor.known_id,
         drafted_at=call.now,
     )
     call.db.add(publication)
     call.db.flush()  # the step's foreign key needs the row
-    _step(call, publication, "draft", reason=proposal.source)
+    write_step(call, publication, "draft", reason=proposal.source)
     return publication
 
 
 def publish(call: Call, publication_id: UUID, *, reason: str) -> Publication:
-    """Freeze, sign and put a draft in force from its day on; its predecessor ends on that day.
+    """Freeze, sign and put a proposal in force from its day on; its predecessor ends on that day.
 
-    Refuses, in this order: `NotFound`, `AuthorCannotPublish`, `NotADraft`, `PublicationsOverlap`.
+    Refuses, in this order: `NotFound`, `AuthorCannotPublish`, `NotADraft`, `ReviewerCannotPublish`, what
+    its procedure still asks (`ReviewMissing`, `NoticeMissing`, `NoticeNotOver`, `ObjectionsUnanswered`,
+    `ObjectionUpheld`), `PublicationsOverlap`.
     """
-    publication = call.db.get(Publication, publication_id)
-    if publication is None:
-        raise NotFound("no such publication")
-    if publication.author_id == call.actor.known_id:
-        raise AuthorCannotPublish
+    publication = hold(call, publication_id)
+    require(publication.author_id != call.actor.known_id, AuthorCannotPublish())
+    require(publication.state in UNPUBLISHED, NotADraft())
+    require(publication.reviewer_id != call.actor.known_id, ReviewerCannotPublish())
+    _require_procedure(call, publication)
     mark = digest(document(publication))
     signer = call.keys.signer(call.db, Purpose.PUBLICATION, now=call.now)
+    signed = {
+        "state": "published",
+        "publisher_id": call.actor.known_id,
+        "published_at": call.now,
+        "digest": mark,
+        "kid": signer.kid,
+        "signature": signer.sign(mark),
+    }
     try:
         call.db.execute(_CLOSE_PREDECESSOR, {"id": publication_id})
-        done = call.db.execute(
-            update(Publication)
-            .where(
-                Publication.id == publication_id,
-                Publication.state == "draft",
-                Publication.author_id != call.actor.known_id,
-            )
-            .values(
-                state="published",
-                publisher_id=call.actor.known_id,
-                published_at=call.now,
-                digest=mark,
-                kid=signer.kid,
-                signature=signer.sign(mark),
-            )
-        )
+        done = move(call, publication, Publication.author_id != call.actor.known_id, to=signed)
     except IntegrityError as error:
         raise PublicationsOverlap from error
-    if done.rowcount != 1:  # type: ignore[attr-defined]  # cursor results have it
-        raise NotADraft
-    call.db.refresh(publication)
-    _step(call, publication, "published", reason=reason)
+    require(done, NotADraft())
+    write_step(call, publication, "published", reason=reason)
     audit(call, "publish", subject=public_id(PREFIX, publication_id), kind=publication.kind)
     return publication
+
+
+def _require_procedure(call: Call, publication: Publication) -> None:
+    """Refuses what the procedure of a held publication still asks for."""
+    procedure = procedure_of(call, publication)
+    if procedure is None:
+        return
+    require(not procedure.reviewed or publication.reviewer_id is not None, ReviewMissing())
+    if procedure.notice_days and publication.notice_until is None:
+        raise NoticeMissing(notice_days=procedure.notice_days)
+    until = publication.notice_until
+    require(until is None or call.today > until, NoticeNotOver(until=str(until)))
+    require_heard(call, publication, procedure)
 
 
 def in_force(call: Call, *, region_id: str, kind: str, subject: str, day: date) -> Publication:
@@ -154,23 +174,9 @@ def signature_holds(call: Call, publication: Publication) -> bool:
     )
 
 
-def _step(call: Call, publication: Publication, state: str, *, reason: str) -> None:
-    call.db.add(
-        PublicationStep(
-            id=new_id(),
-            publication_id=publication.id,
-            region_id=publication.region_id,
-            state=state,
-            principal=call.actor.principal,
-            reason=reason,
-            recorded_at=call.now,
-        )
-    )
-
-
 _CLOSE_PREDECESSOR = text(
     "UPDATE publication old SET ends_on = new.effective_from FROM publication new"
-    " WHERE new.id = :id AND new.state = 'draft' AND old.id <> new.id AND old.state = 'published'"
+    " WHERE new.id = :id AND old.id <> new.id AND old.state = 'published'"
     " AND old.region_id = new.region_id AND old.kind = new.kind AND old.subject = new.subject"
     " AND old.effective_from < new.effective_from"
     " AND (old.ends_on IS NULL OR old.ends_on > new.effective_from)"

@@ -7,6 +7,7 @@ from typing import Any
 from kernel.errors import require
 from kernel.publications.errors import RuleContentWrong, RuleKindUnknown
 from kernel.publications.rates import beyond_limits
+from kernel.publications.working_calendars import FIRST_YEAR, LAST_YEAR, calendar_fault
 
 FACTOR_TABLE = "factor_table"
 """Its rows are checked where factors are known, when it is published."""
@@ -48,6 +49,14 @@ def _texts(says: str) -> Part:
 
     items = {"type": "string", "minLength": 1}
     return Part(fit, {"type": "array", "minItems": 1, "items": items, "description": says}, "a list of texts")
+
+
+def _days(says: str) -> Part:
+    def fit(value: Any) -> bool:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+    items = {"type": "string", "format": "date"}
+    return Part(fit, {"type": "array", "items": items, "description": says}, "a list of days")
 
 
 def _choice(says: str, *options: str) -> Part:
@@ -121,6 +130,26 @@ SHAPES: Mapping[str, Shape] = {
         {"classes": _texts("`promotional` and `standard`, each once, first spent first")},
         {"classes": ["promotional", "standard"]},
     ),
+    "working_calendar": Shape(
+        "Which days of a year are worked, as the State Council arranges them",
+        "`year_` and the year, such as `year_2027`",
+        {
+            "year": _whole("the year", FIRST_YEAR, LAST_YEAR),
+            "holidays": _days("days that are not worked; Saturdays and Sundays need not be named"),
+            "workdays": _days("Saturdays and Sundays that are worked (调休)"),
+        },
+        {"year": 2027, "holidays": ["2027-01-01"], "workdays": ["2027-01-03"]},
+    ),
+    "publication_procedure": Shape(
+        "What comes between a draft and its publication",
+        "`standard`, or a kind of publication that goes its own way, such as `factor_table`",
+        {
+            "review": _choice("who must approve a draft first", "third_person", "nobody"),
+            "notice_days": _whole("working days of public notice", 0, 60),
+            "objections": _choice("what objections do", "must_be_answered", "are_noted"),
+        },
+        {"review": "third_person", "notice_days": 7, "objections": "must_be_answered"},
+    ),
 }
 """Every kind of rule. Amounts are milli-coins and milligrams; a validity ends within ten years."""
 
@@ -140,6 +169,9 @@ def check_content(kind: str, content: Mapping[str, Any]) -> None:
     require(not unknown, RuleContentWrong(f"unknown: {', '.join(unknown)}", pointer="/content"))
     too_much = beyond_limits(content) if kind == "coin_rate" else None
     require(too_much is None, RuleContentWrong(too_much or "", pointer="/content/coins_milli"))
+    fault = calendar_fault(content) if kind == "working_calendar" else None
+    if fault is not None:
+        raise RuleContentWrong(f"{fault[0]} of a {kind} are {fault[1]}", pointer=f"/content/{fault[0]}")
 
 
 def content_schema() -> dict[str, Any]:
