@@ -1,6 +1,6 @@
 """Every amount is an integer of its smallest unit, and its type says which.
 
-Rounding happens here and nowhere else: two named functions, both towards zero, because a
+Rounding happens here and nowhere else: three named functions, all towards zero, because a
 reduction is never overstated and the public purse never overpays.
 """
 
@@ -39,6 +39,13 @@ def floor_to_milli_coins(milligrams: int, *, coins_milli: int, per_mg: int) -> M
     if milligrams < 0 or coins_milli < 0 or per_mg <= 0:
         raise BrokenInvariant(f"no coins for {milligrams} mg at {coins_milli} per {per_mg} mg")
     return MilliCoin(milligrams * coins_milli // per_mg)
+
+
+def floor_to_share(milligrams: int, *, share_permille: int) -> MilligramsCO2e:
+    """What `share_permille` thousandths of `milligrams` come to; floor."""
+    if milligrams < 0 or not 0 < share_permille <= 1000:
+        raise BrokenInvariant(f"no share of {share_permille} permille of {milligrams} mg")
+    return MilligramsCO2e(milligrams * share_permille // 1000)
 
 
 def show_coins(amount: int) -> str:

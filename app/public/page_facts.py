@@ -45,6 +45,7 @@ KIND_NAMES = {
     "reversal_window": Words("冲正时限", "Reversal window"),
     "grace": Words("宽限", "Grace"),
     "factor_fallback": Words("因子回退", "Factor fallback"),
+    "evidence_tier": Words("证据等级", "Evidence tier"),
 }
 """In the order in which a reader meets them."""
 

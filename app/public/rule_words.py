@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from app.public.scenario_words import Words, listed, scenario_words
+from app.public.scenario_words import Words, listed, scenario_words, tier_words
 from kernel.publications.tables import Publication
 from kernel.units import show_grams
 
@@ -99,6 +99,15 @@ def _spending_order(_subject: str, content: Mapping[str, Any], _regions: Mapping
     )
 
 
+def _evidence_tier(subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    tier, share = tier_words(subject), content["share_permille"]
+    percent = f"{share // 10}" + (f".{share % 10}" if share % 10 else "")
+    return Words(
+        f"证据等级“{tier.zh}”计入核算减排量的 {percent}%",
+        f"evidence “{tier.en}” counts for {percent} % of the kilograms",
+    )
+
+
 _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Words]] = MappingProxyType(
     {
         "coin_rate": _coin_rate,
@@ -108,6 +117,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "reversal_window": _reversal_window,
         "grace": _grace,
         "factor_fallback": _fallback,
+        "evidence_tier": _evidence_tier,
         "spending_order": _spending_order,
     }
 )

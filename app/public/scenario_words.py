@@ -40,6 +40,13 @@ SCENARIOS: Mapping[str, Words] = MappingProxyType(
     }
     | {scenario: Words(*both) for scenario, both in EMISSION_NAMES.items()}
 )
+TIERS: Mapping[str, Words] = MappingProxyType(
+    {
+        "device_verified": Words("设备核验", "device-verified"),
+        "self_check_in": Words("自主打卡", "self check-in"),
+        "photo_reviewed": Words("照片审核", "photo reviewed"),
+    }
+)
 MEASURES: Mapping[Measure, Words] = MappingProxyType(
     {
         Measure.PERSON_METRE: Words("人·米", "person-metre"),
@@ -72,6 +79,11 @@ STANDINGS: Mapping[str, Words] = MappingProxyType(
 def scenario_words(scenario: str) -> Words:
     """A scenario's name, or its code."""
     return SCENARIOS.get(scenario, Words(scenario, scenario))
+
+
+def tier_words(tier: str) -> Words:
+    """An evidence tier's name, or its code."""
+    return TIERS.get(tier, Words(tier, tier))
 
 
 def listed(several: list[Words]) -> Words:

@@ -17,7 +17,12 @@ from kernel.units import INT64_MAX
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
 MOST_VALUES = 64
 _plain_text = Text(most=64)
-_SUBJECTS = {"cap": "transit", "factor_fallback": "parcel_box_returned", "working_calendar": "year_2027"}
+_SUBJECTS = {
+    "cap": "transit",
+    "factor_fallback": "parcel_box_returned",
+    "working_calendar": "year_2027",
+    "evidence_tier": "self_check_in",
+}
 
 
 def _example(kind: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import polars as pl
 from kernel.bulk_text import array_of, execute_text, select_frame
 from kernel.call import Call
 
-_JUDGED_BY = ("scenario", "factor_id", "found_by", "cap_rule_id")
+_JUDGED_BY = ("scenario", "factor_id", "found_by", "cap_rule_id", "evidence", "evidence_rule_id")
 """What may differ within a chunk; region, partner and coin rule do not."""
 
 
@@ -32,14 +32,16 @@ def with_basis(
 
 _FOUND = {**dict.fromkeys(_JUDGED_BY, pl.String), "basis_id": pl.Int64}
 _STANDING = (
-    "SELECT scenario, factor_id, found_by, cap_rule_id, min(id) FROM activity_basis"
+    f"SELECT {', '.join(_JUDGED_BY)}, min(id) FROM activity_basis"  # noqa: S608 - our own text
     " WHERE partner_id = %(partner)s AND coin_rule_id = %(coin_rule)s AND region_id = %(region)s"
-    " GROUP BY 1, 2, 3, 4"
+    " GROUP BY 1, 2, 3, 4, 5, 6"
 )
 _WRITE = (
     "INSERT INTO activity_basis"
-    " (region_id, partner_id, coin_rule_id, scenario, factor_id, found_by, cap_rule_id)"
+    " (region_id, partner_id, coin_rule_id, scenario, factor_id, found_by, cap_rule_id,"
+    " evidence, evidence_rule_id)"
     " SELECT %(region)s, %(partner)s, %(coin_rule)s, k.* FROM unnest("
     "CAST(%(scenario)s AS text[]), CAST(%(factor_id)s AS uuid[]),"
-    " CAST(%(found_by)s AS text[]), CAST(%(cap_rule_id)s AS uuid[])) AS k"
+    " CAST(%(found_by)s AS text[]), CAST(%(cap_rule_id)s AS uuid[]),"
+    " CAST(%(evidence)s AS text[]), CAST(%(evidence_rule_id)s AS uuid[])) AS k"
 )

@@ -59,6 +59,27 @@ class ScenarioUnknown(Refusal):
     title_zh = "没有任何已发布的因子表包含该场景"
 
 
+class EvidenceMissing(Refusal):
+    """The contract of this partner has several evidence tiers, and the record states none."""
+
+    kind = Kind.INVALID
+    title_zh = "合作方有多个证据等级,记录须注明其一"
+
+
+class EvidenceNotGranted(Refusal):
+    """This evidence tier is not one that the contract of this partner has."""
+
+    kind = Kind.INVALID
+    title_zh = "该证据等级不在合作方的约定之内"
+
+
+class EvidenceUnknown(Refusal):
+    """No published rule says what evidence of this tier counted for on that day."""
+
+    kind = Kind.INVALID
+    title_zh = "没有已发布的规则说明该证据等级当日的计入比例"
+
+
 class RecordDiffers(Refusal):
     """This event was taken before with other content; a correction names the revision it corrects."""
 

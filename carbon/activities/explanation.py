@@ -13,16 +13,17 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select, text
 
 from carbon.activities.crediting import credits_activities, named_activity
+from carbon.activities.evidence import WHOLE
 from carbon.activities.tables import Activity, ActivityReversal
 from carbon.donations.allocation import explain_share, find_share
 from carbon.factors.lookup import in_use
 from carbon.factors.tables import Factor
-from carbon.methodologies.assessment import Assessment
+from carbon.methodologies.assessment import Assessment, Step
 from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.identifiers import public_id
 from kernel.publications.tables import Publication
-from kernel.units import floor_to_milli_coins, show_coins, show_grams
+from kernel.units import floor_to_milli_coins, floor_to_share, show_coins, show_grams
 from ledger.chart import Code
 
 MOST_ACTIVITIES = 200
@@ -137,8 +138,9 @@ def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
         "carbon_mg": activity.carbon_mg,
         "carbon": show_grams(activity.carbon_mg),
         "reason": activity.reason,
-        "steps": [asdict(step) for step in again.steps],
+        "steps": [asdict(step) for step in (*again.steps, *_share_step(call, activity, again))],
         "factor": _factor(call, row, activity.basis.found_by),
+        "evidence": _evidence(call, activity),
         "coins": _coins(call, activity),
         "superseded": reversal is not None,
         "digest": activity.digest.hex(),
@@ -160,10 +162,43 @@ def replays_equal(call: Call, activity: Activity) -> bool:
 def _equals(call: Call, activity: Activity, again: Assessment) -> bool:
     coins = _uncut_coins(call, activity)
     return (
-        again.carbon_mg == activity.carbon_mg
+        floor_to_share(again.carbon_mg, share_permille=_share_permille(call, activity)) == activity.carbon_mg
         and again.digest() == bytes(activity.digest)
         and coins == activity.coin_milli + activity.coin_cut_milli
     )
+
+
+def _share_permille(call: Call, activity: Activity) -> int:
+    rule = activity.basis.evidence_rule_id
+    return WHOLE if rule is None else int(call.db.get_one(Publication, rule).content["share_permille"])
+
+
+def _share_step(call: Call, activity: Activity, again: Assessment) -> tuple[Step, ...]:
+    """The last step where evidence counts for a part only."""
+    share = _share_permille(call, activity)
+    if share == WHOLE:
+        return ()
+    counted = floor_to_share(again.carbon_mg, share_permille=share)
+    whole, rest = divmod(again.carbon_mg * share, WHOLE)
+    step = Step(
+        title_en="share of this evidence tier",
+        title_zh="按证据等级计入的份额",
+        expression=f"⌊{again.carbon_mg} mg × {share} ÷ {WHOLE}⌋",
+        value_before_rounding=f"{whole}" + (f".{rest:03d}".rstrip("0") if rest else ""),
+        value_after=str(counted),
+        unit="mg",
+    )
+    return (step,)
+
+
+def _evidence(call: Call, activity: Activity) -> dict[str, Any]:
+    rule_id = activity.basis.evidence_rule_id
+    rule = None if rule_id is None else call.db.get_one(Publication, rule_id)
+    return {
+        "tier": activity.basis.evidence,
+        "share_permille": _share_permille(call, activity),
+        "rule": None if rule is None else _cited(rule),
+    }
 
 
 def _uncut_coins(call: Call, activity: Activity) -> int:

@@ -117,6 +117,14 @@ class GivesCounted(Gives):
     credited = fields.String(metadata=_said("as people read it"))
 
 
+class GivesUsedEvidence(Gives):
+    """How much of the assessed kilograms counts for evidence of this tier; no rule: all of them."""
+
+    tier = fields.String()
+    share_permille = fields.Integer(metadata=_said("thousandths"))
+    rule = fields.Nested(GivesCited, allow_none=True)
+
+
 class GivesExplainedActivity(Gives):
     """One activity with everything that led from it to kilograms and coins."""
 
@@ -133,6 +141,7 @@ class GivesExplainedActivity(Gives):
     reason = fields.String(allow_none=True)
     steps = fields.List(fields.Nested(GivesStep))
     factor = fields.Nested(GivesUsedFactor)
+    evidence = fields.Nested(GivesUsedEvidence)
     coins = fields.Nested(GivesCounted)
     superseded = fields.Boolean(metadata=_said("whether its source has corrected it since"))
     digest = fields.String(metadata=_said("SHA-256 over every number of the assessment"))

@@ -20,6 +20,7 @@ from carbon.activities.corrections import lower_caps, take_back_corrected
 from carbon.activities.crediting import claim_credits, post_credits
 from carbon.activities.duplicates import refuse_standing
 from carbon.activities.errors import LineRefused
+from carbon.activities.evidence import weigh
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
 from carbon.activities.references import DUPLICATE, claim_references, number_revisions, refuse_repeated
@@ -32,7 +33,7 @@ from kernel.bulk_text import copy_in, written_bytes, written_instant
 from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
-from kernel.publications.rules import STANDARD, caps_between, coin_rate
+from kernel.publications.rules import STANDARD, IntakeRules, coin_rate, intake_rules
 from ledger.bulk_accounts import open_citizen_accounts
 from ledger.chart import Unit
 
@@ -82,15 +83,26 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
         frame = frame.with_columns(reason=pl.lit(None, pl.String))
     frame = recognise(call, frame.with_columns(arrived=GOOD), intake.subjects)
     frame = number_revisions(assess_frame(call, frame, region_id=partner.region_id))
+    rules = _rules_of(call, frame, partner.region_id)
+    frame = weigh(frame, partner.evidence_tiers, rules.evidence_tiers)
     frame = refuse_standing(call, frame, intake.subjects)
     steps = in_steps(frame)
-    taken = pl.concat([_take(call, intake, step, partner) for step in steps])
+    taken = pl.concat([_take(call, intake, step, partner, rules) for step in steps])
     return frame.select("file_no", "line_no").join(
         taken, on=["file_no", "line_no"], how="left", maintain_order="left"
     )
 
 
-def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> pl.DataFrame:
+def _rules_of(call: Call, frame: pl.DataFrame, region_id: str) -> IntakeRules:
+    """What rules the days of the lines that are good."""
+    day = pl.col("business_day")
+    first, last = frame.filter(GOOD).select(day.min().alias("first"), day.max().alias("last")).row(0)
+    return IntakeRules([], []) if first is None else intake_rules(call, region_id, first=first, last=last)
+
+
+def _take(
+    call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner, rules: IntakeRules
+) -> pl.DataFrame:
     """Claim and credit the lines of a step; their outcomes."""
     claimant = Claimant(
         partner_id=partner.id,
@@ -102,20 +114,17 @@ def _take(call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner) -> 
     frame = end_unused(call, claim_references(call, frame, partner_id=partner.id))
     rows = frame.filter(GOOD)
     if not rows.is_empty():
-        _credit(call, intake, rows, partner.region_id)
+        _credit(call, intake, rows, partner.region_id, rules)
     return _outcomes(frame)
 
 
-def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str) -> None:
+def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, rules: IntakeRules) -> None:
     accounts = open_citizen_accounts(call, rows["citizen_id"], region_id=region_id)
     own = accounts.of(Unit.COIN, STANDARD).rename({"holder_id": "citizen_id"})
     rows = rows.join(own, on="citizen_id", how="left", maintain_order="left")
     rate = coin_rate(call, region_id, day=call.today)
     corrected = lower_caps(call, intake.partner_id, rows)
-    day = pl.col("business_day")
-    first, last = rows.select(day.min().alias("first"), day.max().alias("last")).row(0)
-    found = caps_between(call, region_id, first=first, last=last)
-    rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=found)
+    rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=rules.caps)
     credits_ = claim_credits(call, rows)
     kept = with_basis(
         call,

@@ -63,6 +63,11 @@ RECORD = {
             },
             additionalProperties=False,
         ),
+        "evidence": _field(
+            "The evidence tier of this record, one of your contract's; may be left out where that has one.",
+            type=["string", "null"],
+            pattern="^[a-z][a-z0-9_]{0,63}$",
+        ),
         "corrects_revision": _field(
             "This replaces the revision of the same `source_event_id` with this number; the first is 1.",
             type=["integer", "null"],

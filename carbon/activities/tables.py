@@ -98,6 +98,10 @@ class ActivityBasis(Base):
     found_by: Mapped[str]
     coin_rule_id: Mapped[UUID] = mapped_column(ForeignKey("publication.id"))
     cap_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("publication.id"))
+    evidence: Mapped[str] = mapped_column(server_default="device_verified")
+    """Its tier."""
+    evidence_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("publication.id"))
+    """Which share of the kilograms that counts for; null counts in full."""
 
 
 class Activity(Base):

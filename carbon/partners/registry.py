@@ -6,6 +6,7 @@ statement. Every step stands in the audit trail.
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from uuid import UUID
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from carbon.partners.consent_texts import GENERAL
 from carbon.partners.errors import PartnerActive, PartnerKeyUnknown, PartnerSuspended
-from carbon.partners.tables import Partner
+from carbon.partners.tables import DEVICE_VERIFIED, Partner
 from kernel.actor import Actor, ActorKind
 from kernel.audit import audit
 from kernel.call import Call
@@ -38,7 +39,14 @@ class Registered:
     api_key: str
 
 
-def register_partner(call: Call, *, name: str, region_id: str, data_source: str = GENERAL) -> Registered:
+def register_partner(
+    call: Call,
+    *,
+    name: str,
+    region_id: str,
+    data_source: str = GENERAL,
+    evidence_tiers: Sequence[str] = (DEVICE_VERIFIED,),
+) -> Registered:
     """Register a partner of a region with a fresh key; `data_source` is one of CONSENT_TEXTS."""
     key = _new_key()
     partner = Partner(
@@ -46,13 +54,20 @@ def register_partner(call: Call, *, name: str, region_id: str, data_source: str 
         region_id=region_id,
         name=name,
         data_source=data_source,
+        evidence_tiers=list(evidence_tiers),
         key_hash=_hash(key),
         state=ACTIVE,
         created_at=call.now,
     )
     call.db.add(partner)
     call.db.flush()  # the caller may name the partner in a row of its own
-    audit(call, "partner.register", subject=public_id(PREFIX, partner.id), data_source=data_source)
+    audit(
+        call,
+        "partner.register",
+        subject=public_id(PREFIX, partner.id),
+        data_source=data_source,
+        evidence_tiers=list(evidence_tiers),
+    )
     return Registered(partner, key)
 
 
@@ -84,6 +99,21 @@ def resume(call: Call, partner_id: UUID, *, reason: str) -> Partner:
     partner = own_partner(call, partner_id)
     if not _step(call, partner, into=ACTIVE, reason=reason):
         raise PartnerActive
+    return partner
+
+
+def grant_evidence(call: Call, partner_id: UUID, *, tiers: Sequence[str], reason: str) -> Partner:
+    """Say which evidence tiers a partner may claim from now on; what it sent stays as it was. `NotFound`."""
+    partner = own_partner(call, partner_id)
+    call.db.execute(update(Partner).where(Partner.id == partner.id).values(evidence_tiers=list(tiers)))
+    audit(
+        call,
+        "partner.evidence",
+        subject=public_id(PREFIX, partner.id),
+        evidence_tiers=list(tiers),
+        reason=reason,
+    )
+    call.db.refresh(partner)
     return partner
 
 

@@ -17,6 +17,7 @@ from carbon.partners.bindings import (
 from carbon.partners.registry import (
     PREFIX,
     Registered,
+    grant_evidence,
     own_partner,
     register_partner,
     resume,
@@ -36,6 +37,7 @@ from carbon.partners.schemas import (
     GivesPartnerWithKey,
     TakesBinding,
     TakesConsent,
+    TakesEvidence,
     TakesPartner,
     TakesPartnerStep,
 )
@@ -170,9 +172,7 @@ def unbind_card(call: Call, *, binding: str) -> None:
 )
 def add_partner(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     """Register a partner. Not idempotent: a remembered answer would keep the key."""
-    return _with_key(
-        register_partner(call, name=given["name"], region_id=call.region, data_source=given["data_source"])
-    )
+    return _with_key(register_partner(call, region_id=call.region, **given))
 
 
 @endpoint(
@@ -247,6 +247,22 @@ def resume_partner(call: Call, why: dict[str, Any], *, partner: str) -> Partner:
     return resume(call, parse_public_id(PREFIX, partner), reason=why["reason"])
 
 
+@endpoint(
+    routes,
+    "POST",
+    "/v1/operator/partners/<partner>/evidence",
+    needs=Permission.PARTNER_MANAGE,
+    takes=TakesEvidence,
+    gives=GivesPartner,
+    status=201,
+    summary="Say which evidence tiers a partner's contract lets it claim",
+)
+def grant_partner_evidence(call: Call, given: dict[str, Any], *, partner: str) -> Partner:
+    """Replace the partner's evidence tiers."""
+    wanted = parse_public_id(PREFIX, partner)
+    return grant_evidence(call, wanted, tiers=given["evidence_tiers"], reason=given["reason"])
+
+
 def _with_key(made: Registered) -> dict[str, Any]:
-    shown = ("id", "name", "data_source", "state", "created_at")
+    shown = ("id", "name", "data_source", "evidence_tiers", "state", "created_at")
     return {**{name: getattr(made.partner, name) for name in shown}, "api_key": made.api_key}

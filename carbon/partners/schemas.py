@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import marshmallow as ma
@@ -10,9 +11,10 @@ from marshmallow import fields
 from carbon.partners.bindings import BINDING, CONSENT
 from carbon.partners.consent_texts import CONSENT_TEXTS
 from carbon.partners.registry import PREFIX as PARTNER
-from carbon.partners.tables import STATES
+from carbon.partners.tables import DEVICE_VERIFIED, STATES
 from kernel.http.fields import Gives, Instant, PublicId, Takes, Text
 
+TIER = r"[a-z][a-z0-9_]*"
 CARD_NUMBER = r"[!-~]{1,64}"
 """As in the records of partners: visible ASCII without spaces."""
 
@@ -60,12 +62,52 @@ class TakesBinding(Takes):
     subject_number = Text(required=True, most=64, pattern=CARD_NUMBER, load_only=True)
 
 
+def _tiers(**more: Any) -> fields.List[Any]:
+    """Evidence tiers, each once."""
+    return fields.List(
+        Text(most=64, pattern=TIER),
+        validate=ma.validate.And(ma.validate.Length(min=1, max=8), _each_once),
+        metadata={"uniqueItems": True},
+        **more,
+    )
+
+
+def _each_once(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        raise ma.ValidationError("each tier once")
+
+
 class TakesPartner(Takes):
     """A partner to register."""
 
-    examples = MappingProxyType({"A metro": {"name": "示例地铁", "data_source": "transit"}})
+    examples = MappingProxyType(
+        {
+            "A metro": {"name": "示例地铁", "data_source": "transit"},
+            "An app that people check in with": {
+                "name": "示例打卡",
+                "data_source": "transit",
+                "evidence_tiers": ["self_check_in"],
+            },
+        }
+    )
     name = Text(required=True, most=120)
     data_source = fields.String(required=True, validate=ma.validate.OneOf(tuple(CONSENT_TEXTS)))
+    evidence_tiers = _tiers(load_default=lambda: [DEVICE_VERIFIED])
+
+
+class TakesEvidence(Takes):
+    """Which evidence tiers a partner may claim, and why."""
+
+    examples = MappingProxyType(
+        {
+            "An app with gates of its own": {
+                "evidence_tiers": ["self_check_in", "device_verified"],
+                "reason": "its devices were audited",
+            }
+        }
+    )
+    evidence_tiers = _tiers(required=True)
+    reason = Text(required=True, least=2, most=300)
 
 
 class TakesPartnerStep(Takes):
@@ -140,6 +182,7 @@ class GivesPartner(Gives):
     id = PublicId(PARTNER)
     name = fields.String()
     data_source = fields.String()
+    evidence_tiers = fields.List(fields.String())
     state = fields.String(metadata={"enum": list(STATES)})
     created_at = Instant()
 

@@ -7,13 +7,15 @@ foreign key, because it is the distribution column of everything a citizen owns 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from carbon.partners.consent_texts import CONSENT_TEXTS
 from kernel.database import Base
 
 STATES = ("active", "suspended")
+DEVICE_VERIFIED = "device_verified"
+"""The evidence of gates, meters and other devices: the tier of a partner whose contract names no other."""
 
 
 class Partner(Base):
@@ -22,6 +24,7 @@ class Partner(Base):
     __tablename__ = "partner"
     __table_args__ = (
         CheckConstraint(f"state IN {STATES}", name="state_is_known"),
+        CheckConstraint("cardinality(evidence_tiers) BETWEEN 1 AND 8", name="has_evidence_tiers"),
         CheckConstraint(f"data_source IN {tuple(CONSENT_TEXTS)}", name="data_source_is_known"),
     )
 
@@ -30,6 +33,10 @@ class Partner(Base):
     name: Mapped[str]
     data_source: Mapped[str]
     """What its records are, and so which consent text citizens read; fixed for good."""
+    evidence_tiers: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text(f"'{{{DEVICE_VERIFIED}}}'")
+    )
+    """What it may claim by its contract; the only one is that of a record that states none."""
     key_hash: Mapped[bytes] = mapped_column(unique=True)
     state: Mapped[str]
     served_at: Mapped[datetime | None]

@@ -3,6 +3,7 @@
 A reader refuses a day without a rule and never takes a nearest one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
@@ -65,6 +66,26 @@ class Fallback:
     region_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvidenceTier:
+    """The share of assessed kilograms that evidence of a tier brings, in thousandths."""
+
+    rule_id: UUID
+    tier: str
+    share_permille: int
+    since: date
+    until: date | None
+    """The first day it no longer rules, where there is one."""
+
+
+@dataclass(frozen=True)
+class IntakeRules:
+    """What rules the records of some days, read at once."""
+
+    caps: list[Cap]
+    evidence_tiers: list[EvidenceTier]
+
+
 def rule_in_force(call: Call, region_id: str, *, kind: str, subject: str, day: date) -> Publication:
     """The one publication of this kind and subject that rules `day`, or NoRuleInForce."""
     for rule in rules_in_force(call, region_id, kind=kind, day=day):
@@ -75,13 +96,15 @@ def rule_in_force(call: Call, region_id: str, *, kind: str, subject: str, day: d
 
 def rules_in_force(call: Call, region_id: str, *, kind: str, day: date) -> list[Publication]:
     """All publications of a kind that rule `day`, one for each subject, by subject."""
-    return _rules_between(call, region_id, kind=kind, first=day, last=day)
+    return _rules_between(call, region_id, kinds=(kind,), first=day, last=day)
 
 
-def _rules_between(call: Call, region_id: str, *, kind: str, first: date, last: date) -> list[Publication]:
+def _rules_between(
+    call: Call, region_id: str, *, kinds: Sequence[str], first: date, last: date
+) -> list[Publication]:
     rules = select(Publication).where(
         Publication.region_id == region_id,
-        Publication.kind == kind,
+        Publication.kind.in_(kinds),
         Publication.state == "published",
         Publication.effective_from <= last,
         Publication.ends_on.is_(None) | (Publication.ends_on > first),
@@ -102,7 +125,17 @@ def caps(call: Call, region_id: str, *, day: date) -> list[Cap]:
 
 def caps_between(call: Call, region_id: str, *, first: date, last: date) -> list[Cap]:
     """All caps that rule any of these days, by subject and day."""
-    return [_cap(rule) for rule in _rules_between(call, region_id, kind="cap", first=first, last=last)]
+    return [_cap(rule) for rule in _rules_between(call, region_id, kinds=("cap",), first=first, last=last)]
+
+
+def intake_rules(call: Call, region_id: str, *, first: date, last: date) -> IntakeRules:
+    """All caps and evidence tiers that rule any of these days."""
+    kinds = ("cap", "evidence_tier")
+    found = _rules_between(call, region_id, kinds=kinds, first=first, last=last)
+    return IntakeRules(
+        caps=[_cap(rule) for rule in found if rule.kind == "cap"],
+        evidence_tiers=[_evidence_tier(rule) for rule in found if rule.kind == "evidence_tier"],
+    )
 
 
 def cap_by_id(call: Call, rule_id: UUID) -> Cap:
@@ -117,6 +150,16 @@ def _cap(rule: Publication) -> Cap:
         scenarios=frozenset(rule.content["scenarios"]),
         period=rule.content["period"],
         coins_milli=rule.content["coins_milli"],
+        since=rule.effective_from,
+        until=rule.ends_on,
+    )
+
+
+def _evidence_tier(rule: Publication) -> EvidenceTier:
+    return EvidenceTier(
+        rule_id=rule.id,
+        tier=rule.subject,
+        share_permille=rule.content["share_permille"],
         since=rule.effective_from,
         until=rule.ends_on,
     )

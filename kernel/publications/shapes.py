@@ -124,6 +124,12 @@ SHAPES: Mapping[str, Shape] = {
         {"region_id": _text("another region that is known here")},
         {"region_id": "CN"},
     ),
+    "evidence_tier": Shape(
+        "How much of the assessed kilograms, and so of the coins, counts for evidence of a tier",
+        "the tier, such as `self_check_in`; without a rule only `device_verified` counts, in full",
+        {"share_permille": _whole("thousandths of the assessed kilograms that count", 1, 1000)},
+        {"share_permille": 500},
+    ),
     "spending_order": Shape(
         "Which coins are spent first",
         "`standard`",

@@ -3,7 +3,7 @@
 from carbon.methodologies.inputs import COUNT, DISTANCE, INPUTS, MASS, SAVED_ENERGY, SAVED_WATER, TRIPS
 
 REQUIRED = ("source_event_id", "subject", "scenario", "occurred_at")
-OPTIONAL = ("started_at", "corrects_revision", "quantity", "unit")
+OPTIONAL = ("started_at", "corrects_revision", "quantity", "unit", "evidence")
 CELLS = (*REQUIRED, *OPTIONAL, *INPUTS)
 UNITS: dict[str, str] = {
     item.unit: item.name for item in (DISTANCE, TRIPS, COUNT, MASS, SAVED_ENERGY, SAVED_WATER)

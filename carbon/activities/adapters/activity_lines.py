@@ -2,7 +2,7 @@
 
 Fields: `source_event_id`, `subject` (card or account number), `scenario`, `occurred_at` (ISO 8601 with
 a zone), and either `quantity` with its `unit` or the inputs of a method by their names (in NDJSON
-inside `inputs`). Optional: `started_at`, `corrects_revision`. All forms end in the same checks.
+inside `inputs`). Optional: `started_at`, `corrects_revision`, `evidence`. All forms end in the same checks.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _CSV = CsvForm(required=REQUIRED, optional=(*OPTIONAL, *INPUTS))
 _COLUMNS = Columns(
     required=REQUIRED,
     optional=(*OPTIONAL, *INPUTS),
-    texts=frozenset({"source_event_id", "subject", "scenario", "unit"}),
+    texts=frozenset({"source_event_id", "subject", "scenario", "unit", "evidence"}),
     times=frozenset({"occurred_at", "started_at"}),
 )
 
@@ -124,6 +124,7 @@ def _checks(stated: set[str]) -> list[tuple[str, pl.Expr]]:
         ("/occurred_at", pl.when(pl.col("occurred").is_null()).then(pl.lit("time_not_readable"))),
         *(_checks_of_start() if "started_at" in stated else ()),
         *_not_whole("corrects_revision", stated),
+        *_checks_of_evidence(stated),
         ("/quantity", pl.when(has_quantity & has_inputs).then(pl.lit("quantity_and_inputs"))),
         ("/quantity", pl.when(~has_quantity & ~has_inputs).then(pl.lit("field_missing"))),
         *_not_whole("quantity", stated),
@@ -151,6 +152,11 @@ def _checks_of_start() -> list[tuple[str, pl.Expr]]:
     ]
 
 
+def _checks_of_evidence(stated: set[str]) -> list[tuple[str, pl.Expr]]:
+    pattern = r"[a-z][a-z0-9_]{0,63}"
+    return [("/evidence", check.not_plain_text("evidence", pattern))] if "evidence" in stated else []
+
+
 def _not_whole(name: str, stated: set[str]) -> list[tuple[str, pl.Expr]]:
     return [(f"/{name}", check.not_whole_number(name))] if name in stated else []
 
@@ -169,7 +175,10 @@ def _inputs(frame: pl.DataFrame, stated: set[str]) -> dict[str, pl.Series]:
 
 
 def _payload(frame: pl.DataFrame) -> pl.Series:
-    """Scenario, times and inputs: equal for equal content in either form; null for refused lines."""
+    """Scenario, times, inputs and stated evidence: equal for equal content in either form.
+
+    Null for refused lines. What states no evidence is written as before there was any.
+    """
     texts = frame.with_columns(inputs=inputs_json(frame)).select(
         payload=pl.when(pl.col("outcome") == ACTIVITY).then(
             pl.concat_str(
@@ -177,7 +186,9 @@ def _payload(frame: pl.DataFrame) -> pl.Series:
                 pl.col("started_at").dt.epoch("us").cast(pl.String).fill_null("-"),
                 pl.col("occurred_at").dt.epoch("us").cast(pl.String),
                 pl.col("inputs"),
+                "evidence",
                 separator="|",
+                ignore_nulls=True,
             )
         )
     )

@@ -15,6 +15,7 @@ whose `outcome` is `activity` can be assessed; any other outcome is a code of `l
     scenario           String    the scenario by which a factor is looked up
     started_at         Datetime  aware UTC; start of the trip or period; null where unknown
     occurred_at        Datetime  aware UTC; the instant of the fact: its end
+    evidence           String    the evidence tier that the record states; null where it states none
     meter              String    the meter whose interval is claimed; null for trips
     distance_m … (one Int64 column for each name of `INPUTS`, null where not stated)
     facts              String    canonical JSON of what an explanation shows; null where nothing
@@ -44,6 +45,7 @@ SCHEMA: dict[str, Any] = {
     "scenario": pl.String,
     "started_at": INSTANT,
     "occurred_at": INSTANT,
+    "evidence": pl.String,
     "meter": pl.String,
     **dict.fromkeys(INPUTS, pl.Int64),
     "facts": pl.String,

@@ -23,7 +23,7 @@ _INPUTS = r'"inputs"\s*:'
 _TEXT, _WHOLE = r'"[^"\\\x00-\x1f]*"', r"(?:0|[1-9][0-9]{0,17})"
 _INPUT = rf'"(?:{"|".join(INPUTS)})" *: *{_WHOLE}'
 _FIELD = (
-    rf'(?:"(?:{"|".join((*REQUIRED, "started_at", "unit"))})" *: *{_TEXT}'
+    rf'(?:"(?:{"|".join((*REQUIRED, "started_at", "unit", "evidence"))})" *: *{_TEXT}'
     rf'|"(?:corrects_revision|quantity)" *: *{_WHOLE}'
     rf'|"inputs" *: *\{{ *(?:{_INPUT}(?: *, *{_INPUT})*)? *\}})'
 )
@@ -31,7 +31,7 @@ _USUAL = rf"\A *\{{ *{_FIELD}(?: *, *{_FIELD})* *\}} *\z"
 """An object of known fields, each of its own kind, its texts without escapes and its numbers short."""
 _RECORD = pl.Struct(
     {
-        **dict.fromkeys((*REQUIRED, "started_at", "unit"), pl.String),
+        **dict.fromkeys((*REQUIRED, "started_at", "unit", "evidence"), pl.String),
         **dict.fromkeys(("corrects_revision", "quantity"), pl.Int64),
         "inputs": pl.Struct(dict.fromkeys(INPUTS, pl.Int64)),
     }

@@ -105,6 +105,7 @@ _BASIS = {
     "table_subject": pl.String,
     "rate_coins": pl.Int64,
     "rate_per": pl.Int64,
+    "share": pl.Int64,
     "cap_subject": pl.String,
     "cap_period": pl.String,
     "cap_milli": pl.Int64,
@@ -131,10 +132,12 @@ _BASES = (
     " UNION SELECT r.id FROM region r JOIN below b ON r.parent_id = b.id)"
     " SELECT s.id, s.region_id, s.scenario, s.found_by, f.code, f.region_id, t.id, t.region_id, t.subject,"
     " CAST(r.content ->> 'coins_milli' AS bigint), CAST(r.content ->> 'per_mg' AS bigint),"
+    " coalesce(CAST(e.content ->> 'share_permille' AS bigint), 1000),"
     " c.subject, c.content ->> 'period', CAST(c.content ->> 'coins_milli' AS bigint)"
     " FROM activity_basis s JOIN below b ON b.id = s.region_id"
     " JOIN factor f ON f.id = s.factor_id JOIN publication t ON t.id = f.publication_id"
     " JOIN publication r ON r.id = s.coin_rule_id LEFT JOIN publication c ON c.id = s.cap_rule_id"
+    " LEFT JOIN publication e ON e.id = s.evidence_rule_id"
 )
 _UNTIL = (
     "SELECT citizen_id FROM (SELECT citizen_id FROM activity WHERE citizen_id > %(after)s"

@@ -16,6 +16,7 @@ import polars as pl
 from sqlalchemy import text
 
 from carbon.activities.errors import SpanBackwards, SpanTooLong, TooManyToSimulate
+from carbon.activities.evidence import WHOLE
 from carbon.activities.simulation.past import Span, bases_of, pieces
 from carbon.activities.simulation.proposed import AS_CREDITED, NO_ROW, Judged, ProposedTable
 from carbon.activities.simulation.replay import with_coins
@@ -143,7 +144,8 @@ def _assess_part(part: pl.DataFrame, proposed: ProposedTable, place: Any) -> pl.
         pl.when(pl.col("refusal").is_null()).then(carbon).otherwise(0).cast(pl.Int64).alias("carbon_after"),
         "refusal",
     )
-    return pl.concat([part, assessed], how="horizontal")
+    counted = pl.col("carbon_after") * pl.col("share") // WHOLE
+    return pl.concat([part, assessed], how="horizontal").with_columns(carbon_after=counted)
 
 
 def _code(code: str | None) -> pl.Expr:

@@ -1,0 +1,49 @@
+"""one trip is claimed once.
+
+Evidence of a published tier counts for its share of the kilograms: an activity's basis says which tier and
+which rule, and a partner's contract which tiers it may claim. What stands was taken as device-verified.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0030"
+down_revision = "0026"
+branch_labels = None
+depends_on = None
+
+_WHOLE = "device_verified"
+
+
+def upgrade() -> None:
+    _evidence_has_tiers()
+
+
+def _evidence_has_tiers() -> None:
+    op.add_column(
+        "partner",
+        sa.Column(
+            "evidence_tiers", postgresql.ARRAY(sa.Text()), nullable=False, server_default=f"{{{_WHOLE}}}"
+        ),
+    )
+    op.create_check_constraint(
+        op.f("ck_partner_has_evidence_tiers"), "partner", "cardinality(evidence_tiers) BETWEEN 1 AND 8"
+    )
+    op.execute("GRANT UPDATE (evidence_tiers) ON partner TO tanpuhui_app")
+    op.add_column("activity_basis", sa.Column("evidence", sa.Text(), nullable=False, server_default=_WHOLE))
+    op.add_column("activity_basis", sa.Column("evidence_rule_id", sa.Uuid(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_activity_basis_evidence_rule_id"),
+        "activity_basis",
+        "publication",
+        ["evidence_rule_id"],
+        ["id"],
+    )
+
+
+def downgrade() -> None:
+    op.drop_column("activity_basis", "evidence_rule_id")
+    op.drop_column("activity_basis", "evidence")
+    op.drop_constraint(op.f("ck_partner_has_evidence_tiers"), "partner")
+    op.drop_column("partner", "evidence_tiers")
