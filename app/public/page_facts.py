@@ -46,6 +46,7 @@ KIND_NAMES = {
     "grace": Words("宽限", "Grace"),
     "factor_fallback": Words("因子回退", "Factor fallback"),
     "evidence_tier": Words("证据等级", "Evidence tier"),
+    "trip_claims": Words("行程认领", "Trip claims"),
 }
 """In the order in which a reader meets them."""
 

@@ -12,6 +12,13 @@ CLASSES: Mapping[str, Words] = MappingProxyType(
     {"standard": Words("普通碳币", "standard coins"), "promotional": Words("活动碳币", "promotional coins")}
 )
 _PERIODS = MappingProxyType({"day": Words("每日", "day"), "month": Words("每月", "calendar month")})
+_SLOTS = MappingProxyType(
+    {
+        "five_minutes": Words("同一时间", "time"),
+        "day": Words("每日", "day"),
+        "month": Words("每月", "calendar month"),
+    }
+)
 _MASSES = (("kg", "千克"), ("g", "克"))
 
 
@@ -108,6 +115,15 @@ def _evidence_tier(subject: str, content: Mapping[str, Any], _regions: Mapping[s
     )
 
 
+def _trip_claims(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    what = listed([scenario_words(scenario) for scenario in content["scenarios"]])
+    when = _SLOTS[content["slot"]]
+    return Words(
+        f"同一人{when.zh}只计一次，无论由谁报送：{what.zh}",
+        f"one a citizen and {when.en}, whoever sends it: {what.en}",
+    )
+
+
 _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Words]] = MappingProxyType(
     {
         "coin_rate": _coin_rate,
@@ -118,6 +134,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "grace": _grace,
         "factor_fallback": _fallback,
         "evidence_tier": _evidence_tier,
+        "trip_claims": _trip_claims,
         "spending_order": _spending_order,
     }
 )

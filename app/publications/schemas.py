@@ -22,6 +22,7 @@ _SUBJECTS = {
     "factor_fallback": "parcel_box_returned",
     "working_calendar": "year_2027",
     "evidence_tier": "self_check_in",
+    "trip_claims": "rail",
 }
 
 

@@ -19,27 +19,29 @@ LANE_LINES_LEAST = 500
 """A transaction of fewer lines costs more than it gains."""
 
 
-def chunks_of(frames: Iterable[pl.DataFrame], *, size: Callable[[], int]) -> Generator[pl.DataFrame]:
+def chunks_of(
+    frames: Iterable[pl.DataFrame], *, size: Callable[[], int], claims_trips: bool = False
+) -> Generator[pl.DataFrame]:
     """Chunks of as many lines as `size` says for each, wherever the frames end; the last one is shorter."""
     rest: pl.DataFrame | None = None
     most = size()
     for frame in frames:
         rest = frame if rest is None else pl.concat([rest, frame])
         while rest.height >= most:
-            chunk = _of_few_steps(rest.head(most))
+            chunk = _of_few_steps(rest.head(most), claims_trips=claims_trips)
             rest = rest.slice(chunk.height)
             yield chunk
             most = size()
     while rest is not None and not rest.is_empty():
-        chunk = _of_few_steps(rest.head(most))
+        chunk = _of_few_steps(rest.head(most), claims_trips=claims_trips)
         rest = rest.slice(chunk.height)
         yield chunk
         most = size()
 
 
-def _of_few_steps(chunk: pl.DataFrame) -> pl.DataFrame:
+def _of_few_steps(chunk: pl.DataFrame, *, claims_trips: bool) -> pl.DataFrame:
     """The chunk up to the line that would be one step, or one correction, too many for a transaction."""
-    if not depend(chunk):
+    if not depend(chunk, claims_trips=claims_trips):
         return chunk
     corrects = (pl.col("outcome") == ACTIVITY) & pl.col("corrects_revision").is_not_null()
     too_many = chunk.select((corrects & (corrects.cum_sum() > CORRECTIONS_MOST)).arg_true()).to_series()

@@ -101,6 +101,20 @@ class MeterIntervalTaken(Refusal):
     title_zh = "该表计在这段日期内的用量已由另一条记录登记"
 
 
+class TripClaimed(Refusal):
+    """A trip or day of this kind at this time was credited to the citizen before, by another record."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该市民在这段时间的同类出行或行为已由另一条记录登记"
+
+
+class TripTooLong(Refusal):
+    """The record claims more time than one record may: 366 slots of its kind."""
+
+    kind = Kind.INVALID
+    title_zh = "一条记录所占的时间过长,超过 366 个时段"
+
+
 class LineRefused(Refusal):
     """The record is not in the form that activities have."""
 

@@ -2,8 +2,8 @@
 
 A single record is a chunk of one. Every line comes out with an outcome: `credited`, `assessed` (an
 activity of zero grams), `duplicate`, or `rejected` with its code. Locks are taken in the order
-meters, references, caps, balances (coins last of all: a citizen who spends some waits for no more than the
-end of a chunk); kilograms are credited in full, a cap limits coins only.
+meters, trips, references, caps, balances (coins last of all: a citizen who spends some waits for no more than
+the end of a chunk); a cap limits coins only, never kilograms.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from carbon.activities.recognition import GOOD, recognise
 from carbon.activities.references import DUPLICATE, claim_references, number_revisions, refuse_repeated
 from carbon.activities.steps import in_steps
 from carbon.activities.subjects import SubjectHashes
+from carbon.activities.trips import claim_trips, free_unused
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE, find_partner
 from carbon.partners.tables import Partner
@@ -86,7 +87,7 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     rules = _rules_of(call, frame, partner.region_id)
     frame = weigh(frame, partner.evidence_tiers, rules.evidence_tiers)
     frame = refuse_standing(call, frame, intake.subjects)
-    steps = in_steps(frame)
+    steps = in_steps(frame, claims_trips=bool(rules.trip_classes))
     taken = pl.concat([_take(call, intake, step, partner, rules) for step in steps])
     return frame.select("file_no", "line_no").join(
         taken, on=["file_no", "line_no"], how="left", maintain_order="left"
@@ -97,7 +98,7 @@ def _rules_of(call: Call, frame: pl.DataFrame, region_id: str) -> IntakeRules:
     """What rules the days of the lines that are good."""
     day = pl.col("business_day")
     first, last = frame.filter(GOOD).select(day.min().alias("first"), day.max().alias("last")).row(0)
-    return IntakeRules([], []) if first is None else intake_rules(call, region_id, first=first, last=last)
+    return IntakeRules([], [], []) if first is None else intake_rules(call, region_id, first=first, last=last)
 
 
 def _take(
@@ -111,7 +112,9 @@ def _take(
         batch_id=intake.batch_id,
     )
     frame = claim_meters(call, claimant, refuse_repeated(frame))
-    frame = end_unused(call, claim_references(call, frame, partner_id=partner.id))
+    frame = claim_trips(call, claimant, frame, rules.trip_classes)
+    frame = claim_references(call, frame, partner_id=partner.id)
+    frame = free_unused(call, end_unused(call, frame))
     rows = frame.filter(GOOD)
     if not rows.is_empty():
         _credit(call, intake, rows, partner.region_id, rules)

@@ -46,11 +46,15 @@ def refuse_repeated(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
-    """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs."""
+    """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs.
+
+    Lines that have an `activity_id` already keep it.
+    """
     good = frame.filter(GOOD)
-    claims = good.select("file_no", "line_no", *_NAME, "citizen_id", "claim_hash").with_columns(
-        activity_id=new_ids(good.height)
-    )
+    if "activity_id" not in frame.columns:
+        good = good.with_columns(activity_id=new_ids(good.height))
+    frame = frame.drop("activity_id", strict=False)
+    claims = good.select("file_no", "line_no", *_NAME, "citizen_id", "claim_hash", "activity_id")
     claims = claims.sort(_NAME)
     orphans, table = _claimed(call, claims, partner_id)
     claims = claims.select("file_no", "line_no", "activity_id")

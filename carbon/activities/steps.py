@@ -1,8 +1,8 @@
 """Lines of a chunk that depend on each other are taken in steps, and come to what they would one by one.
 
 What a line finds may be what an earlier one did: the revision that it corrects, room under its citizen's
-caps, days of a meter, coins to take back. Such lines stay in their order; all others go together. Mostly
-nothing is corrected, and there is one step.
+caps, days of a meter, slots of time, coins to take back. Such lines stay in their order; all others go
+together. Mostly nothing is corrected, and there is one step.
 """
 
 import polars as pl
@@ -15,20 +15,21 @@ STEPS_MOST = 20
 _CORRECTS = pl.col("corrects_revision") > 0
 
 
-def in_steps(frame: pl.DataFrame) -> list[pl.DataFrame]:
+def in_steps(frame: pl.DataFrame, *, claims_trips: bool = False) -> list[pl.DataFrame]:
     """Cut a recognised chunk into parts that are taken one after another."""
-    if not depend(frame):
+    if not depend(frame, claims_trips=claims_trips):
         return [frame]
     steps = frame.with_columns(step=steps_of(frame, person="citizen_id"))
     return steps.partition_by("step", maintain_order=True, include_key=False)
 
 
-def depend(frame: pl.DataFrame) -> bool:
+def depend(frame: pl.DataFrame, *, claims_trips: bool) -> bool:
     """Whether one line may have to be taken before another is looked at.
 
-    It corrects something; or it may be refused for its meter, and then its name is free for the next.
+    It corrects something; or it may be refused for its meter, or where trips claim their time for that, and
+    then its name is free for the next.
     """
-    repeated = METERED & pl.col("source_event_id").is_duplicated()
+    repeated = (METERED | pl.lit(claims_trips)) & pl.col("source_event_id").is_duplicated()
     return bool(frame.filter(GOOD).select(_CORRECTS.any() | repeated.any()).item())
 
 

@@ -84,6 +84,21 @@ class MeterClaim(Base):
     ended_at: Mapped[datetime | None]
 
 
+class TripClaim(Base):
+    """A slot of time of a citizen and mode class that one activity was credited for, whoever sent it.
+
+    It stands as long as the activity: a correction frees it. `slot` is its beginning, in whole five minutes
+    since 1970; of a day or a month that of the period, in Shanghai.
+    """
+
+    __tablename__ = "trip_claim"
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slot: Mapped[int] = mapped_column(Integer, primary_key=True)
+    mode_class: Mapped[str] = mapped_column(primary_key=True)
+    activity_id: Mapped[UUID]
+
+
 class ActivityBasis(Base):
     """What activities were judged by: who sent them, what was done, the factor, the coin rule and the cap."""
 

@@ -26,10 +26,12 @@ from carbon.activities.intake import Intake, keep_lines, take_chunk
 from carbon.activities.progress import count_work
 from carbon.activities.standing import Standing
 from carbon.activities.tables import ActivityBatch
+from carbon.partners.registry import find_partner
 from kernel.bulk_text import select_frame
 from kernel.call import Call
 from kernel.clock import SHANGHAI
 from kernel.errors import require
+from kernel.publications.rules import trips_are_claimed
 
 Result = TypeVar("Result")
 CHUNK_LINES = 10_000
@@ -103,6 +105,7 @@ def work_through(
         after_chunk(done)
         return found
 
+    partner_id = turn.intake.partner_id
     chunks = chunks_of(
         sifted(
             _lines_left(run, frames, turn),
@@ -111,6 +114,7 @@ def work_through(
             leave_out=leave_out,
         ),
         size=lambda: turn.chunk_lines or chunk_lines_at(run(lambda call: call.now)),
+        claims_trips=run(lambda call: trips_are_claimed(call, find_partner(call, partner_id).region_id)),
     )
     lines = turn.lines_done
     # Closed from the inside: nothing of this run is at work any more when an error, or its end, goes out.

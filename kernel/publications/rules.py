@@ -78,12 +78,25 @@ class EvidenceTier:
     """The first day it no longer rules, where there is one."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TripClass:
+    """Scenarios of which a citizen has one at a time; `slot` is `five_minutes`, `day` or `month`."""
+
+    mode_class: str
+    scenarios: frozenset[str]
+    slot: str
+    since: date
+    until: date | None
+    """The first day it no longer rules, where there is one."""
+
+
 @dataclass(frozen=True)
 class IntakeRules:
     """What rules the records of some days, read at once."""
 
     caps: list[Cap]
     evidence_tiers: list[EvidenceTier]
+    trip_classes: list[TripClass]
 
 
 def rule_in_force(call: Call, region_id: str, *, kind: str, subject: str, day: date) -> Publication:
@@ -129,13 +142,24 @@ def caps_between(call: Call, region_id: str, *, first: date, last: date) -> list
 
 
 def intake_rules(call: Call, region_id: str, *, first: date, last: date) -> IntakeRules:
-    """All caps and evidence tiers that rule any of these days."""
-    kinds = ("cap", "evidence_tier")
+    """All caps, evidence tiers and trip claims that rule any of these days."""
+    kinds = ("cap", "evidence_tier", "trip_claims")
     found = _rules_between(call, region_id, kinds=kinds, first=first, last=last)
     return IntakeRules(
         caps=[_cap(rule) for rule in found if rule.kind == "cap"],
         evidence_tiers=[_evidence_tier(rule) for rule in found if rule.kind == "evidence_tier"],
+        trip_classes=[_trip_class(rule) for rule in found if rule.kind == "trip_claims"],
     )
+
+
+def trips_are_claimed(call: Call, region_id: str) -> bool:
+    """Whether a region has published, for any day, that trips claim their time."""
+    published = select(Publication.id).where(
+        Publication.region_id == region_id,
+        Publication.kind == "trip_claims",
+        Publication.state == "published",
+    )
+    return call.db.scalar(published.limit(1)) is not None
 
 
 def cap_by_id(call: Call, rule_id: UUID) -> Cap:
@@ -160,6 +184,16 @@ def _evidence_tier(rule: Publication) -> EvidenceTier:
         rule_id=rule.id,
         tier=rule.subject,
         share_permille=rule.content["share_permille"],
+        since=rule.effective_from,
+        until=rule.ends_on,
+    )
+
+
+def _trip_class(rule: Publication) -> TripClass:
+    return TripClass(
+        mode_class=rule.subject,
+        scenarios=frozenset(rule.content["scenarios"]),
+        slot=rule.content["slot"],
         since=rule.effective_from,
         until=rule.ends_on,
     )

@@ -9,6 +9,7 @@ from kernel.publications.errors import RuleContentWrong, RuleKindUnknown
 from kernel.publications.rates import beyond_limits
 from kernel.publications.working_calendars import FIRST_YEAR, LAST_YEAR, calendar_fault
 
+SLOTS = ("five_minutes", "day", "month")
 FACTOR_TABLE = "factor_table"
 """Its rows are checked where factors are known, when it is published."""
 _MOST = 10**15
@@ -129,6 +130,15 @@ SHAPES: Mapping[str, Shape] = {
         "the tier, such as `self_check_in`; without a rule only `device_verified` counts, in full",
         {"share_permille": _whole("thousandths of the assessed kilograms that count", 1, 1000)},
         {"share_permille": 500},
+    ),
+    "trip_claims": Shape(
+        "Of which scenarios a citizen has one at a time, whoever sends it; without a rule that is not asked",
+        "the mode class, such as `rail`",
+        {
+            "scenarios": _texts("which are alike: one excludes the others at that time"),
+            "slot": _choice("what one claims: trips their time, others whole days or months", *SLOTS),
+        },
+        {"scenarios": ["metro_ride"], "slot": "five_minutes"},
     ),
     "spending_order": Shape(
         "Which coins are spent first",

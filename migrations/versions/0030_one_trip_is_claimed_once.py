@@ -1,5 +1,8 @@
 """one trip is claimed once.
 
+A citizen's slots of time have a row each, and a key that lets nobody have one twice; a correction takes rows
+away again: what was credited, and what was taken back, stands elsewhere.
+
 Evidence of a published tier counts for its share of the kilograms: an activity's basis says which tier and
 which rule, and a partner's contract which tiers it may claim. What stands was taken as device-verified.
 """
@@ -18,6 +21,16 @@ _WHOLE = "device_verified"
 
 def upgrade() -> None:
     _evidence_has_tiers()
+    op.create_table(
+        "trip_claim",
+        sa.Column("citizen_id", sa.Uuid(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("mode_class", sa.Text(), nullable=False),
+        sa.Column("activity_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("citizen_id", "slot", "mode_class", name=op.f("pk_trip_claim")),
+    )
+    op.execute("REVOKE UPDATE ON trip_claim FROM tanpuhui_app")
+    op.execute("GRANT DELETE ON trip_claim TO tanpuhui_app")
 
 
 def _evidence_has_tiers() -> None:
@@ -43,6 +56,7 @@ def _evidence_has_tiers() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("trip_claim")
     op.drop_column("activity_basis", "evidence_rule_id")
     op.drop_column("activity_basis", "evidence")
     op.drop_constraint(op.f("ck_partner_has_evidence_tiers"), "partner")

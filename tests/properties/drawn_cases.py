@@ -5,7 +5,7 @@ amounts where a milligram or a milli-coin is floored away; instants at borders o
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from itertools import combinations, pairwise
 from typing import Any
 
@@ -23,6 +23,8 @@ class Case:
 
     rules: tuple[Rule, ...]
     parcels: tuple[Parcel, ...]
+    tiers: tuple[str, ...] = ("device_verified",)
+    """Of the partner's contract."""
 
 
 def mostly(usual: st.SearchStrategy[Any], seldom: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -95,6 +97,26 @@ ODD = st.one_of(
     quantity("teleport", "m", st.just(500)),
 )
 FACTS = mostly(RIDES, SAVINGS)
+BEFORE = st.sampled_from([None, None, 1, 4, 5, 10, 40, 400, 3_000])
+"""Minutes from the start of a trip to its end."""
+CLOCKS = (*NEAR, "2026-11-20T08:33:00+08:00", "2026-11-20T08:36:00+08:00", "2026-11-20T08:20:00+08:00")
+STATED = st.sampled_from([None, None, "device_verified", "self_check_in", "self_check_in", "photo", "heard"])
+
+
+@st.composite
+def timed_facts(draw: st.DrawFn) -> Record:
+    """Trips that begin somewhere before they end, most of them at a few times, and what they rest on."""
+    fact = draw(FACTS)
+    if "started_at" not in fact:
+        fact |= {"occurred_at": draw(st.sampled_from(CLOCKS))}
+        minutes = draw(BEFORE)
+        if minutes is not None:
+            ends = datetime.fromisoformat(fact["occurred_at"])
+            fact |= {"started_at": (ends - timedelta(minutes=minutes)).isoformat()}
+    tier = draw(STATED)
+    return fact if tier is None else {**fact, "evidence": tier}
+
+
 _SPOILED: tuple[Record, ...] = (
     {"quantity": -5},
     {"unit": "furlong"},
@@ -153,7 +175,13 @@ EVERY = (*FRESH, CORRECTED, CORRECTED, WITHDRAWN, ODDLY)
 
 
 @st.composite
-def records(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[str]) -> list[Record]:
+def records(
+    draw: st.DrawFn,
+    *,
+    ways: tuple[str, ...],
+    cards: st.SearchStrategy[str],
+    facts: st.SearchStrategy[Record] = FACTS,
+) -> list[Record]:
     """Records of a few facts, each in one of the ways; some change places, also with what they correct."""
     drawn: list[Record] = []
     latest: dict[str, int] = {}
@@ -164,7 +192,7 @@ def records(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[
         same = {"source_event_id": event, "subject": former.get("subject")}
         if way == NEW:
             event = f"e{len(drawn)}"
-            record = {"source_event_id": event, "subject": draw(cards), **draw(FACTS)}
+            record = {"source_event_id": event, "subject": draw(cards), **draw(facts)}
             latest[event] = 1
         elif way == AGAIN:
             record = dict(former)
@@ -172,13 +200,13 @@ def records(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[
             record = {**former, "subject": draw(cards)}
         elif way == OTHER_CONTENT:
             kept = {name: former[name] for name in ("corrects_revision",) if name in former}
-            record = {**draw(FACTS), **same, **kept}
+            record = {**draw(facts), **same, **kept}
         elif way in {CORRECTED, WITHDRAWN}:
-            fact = {**former, "quantity": 0} if way == WITHDRAWN and "unit" in former else draw(FACTS)
+            fact = {**former, "quantity": 0} if way == WITHDRAWN and "unit" in former else draw(facts)
             record = {**fact, **same, "corrects_revision": latest[event]}
             latest[event] += 1
         else:
-            record = {**draw(FACTS), **same, "corrects_revision": draw(st.integers(0, 4))}
+            record = {**draw(facts), **same, "corrects_revision": draw(st.integers(0, 4))}
         drawn.append(record)
     for one, other in draw(st.lists(st.tuples(_PLACES, _PLACES), max_size=2)):
         first, second = one % len(drawn), other % len(drawn)
@@ -271,6 +299,41 @@ def cases(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[st
     drawn = draw(records(ways=ways, cards=cards))
     sent = draw(parcels(drawn, forms=("ndjson", "csv"), lanes=lanes))
     return Case(rules=draw(rules()), parcels=sent)
+
+
+TIERS = st.sampled_from(
+    [
+        ("device_verified",),
+        ("self_check_in",),
+        ("device_verified", "self_check_in"),
+        ("device_verified", "self_check_in"),
+        ("device_verified", "self_check_in", "photo"),
+    ]
+)
+
+
+@st.composite
+def timed_rules(draw: st.DrawFn) -> tuple[Rule, ...]:
+    """Shares of tiers, and classes of trips that claim five minutes, days or months."""
+    share = Rule(kind="evidence_tier", subject="self_check_in", content={"share_permille": 333})
+    slot = draw(mostly(st.just("five_minutes"), st.sampled_from(["day", "month"])))
+    scenarios = draw(st.sampled_from([RIDING, ("metro_ride",), (*RIDING, *SAVING)]))
+    since = draw(mostly(st.just(date(2018, 1, 1)), st.just(date(2026, 11, 20))))
+    claims = Rule(
+        kind="trip_claims",
+        subject="rail",
+        content={"scenarios": list(scenarios), "slot": slot},
+        since=since,
+    )
+    return (*draw(rules()), share, claims)
+
+
+@st.composite
+def timed_cases(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[str], lanes: int) -> Case:
+    """Rules by which trips claim their time and evidence its share, a contract, and records in files."""
+    drawn = draw(records(ways=ways, cards=cards, facts=timed_facts()))
+    sent = draw(parcels(drawn, forms=("ndjson", "csv"), lanes=lanes))
+    return Case(rules=draw(timed_rules()), parcels=sent, tiers=draw(TIERS))
 
 
 _ENDS = ("2026-09-01", "2026-09-11", "2026-10-01", "2026-10-21", "2026-11-01", "2026-11-20")
@@ -391,6 +454,41 @@ CHANGED_CAP = Case(
     ),
 )
 """A cap that rises inside its month: who was cut before has the room of what was given, in one chunk too."""
+
+
+def _trip(event: str, card: str, starts: str, ends: str, corrects: int | None = None) -> Record:
+    started = {"started_at": f"2026-11-19T{starts}:00+08:00"}
+    return {**ride(event, card, metres=300, at=f"2026-11-19T{ends}:00+08:00", corrects=corrects), **started}
+
+
+ONE_TIME = Case(
+    rules=(
+        RATE,
+        Rule(
+            kind="trip_claims",
+            subject="rail",
+            content={"scenarios": ["metro_ride"], "slot": "five_minutes"},
+        ),
+    ),
+    parcels=(
+        Parcel(
+            records=(
+                _trip("e1", OWN[0], "08:00", "08:30"),
+                _trip("e2", OWN[0], "08:20", "08:40"),
+                _trip("e2", OWN[0], "08:40", "08:50"),
+                _trip("e1", OWN[0], "09:00", "09:30", corrects=1),
+                _trip("e3", OWN[0], "08:10", "08:20"),
+                _trip("e4", OWN[1], "08:10", "08:20"),
+                _trip("e3", OWN[0], "08:45", "08:55", corrects=1),
+                {**_trip("e2", OWN[0], "08:40", "08:50", corrects=1), "quantity": 0},
+                _trip("e3", OWN[0], "08:45", "08:55", corrects=1),
+                _trip("e5", OWN[0], "08:10", "08:20"),
+            ),
+            chunk_lines=100,
+        ),
+    ),
+)
+"""A time taken, moved, given back and taken again by lines of one chunk."""
 _THREE = tuple(ride(f"of-{card}", card, metres=300) for card in OWN)
 AFTERWARDS = Case(
     rules=(RATE, A_DAY),

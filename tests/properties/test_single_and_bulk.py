@@ -23,11 +23,13 @@ from tests.properties.drawn_cases import (
     EVERY_DAY,
     FRESH,
     FULL_CAPS,
+    ONE_TIME,
     OTHER_CARD,
     Case,
     bill_cases,
     cases,
     mostly,
+    timed_cases,
 )
 from tests.properties.two_worlds import SECOND, Ground, Left, Told, plant
 
@@ -51,6 +53,7 @@ def both(ground: Ground, case: Case) -> tuple[Left, Left]:
     """Let the case happen in both worlds, which must tell the same and reconcile; what is left in each."""
     with ground.connection.begin() as transaction:
         ground.publish(case.rules)
+        ground.grant(case.tiers)
         with ground.world():
             told, left, broken = ground.one_by_one(case.parcels), ground.left(), ground.broken()
         with ground.world():
@@ -114,6 +117,22 @@ def test_a_citizen_in_both_lanes_gets_the_same_coins_in_all(ground: Ground, case
 @FEWER
 @given(case=bill_cases())
 def test_a_file_of_bills_leaves_what_the_bills_leave_one_by_one(ground: Ground, case: Case) -> None:
+    equal(*both(ground, case))
+
+
+@HOW_MANY
+@example(case=ONE_TIME)
+@given(case=timed_cases(ways=(*EVERY, OTHER_CARD), cards=TWO_CARDS, lanes=1))
+def test_a_file_of_trips_that_claim_their_time_leaves_what_they_leave_one_by_one(
+    ground: Ground, case: Case
+) -> None:
+    equal(*both(ground, case))
+
+
+@FEWER
+@given(case=timed_cases(ways=(*FRESH, CORRECTED), cards=CARDS, lanes=2))
+def test_two_lanes_of_trips_leave_what_they_leave_one_by_one(ground: Ground, case: Case) -> None:
+    """Of two cards of one citizen in two lanes either may have a time that both want (decision 0021)."""
     equal(*both(ground, case))
 
 

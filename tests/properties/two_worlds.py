@@ -30,7 +30,7 @@ from carbon.activities.imports import ImportOrder, import_file
 from carbon.activities.intake import take_activity
 from carbon.methodologies.inputs import INPUTS
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject, withdraw_consent
-from carbon.partners.registry import find_partner, register_partner
+from carbon.partners.registry import find_partner, grant_evidence, register_partner
 from carbon.partners.tables import Binding
 from carbon.reconciliation import CHECKS
 from kernel.call import Call
@@ -42,7 +42,7 @@ from ledger.holds import HoldSet, hold, spend
 from ledger.reconciliation import CHECKS as LEDGER_CHECKS
 from ledger.reconciliation import reconcile
 from ledger.statements import balances
-from tests.carbon.city import OFFICIAL, RETROSPECTIVE, SECRET, City, publish_rule, publish_tables
+from tests.carbon.city import OFFICIAL, RETROSPECTIVE, SECRET, City, as_operator, publish_rule, publish_tables
 from tests.conftest import NOW, REGION, Database, at, make_call
 from tests.ledger.world import shop
 
@@ -151,6 +151,14 @@ class Ground:
                     call, rule.kind, rule.subject, dict(rule.content), since=rule.since
                 )
             )
+
+    def grant(self, tiers: Sequence[str]) -> None:
+        """Say which evidence tiers the partner may claim."""
+        self.run(
+            lambda call: grant_evidence(
+                as_operator(call), self.city.partner_id, tiers=tiers, reason="an example"
+            )
+        )
 
     def one_by_one(self, parcels: Sequence[Parcel]) -> list[list[Told]]:
         """Take each record in a unit of work of its own, as the route does."""
@@ -312,7 +320,8 @@ _LEFT = {
         "SELECT a.source_event_id, a.revision, a.citizen_id, b.region_id, b.partner_id, b.scenario,"
         " b.found_by, b.factor_id, b.coin_rule_id, b.cap_rule_id, a.started_at, a.occurred_at,"
         " a.business_day, a.inputs, a.facts, a.carbon_mg, a.coin_milli, a.coin_cut_milli,"
-        " encode(a.digest, 'hex') AS digest, a.reason, a.coin_transfer_id IS NULL AS no_coins_posted,"
+        " b.evidence, b.evidence_rule_id, encode(a.digest, 'hex') AS digest, a.reason,"
+        " a.coin_transfer_id IS NULL AS no_coins_posted,"
         " a.carbon_transfer_id IS NULL AS no_carbon_posted, a.recorded_at"
         " FROM activity a JOIN activity_basis b ON b.id = a.basis_id"
     ),
@@ -347,6 +356,10 @@ _LEFT = {
         " JOIN ledger_account a ON a.holder_id = k.holder_id AND a.id = k.account_id"
     ),
     "caps": "SELECT holder_id, region_id, subject, period, period_start, used FROM cap_usage",
+    "trips": (
+        "SELECT c.citizen_id, c.slot, c.mode_class, a.source_event_id, a.revision FROM trip_claim c"
+        " LEFT JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id"
+    ),
     "meters": (
         "SELECT source_event_id, revision, encode(meter_hash, 'hex') AS meter, CAST(days AS text) AS days,"
         " claimed_at, ended_at FROM meter_claim"
