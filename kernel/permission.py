@@ -13,6 +13,7 @@ class Permission(StrEnum):
     # citizens
     ME_READ = "me.read"
     CONSENT_GIVE = "consent.give"
+    ACTIVITY_SHARE = "activity.share"
     VOUCHER_EXCHANGE = "voucher.exchange"
     VOUCHER_CANCEL = "voucher.cancel"
     # citizens, merchants and enterprises

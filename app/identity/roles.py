@@ -29,6 +29,7 @@ PERMISSIONS = MappingProxyType(
             {
                 Permission.ME_READ,
                 Permission.CONSENT_GIVE,
+                Permission.ACTIVITY_SHARE,
                 Permission.VOUCHER_EXCHANGE,
                 Permission.VOUCHER_CANCEL,
                 Permission.OBJECTION_RAISE,

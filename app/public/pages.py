@@ -14,6 +14,8 @@ from typing import Any
 from flask import Flask, Response, current_app, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.public.page_facts import two_languages
+from app.public.why_words import arithmetic_in, link_of, punctuated
 from app.settings import DEMO_FILE, Settings
 from kernel.errors import BrokenInvariant, Refusal
 from kernel.http.problems import MEDIA_TYPE, request_id
@@ -104,4 +106,8 @@ _templates = Environment(
     lstrip_blocks=True,
 )
 _templates.filters["grouped"] = _grouped
+_templates.filters["figures"] = lambda text, lang: arithmetic_in(lang, text)
+_templates.filters["opens"] = link_of
+_templates.filters["punctuated"] = punctuated
+_templates.filters["tongues"] = two_languages
 _templates.globals["style_mark"] = STYLE_MARK

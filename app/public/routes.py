@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 from qrcode import make
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.image.svg import SvgPathImage
@@ -19,7 +19,9 @@ from app.public.page_facts import (
     tables_shown,
 )
 from app.public.pages import STYLESHEET, page, page_while_sent, readable, site
-from app.public.schemas import ListingQuery, RegionQuery
+from app.public.schemas import LanguageQuery, ListingQuery, RegionQuery
+from app.public.why_words import LANGUAGES, why_shown
+from carbon.activities.links import linked
 from carbon.donations.giving import DONATION
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
@@ -110,6 +112,25 @@ def donation_certificate(call: Call, *, certificate: str) -> Response:
     shown = certificate_shown(call, parse_public_id(DONATION, certificate))
     address = f"{site().address}/certificates/{certificate}"
     return page_while_sent("certificate.html", **shown, address=address, qr_svg=partial(_qr_svg, address))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/why/<link>",
+    needs=PUBLIC,
+    query=LanguageQuery,
+    summary="How one activity came to kilograms and coins, as a page for whoever has its link",
+    no_store=True,
+)
+@readable
+def why(call: Call, asked: dict[str, Any], *, link: str) -> Response:
+    """Show what a citizen shared, gone through once more."""
+    lang = asked["lang"] or request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+    shown = page("why.html", link=link, **why_shown(linked(call, link), lang=lang, now=call.now))
+    shown.headers["X-Robots-Tag"] = "noindex, nofollow"
+    shown.vary.add("Accept-Language")
+    return shown
 
 
 @endpoint(routes, "GET", "/problems", needs=PUBLIC, summary="Every problem this API answers, as a page")

@@ -1,5 +1,9 @@
 """What the addresses of pages take."""
 
+from marshmallow import fields
+from marshmallow.validate import OneOf
+
+from app.public.why_words import LANGUAGES
 from kernel.http.fields import QuerySchema, Text
 
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
@@ -15,3 +19,9 @@ class ListingQuery(RegionQuery):
     """One more page of a list."""
 
     after = Text(most=512, load_default=None)
+
+
+class LanguageQuery(QuerySchema):
+    """The language of a page that stands in one; the browser's own by default."""
+
+    lang = fields.String(load_default=None, validate=OneOf(LANGUAGES))

@@ -12,9 +12,11 @@ import polars as pl
 
 from carbon.activities.errors import EvidenceMissing, EvidenceNotGranted, EvidenceUnknown
 from carbon.activities.recognition import GOOD, refuse
+from carbon.methodologies.assessment import Step
 from carbon.partners.tables import DEVICE_VERIFIED
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import EvidenceTier
+from kernel.units import floor_to_share
 
 WHOLE = 1000
 _POINTER = "/evidence"
@@ -38,6 +40,19 @@ def weigh(frame: pl.DataFrame, granted: Sequence[str], tiers: Sequence[EvidenceT
     # Milligrams are nanograms by a million: a thousand of them still fit into 64 bits.
     counted = pl.col("carbon_mg") * pl.col("share") // WHOLE
     return frame.with_columns(carbon_mg=pl.when(GOOD).then(counted).otherwise("carbon_mg")).drop("share")
+
+
+def share_step(carbon_mg: int, *, share_permille: int) -> Step:
+    """The step of an explanation in which evidence counts for a part of what was assessed."""
+    whole, rest = divmod(carbon_mg * share_permille, WHOLE)
+    return Step(
+        title_en="share of this evidence tier",
+        title_zh="按证据等级计入的份额",
+        expression=f"{carbon_mg} mg × {share_permille} ÷ {WHOLE}",
+        value_before_rounding=f"{whole}" + (f".{rest:03d}".rstrip("0") if rest else ""),
+        value_after=str(floor_to_share(carbon_mg, share_permille=share_permille)),
+        unit="mg",
+    )
 
 
 def _shares(frame: pl.DataFrame, tiers: Sequence[EvidenceTier]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Why a citizen has these coins and kilograms, down to the printed figure and its document.
 
-The steps are derived again from the stored inputs and the factor row; that they give the stored
-milligrams and the stored digest is the replay. Any changed number makes it fail.
+The steps are derived again from the stored inputs and the factor row; `replay` says whether they give what
+is stored, and by the rows that had to be used. Any changed number makes it fail.
 """
 
 from collections import defaultdict
@@ -12,19 +12,18 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select, text
 
-from carbon.activities.crediting import credits_activities, named_activity
-from carbon.activities.evidence import WHOLE
+from carbon.activities.crediting import credits_activities
+from carbon.activities.explanation_tree import tree_of
+from carbon.activities.replay import Replay, Replayer, posted_under
 from carbon.activities.tables import Activity, ActivityReversal
 from carbon.donations.allocation import explain_share, find_share
-from carbon.factors.lookup import in_use
 from carbon.factors.tables import Factor
-from carbon.methodologies.assessment import Assessment, Step
 from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.identifiers import public_id
 from kernel.publications.tables import Publication
-from kernel.units import floor_to_milli_coins, floor_to_share, show_coins, show_grams
-from ledger.chart import Code
+from kernel.units import show_coins, show_grams
+from ledger.chart import Code, Unit
 
 MOST_ACTIVITIES = 200
 
@@ -67,7 +66,7 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
 
 def _behind(call: Call, citizen_id: UUID, transfer_id: int, reference: str) -> dict[str, Any]:
     if credits_activities(reference):
-        return _told(call, "activities", _posted_by(citizen_id, transfer_id, named_activity(reference)))
+        return _told(call, "activities", posted_under(citizen_id, transfer_id, reference))
     if find_share(call, citizen_id, transfer_id=transfer_id) is not None:
         share = explain_share(call, citizen_id, coin_transfer_id=transfer_id)
         return {"kind": "pool_share", "share": share, "replays_equal": share["replays"]}
@@ -83,25 +82,14 @@ def _told(call: Call, kind: str, query: Select[Activity]) -> dict[str, Any]:
     count = len(activities)
     if count == MOST_ACTIVITIES:
         count = call.db.scalar(select(func.count()).select_from(query.subquery())) or count
-    told = [explain_activity(call, activity) for activity in activities]
+    replayer = Replayer(call)
+    told = [explain_activity(call, activity, replayer) for activity in activities]
     return {
         "kind": kind,
         "activities": told,
         "activities_count": count,
         "replays_equal": all(each["replays_equal"] for each in told),
     }
-
-
-def _posted_by(citizen_id: UUID, transfer_id: int, first: UUID | None) -> Select[Activity]:
-    """The activities of a posting; their ids were made at once (`new_ids`), so they lie beside the first."""
-    posted = select(Activity).where(
-        Activity.citizen_id == citizen_id,
-        or_(Activity.coin_transfer_id == transfer_id, Activity.carbon_transfer_id == transfer_id),
-    )
-    if first is None:
-        return posted
-    moment = first.hex[:12]
-    return posted.where(Activity.id.between(UUID(f"{moment:0<32}"), UUID(f"{moment:f<32}")))
 
 
 def _taken_back_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
@@ -123,12 +111,15 @@ def _taken_back_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
     )
 
 
-def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
-    """One activity: its facts, steps, factor row, source, coin rate and cap."""
+def explain_activity(call: Call, activity: Activity, replayer: Replayer | None = None) -> dict[str, Any]:
+    """One activity: its facts, steps, factor row, source, coin rate and cap, as figures and as a tree.
+
+    What cannot be gone through again has no steps; `replay` says so.
+    """
     row = call.db.get_one(Factor, activity.basis.factor_id)
     reversal = call.db.get(ActivityReversal, (activity.citizen_id, activity.id))
-    again = replay(call, activity)
-    return {
+    again = (replayer or Replayer(call)).replay(activity)
+    explained = {
         "id": public_id("act", activity.id),
         "scenario": activity.basis.scenario,
         "occurred_at": activity.occurred_at.isoformat(),
@@ -138,72 +129,62 @@ def explain_activity(call: Call, activity: Activity) -> dict[str, Any]:
         "carbon_mg": activity.carbon_mg,
         "carbon": show_grams(activity.carbon_mg),
         "reason": activity.reason,
-        "steps": [asdict(step) for step in (*again.steps, *_share_step(call, activity, again))],
+        "steps": [asdict(step) for step in again.steps],
         "factor": _factor(call, row, activity.basis.found_by),
-        "evidence": _evidence(call, activity),
-        "coins": _coins(call, activity),
+        "evidence": _evidence(call, activity, again),
+        "coins": _coins(call, activity, again),
+        "entries": _entries(activity),
         "superseded": reversal is not None,
         "digest": activity.digest.hex(),
-        "replays_equal": _equals(call, activity, again),
+        "replays_equal": again.equal,
+        "replay": {
+            "equal": again.equal,
+            "digest": None if again.digest is None else again.digest.hex(),
+            "differs": list(again.differs),
+        },
     }
+    return {**explained, "tree": tree_of(explained)}
 
 
-def replay(call: Call, activity: Activity) -> Assessment:
-    """Assess the stored inputs again by the stored factor row."""
-    used = in_use(call.db.get_one(Factor, activity.basis.factor_id))
-    return used.method.assess(activity.inputs, used.factor)
+def explain_own(call: Call, citizen_id: UUID, activity_id: UUID) -> dict[str, Any]:
+    """One of a citizen's own activities, also one that brought nothing; refuses NotFound for another's."""
+    return explain_activity(call, own_activity(call, citizen_id, activity_id))
+
+
+def own_activity(call: Call, citizen_id: UUID, activity_id: UUID) -> Activity:
+    """A citizen's own activity; refuses NotFound, for another's too."""
+    found = call.db.get(Activity, (citizen_id, activity_id))
+    if found is None:
+        raise NotFound("no such activity")
+    return found
 
 
 def replays_equal(call: Call, activity: Activity) -> bool:
-    """Whether replay gives the stored milligrams, digest and coins."""
-    return _equals(call, activity, replay(call, activity))
+    """Whether replay gives the stored milligrams, digest and coins, by the rows it had to use."""
+    return Replayer(call).replay(activity).equal
 
 
-def _equals(call: Call, activity: Activity, again: Assessment) -> bool:
-    coins = _uncut_coins(call, activity)
-    return (
-        floor_to_share(again.carbon_mg, share_permille=_share_permille(call, activity)) == activity.carbon_mg
-        and again.digest() == bytes(activity.digest)
-        and coins == activity.coin_milli + activity.coin_cut_milli
+def _entries(activity: Activity) -> list[dict[str, Any]]:
+    """Where the ledger holds it, and how much of each entry is its own."""
+    shares = (
+        (Unit.COIN, activity.coin_transfer_id, activity.coin_milli),
+        (Unit.CARBON, activity.carbon_transfer_id, activity.carbon_mg),
     )
+    return [
+        {"transfer_id": str(transfer_id), "unit": unit.value, "share": share}
+        for unit, transfer_id, share in shares
+        if transfer_id is not None
+    ]
 
 
-def _share_permille(call: Call, activity: Activity) -> int:
-    rule = activity.basis.evidence_rule_id
-    return WHOLE if rule is None else int(call.db.get_one(Publication, rule).content["share_permille"])
-
-
-def _share_step(call: Call, activity: Activity, again: Assessment) -> tuple[Step, ...]:
-    """The last step where evidence counts for a part only."""
-    share = _share_permille(call, activity)
-    if share == WHOLE:
-        return ()
-    counted = floor_to_share(again.carbon_mg, share_permille=share)
-    whole, rest = divmod(again.carbon_mg * share, WHOLE)
-    step = Step(
-        title_en="share of this evidence tier",
-        title_zh="按证据等级计入的份额",
-        expression=f"⌊{again.carbon_mg} mg × {share} ÷ {WHOLE}⌋",
-        value_before_rounding=f"{whole}" + (f".{rest:03d}".rstrip("0") if rest else ""),
-        value_after=str(counted),
-        unit="mg",
-    )
-    return (step,)
-
-
-def _evidence(call: Call, activity: Activity) -> dict[str, Any]:
+def _evidence(call: Call, activity: Activity, again: Replay) -> dict[str, Any]:
     rule_id = activity.basis.evidence_rule_id
     rule = None if rule_id is None else call.db.get_one(Publication, rule_id)
     return {
         "tier": activity.basis.evidence,
-        "share_permille": _share_permille(call, activity),
+        "share_permille": again.share_permille,
         "rule": None if rule is None else _cited(rule),
     }
-
-
-def _uncut_coins(call: Call, activity: Activity) -> int:
-    rate = call.db.get_one(Publication, activity.basis.coin_rule_id).content
-    return floor_to_milli_coins(activity.carbon_mg, coins_milli=rate["coins_milli"], per_mg=rate["per_mg"])
 
 
 def _factor(call: Call, row: Factor, found_by: str) -> dict[str, Any]:
@@ -228,14 +209,14 @@ def _factor(call: Call, row: Factor, found_by: str) -> dict[str, Any]:
     }
 
 
-def _coins(call: Call, activity: Activity) -> dict[str, Any]:
+def _coins(call: Call, activity: Activity, again: Replay) -> dict[str, Any]:
     basis = activity.basis
     rate = call.db.get_one(Publication, basis.coin_rule_id)
     cap = None if basis.cap_rule_id is None else call.db.get_one(Publication, basis.cap_rule_id)
     return {
         "rate": {**rate.content, **_cited(rate)},
         "cap": None if cap is None else {**cap.content, **_cited(cap)},
-        "before_cap_milli": _uncut_coins(call, activity),
+        "before_cap_milli": again.coins_before_cap,
         "cut_milli": activity.coin_cut_milli,
         "credited_milli": activity.coin_milli,
         "credited": show_coins(activity.coin_milli),

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields
 
-from kernel.http.fields import Gives
+from kernel.http.fields import Gives, Instant
 
 
 def _said(says: str, **schema: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class GivesCounted(Gives):
 
     rate = fields.Nested(GivesUsedRate)
     cap = fields.Nested(GivesUsedCap, allow_none=True)
-    before_cap_milli = fields.Integer()
+    before_cap_milli = fields.Integer(allow_none=True, metadata=_said("null where the rate does not hold"))
     cut_milli = fields.Integer()
     credited_milli = fields.Integer()
     credited = fields.String(metadata=_said("as people read it"))
@@ -125,17 +125,65 @@ class GivesUsedEvidence(Gives):
     rule = fields.Nested(GivesCited, allow_none=True)
 
 
-class GivesExplainedActivity(Gives):
-    """One activity with everything that led from it to kilograms and coins."""
+class GivesEntry(Gives):
+    """A transfer of the ledger, and how much of it is this activity's; others may share it."""
 
-    id = fields.String()
+    transfer_id = fields.String()
+    unit = fields.String()
+    share = fields.Integer()
+
+
+class GivesReplay(Gives):
+    """The activity gone through once more, against every row that it rests on."""
+
+    equal = fields.Boolean()
+    digest = fields.String(
+        allow_none=True, metadata=_said("SHA-256 over every number that came out; null where none did")
+    )
+    differs = fields.List(
+        fields.String(), metadata=_said("what does not fit: digest, factor, coin_rate, cap, entry …")
+    )
+
+
+class GivesCitation(Gives):
+    """What a node rests on outside the product, or the signed publication that says it."""
+
+    title = fields.String(allow_none=True)
+    publisher = fields.String(allow_none=True)
+    document_number = fields.String(allow_none=True)
+    published_year = fields.Integer(allow_none=True)
+    page = fields.String(allow_none=True)
+    url = fields.String(allow_none=True)
+    quotation = fields.String(allow_none=True)
+    digest = fields.String(allow_none=True, metadata=_said("of the publication"))
+
+
+class GivesNode(Gives):
+    """A node of the tree; `because` holds the nodes that it rests on."""
+
+    node = fields.String(
+        metadata=_said(
+            "what it is",
+            enum=["entry", "coin_rate", "cap", "kilograms", "step", "input", "factor", "document"],
+        )
+    )
+    title = fields.Nested(GivesSaying)
+    says = fields.Nested(GivesSaying, allow_none=True)
+    arithmetic = fields.String(allow_none=True, metadata=_said("in exact decimals; `→` is the one floor"))
+    value = fields.String(allow_none=True)
+    unit = fields.String(allow_none=True)
+    cites = fields.Nested(GivesCitation, allow_none=True)
+    because = fields.List(fields.Nested("GivesNode"))
+
+
+class GivesArithmetic(Gives):
+    """What led from an action to kilograms and coins; nothing in it tells whose it was, where or when."""
+
     scenario = fields.String()
-    occurred_at = _instant()
     business_day = _day()
     inputs = fields.Dict(
         keys=fields.String(), values=fields.Integer(), metadata=_said("the method's inputs by name")
     )
-    facts = fields.Dict(allow_none=True, metadata=_said("what the partner's form says beside them"))
     carbon_mg = fields.Integer()
     carbon = fields.String(metadata=_said("as people read it"))
     reason = fields.String(allow_none=True)
@@ -146,6 +194,30 @@ class GivesExplainedActivity(Gives):
     superseded = fields.Boolean(metadata=_said("whether its source has corrected it since"))
     digest = fields.String(metadata=_said("SHA-256 over every number of the assessment"))
     replays_equal = fields.Boolean(metadata=_said("whether the same inputs give the same numbers today"))
+    replay = fields.Nested(GivesReplay)
+    tree = fields.Nested(GivesNode)
+
+
+class GivesExplainedActivity(GivesArithmetic):
+    """One activity with everything that led from it to kilograms and coins."""
+
+    id = fields.String()
+    occurred_at = _instant()
+    facts = fields.Dict(allow_none=True, metadata=_said("what the partner's form says beside the inputs"))
+    entries = fields.List(fields.Nested(GivesEntry))
+
+
+class GivesSharedActivity(GivesArithmetic):
+    """What a link opens."""
+
+    link_ends_at = _instant()
+
+
+class GivesLink(Gives):
+    """A link as it was made: told once, kept nowhere."""
+
+    path = fields.String(metadata=_said("of the page; the address of the site goes in front"))
+    ends_at = Instant()
 
 
 class GivesShareRate(Gives):

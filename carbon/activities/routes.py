@@ -8,10 +8,16 @@ import orjson
 from flask import current_app
 
 from carbon.activities.adapters.activity_lines import read_activity_lines
-from carbon.activities.explanation import explain
-from carbon.activities.explanation_schemas import GivesExplanation
+from carbon.activities.explanation import explain, explain_own
+from carbon.activities.explanation_schemas import (
+    GivesExplainedActivity,
+    GivesExplanation,
+    GivesLink,
+    GivesSharedActivity,
+)
 from carbon.activities.history import Lived, own_activities
 from carbon.activities.intake import Intake, take_activity
+from carbon.activities.links import ACTIVITY, end_link, linked, make_link
 from carbon.activities.schemas import GivesActivities, GivesOutcome, TakesRecord
 from carbon.activities.simulation.schemas import GivesSimulation, TakesSimulation
 from carbon.activities.simulation.simulation import REQUEST, Question, simulate
@@ -22,7 +28,7 @@ from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
 from kernel.identifiers import parse_public_id, public_id
 from kernel.paging import Page, PageRequest
-from kernel.permission import Permission
+from kernel.permission import PUBLIC, Permission
 from kernel.publications.publishing import PREFIX as PUBLICATION
 from kernel.units import INT64_MAX
 
@@ -82,6 +88,62 @@ def explain_transfer(call: Call, transfer: int) -> dict[str, Any]:
     if transfer > INT64_MAX:
         raise NotFound("no such transfer")
     return explain(call, call.actor.known_id, transfer)
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/me/activities/<activity>/explanation",
+    needs=Permission.ME_READ,
+    gives=GivesExplainedActivity,
+    summary="How one activity was counted, also one that brought nothing; gone through once more",
+    no_store=True,
+)
+def explain_my_activity(call: Call, *, activity: str) -> dict[str, Any]:
+    """Open one of the caller's own activities; another's is not found."""
+    return explain_own(call, call.actor.known_id, parse_public_id(ACTIVITY, activity))
+
+
+@endpoint(
+    routes,
+    "PUT",
+    "/v1/me/activities/<activity>/link",
+    needs=Permission.ACTIVITY_SHARE,
+    gives=GivesLink,
+    summary="Make a link to a page of one activity, for seven days; the one before ends",
+    no_store=True,
+)
+def share_my_activity(call: Call, *, activity: str) -> dict[str, Any]:
+    """Let whoever gets the link read the arithmetic."""
+    link = make_link(call, parse_public_id(ACTIVITY, activity))
+    return {"path": f"/why/{link.secret}", "ends_at": link.ends_at}
+
+
+@endpoint(
+    routes,
+    "DELETE",
+    "/v1/me/activities/<activity>/link",
+    needs=Permission.ACTIVITY_SHARE,
+    status=204,
+    summary="End the link of one activity",
+)
+def unshare_my_activity(call: Call, *, activity: str) -> None:
+    """Close the page for everybody."""
+    end_link(call, parse_public_id(ACTIVITY, activity))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/v1/public/explanations/<link>",
+    needs=PUBLIC,
+    gives=GivesSharedActivity,
+    summary="What a link opens, for programmes: the arithmetic of one activity, gone through once more",
+    no_store=True,
+)
+def explain_linked(call: Call, *, link: str) -> dict[str, Any]:
+    """Open what a citizen shared."""
+    return linked(call, link)
 
 
 @endpoint(

@@ -185,6 +185,22 @@ class ActivityReversal(Base):
     recorded_at: Mapped[datetime]
 
 
+class ActivityLink(Base):
+    """The link of an activity, by the digest of its secret; it opens until `ends_at`."""
+
+    __tablename__ = "activity_link"
+    __table_args__ = (
+        CheckConstraint("octet_length(secret_digest) = 32", name="secret_is_hashed"),
+        CheckConstraint("ends_at >= made_at", name="ends_after_it_was_made"),
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    activity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    secret_digest: Mapped[bytes] = mapped_column(unique=True)
+    made_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+
+
 class ActivityBatch(Base):
     """A file or upload of a partner under its own reference; resumable, a chunk a transaction."""
 

@@ -80,7 +80,7 @@ def publish_factor_table(call: Call, publication_id: UUID, *, reason: str) -> Pu
     regions = select(Region.id).where(Region.id.in_({row.region for row in rows})).order_by(Region.id)
     call.db.execute(regions.with_for_update(key_share=True))
     published = publish(call, publication_id, reason=reason)
-    call.db.add_all(_laid_out(row, published) for row in rows)
+    call.db.add_all(laid_out(row, published) for row in rows)
     call.db.flush()  # the overlap is asked of the rows as they stand
     clash = call.db.execute(_OVERLAPS, {"publication": publication_id}).first()
     if clash is not None:
@@ -104,7 +104,8 @@ def recompute_examples(row: FactorRow) -> None:
             raise ExampleDiffers(f"{row.code}: {result.exact} {result.unit}, not {example.expected}")
 
 
-def _laid_out(row: FactorRow, publication: Publication) -> Factor:
+def laid_out(row: FactorRow, publication: Publication) -> Factor:
+    """The row as lookups and arithmetic use it; its id is new. Refuses FirstDayUnknown."""
     factor = row.in_use().factor
     if row.valid_from is None:
         raise FirstDayUnknown(row.code)

@@ -133,7 +133,13 @@ def path_of(city: Crowd, address: str, part: str | None = None) -> str:
     path = address.replace("<int:", "<")
     names = [piece[1:-1] for piece in path.split("/") if piece.startswith("<")]
     for name in names:
-        plain = {"day": "2026-01-01", "region": "CN-GD-SZ", "transfer": "1", "certificate": f"don_{NOBODY}"}
+        plain = {
+            "day": "2026-01-01",
+            "region": "CN-GD-SZ",
+            "transfer": "1",
+            "certificate": f"don_{NOBODY}",
+            "link": NOBODY,
+        }
         own = city.ids.get(name) or plain.get(name)
         assert own, f"teach callers.py to make a {name}"
         given = own if part is None or name != names[-1] else part.replace("{prefix}", own.partition("_")[0])

@@ -37,6 +37,7 @@ WITHOUT_REGION = {
     "cap_usage": "its account says the region",
     "pool_share": "its allocation says the region",
     "activity": "its basis says the region",
+    "activity_link": "its activity says the region",
     "activity_reversal": "its activity says the region",
     "activity_reference": "its partner says the region",
     "activity_batch_line": "its batch says the region",

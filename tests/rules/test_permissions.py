@@ -27,10 +27,12 @@ ANYBODY = "anybody"
 SIGN_OUT = "/v1/sessions/current"
 NOBODY = "0" * 26
 IN_PATHS = {
+    "activity": f"act_{NOBODY}",
     "batch": f"bat_{NOBODY}",
     "binding": f"bnd_{NOBODY}",
     "certificate": f"don_{NOBODY}",
     "day": "2026-11-20",
+    "link": NOBODY,
     "transfer": "1",
     "merchant": f"mer_{NOBODY}",
     "named": f"ptn_{NOBODY}",
