@@ -44,6 +44,7 @@ ROOMS = (
     "carbon.factors.routes",
     "carbon.donations.routes",
     "rewards.routes",
+    "rewards.terminal_kit.routes",
     "merchants.routes",
 )
 TERMINAL_PERMISSIONS = frozenset({Permission.TERMINAL_REDEEM, Permission.REDEMPTION_REVERSE})

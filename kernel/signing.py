@@ -6,8 +6,9 @@ data). A key id is never reused; a retired key still verifies what its purpose a
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -151,6 +152,26 @@ def verification_keys(session: Session, purpose: Purpose, *, now: datetime) -> V
         {key.kid: Ed25519PublicKey.from_public_bytes(key.public_key) for key in keys},
         frozenset(key.kid for key in keys if key.retired_at is not None and key.retired_at <= now),
     )
+
+
+def published_keys(session: Session, purpose: Purpose, *, now: datetime) -> list[dict[str, Any]]:
+    """All public keys of a purpose as whoever checks takes them, by id; also those that sign later."""
+    keys = select(SigningKey).where(SigningKey.purpose == purpose.value).order_by(SigningKey.kid)
+    return [
+        {
+            "kid": key.kid,
+            "algorithm": "Ed25519",
+            "public_key": key.public_key.hex(),
+            "signs_from": _text(key.signs_from),
+            "retired": key.retired_at is not None and key.retired_at <= now,
+            "retired_at": None if key.retired_at is None else _text(key.retired_at),
+        }
+        for key in session.scalars(keys)
+    ]
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _name(purpose: Purpose, kid: int) -> bytes:

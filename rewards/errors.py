@@ -71,6 +71,13 @@ class CodeSeen(CodeRefused):
     title_zh = "该券码已使用过,请顾客打开兑换券刷新"
 
 
+class CodeOnlineOnly(Refusal):
+    """This code names no store; only a terminal that can ask may accept it."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该券只能联网核销"
+
+
 class RewardNotOnSale(Refusal):
     """This reward is not on sale now."""
 

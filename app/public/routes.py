@@ -28,7 +28,7 @@ from kernel.http.endpoint import Routes, endpoint
 from kernel.identifiers import parse_public_id
 from kernel.permission import PUBLIC
 from kernel.publications.publishing import PREFIX
-from kernel.signing import Purpose, verification_keys
+from kernel.signing import Purpose, published_keys
 
 routes = Routes("public", __name__, description="What anybody may read.")
 
@@ -149,19 +149,7 @@ def stylesheet(_call: Call) -> Response:
 @endpoint(routes, "GET", "/v1/public/keys", needs=PUBLIC, summary="Public keys by purpose")
 def keys(call: Call) -> dict[str, Any]:
     """Give the public half of every key, with the retired ones marked."""
-    found: dict[str, Any] = {}
-    for purpose in Purpose:
-        ring = verification_keys(call.db, purpose, now=call.now)
-        found[purpose.value] = [
-            {
-                "kid": kid,
-                "algorithm": "Ed25519",
-                "public_key": key.public_bytes_raw().hex(),
-                "retired": kid in ring.retired,
-            }
-            for kid, key in sorted(ring.by_kid.items())
-        ]
-    return found
+    return {purpose.value: published_keys(call.db, purpose, now=call.now) for purpose in Purpose}
 
 
 def _qr_svg(address: str) -> str:
