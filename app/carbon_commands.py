@@ -20,6 +20,7 @@ from rich.text import Text
 
 from app.factory import Product
 from app.product_calls import run
+from app.recomputation_command import add_recomputation
 from app.simulation_command import add_simulation
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
@@ -38,7 +39,7 @@ from kernel.identifiers import parse_public_id
 
 
 def add_carbon_commands(product: Product) -> None:
-    """Hang `activities import`, `carbon examples` and `carbon simulate` on the application."""
+    """Hang `activities import`, `carbon examples`, `carbon simulate` and `carbon recompute` on the application."""
     _add_activities(product)
     _add_carbon(product)
 
@@ -103,6 +104,7 @@ def _add_carbon(product: Product) -> None:
         """Kilograms and their factors."""
 
     add_simulation(product, carbon)
+    add_recomputation(product, carbon)
 
     @carbon.command("examples")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -40,6 +40,7 @@ ROOMS = (
     "app.publications.procedure_routes",
     "carbon.activities.routes",
     "carbon.activities.batch_routes",
+    "carbon.activities.recomputation.routes",
     "carbon.partners.routes",
     "carbon.factors.routes",
     "carbon.donations.routes",

@@ -24,6 +24,7 @@ from app.identity.sign_in import forget_attempts
 from app.product_calls import command_call
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
+from carbon.activities.recomputation.work import do_waiting
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.database import in_transaction
@@ -145,6 +146,11 @@ def take_batches(turn: Turn) -> int:
     )
 
 
+def correct_credits(turn: Turn) -> int:
+    """Do the dry runs of recomputations that were proposed, and post the parts of those approved."""
+    return do_waiting(turn.once, keep_on=turn.may_go_on)
+
+
 def roll_legs(turn: Turn) -> int:
     """Post the credit legs that wait in clearing, one account after the other, summed."""
     total = 0
@@ -250,6 +256,14 @@ SCHEDULE = (
         seconds=5,
         priority=30,
         work=mend_jobs,
+    ),
+    Scheduled(
+        name="correct_credits",
+        says="dry runs and postings of recomputations by correcting tables",
+        cron="* * * * * */5",
+        seconds=600,
+        priority=2,
+        work=correct_credits,
     ),
     Scheduled(
         name="roll_legs",

@@ -1,5 +1,6 @@
-"""L10 and L11: kilograms are where they were admitted, and a credit is its activities or its share of a gift."""
+"""L10, L11 and L13: kilograms are where they were admitted, and a credit is its activities or its share of a gift."""
 
+from carbon.activities.recomputation.reconciliation import L13, NEWEST
 from carbon.donations.reconciliation import GIVEN, SHARED
 from ledger.reconciliation import Check, must_be_empty
 
@@ -78,20 +79,25 @@ L11 = Check(
         ),
         must_be_empty(
             "a reversal says other figures than its activity",
-            """SELECT r.activity_id, r.coin_milli, a.coin_milli AS credited, r.coin_absorbed_milli, r.carbon_mg,
+            f"""SELECT r.activity_id, r.coin_milli, a.coin_milli AS credited, r.coin_absorbed_milli, r.carbon_mg,
                a.carbon_mg AS admitted FROM activity_reversal r
                LEFT JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id
-               WHERE a.coin_milli IS DISTINCT FROM r.coin_milli OR a.carbon_mg IS DISTINCT FROM r.carbon_mg
+               LEFT JOIN ({NEWEST}) c ON c.citizen_id = a.citizen_id AND c.activity_id = a.id
+               WHERE coalesce(c.coin_milli_after, a.coin_milli) IS DISTINCT FROM r.coin_milli
+               OR coalesce(c.carbon_mg_after, a.carbon_mg) IS DISTINCT FROM r.carbon_mg
                OR r.coin_absorbed_milli NOT BETWEEN 0 AND r.coin_milli""",
         ),
         must_be_empty(
             "coins taken back differ from what a reversal took",
-            """SELECT r.activity_id, r.coin_milli, r.coin_absorbed_milli, t.id AS transfer, t.amount FROM
-               (SELECT * FROM activity_reversal WHERE coin_milli <> coin_absorbed_milli) r
-               FULL JOIN (SELECT * FROM ledger_transfer WHERE code = 'CLAW_BACK' AND unit = 'coin'
-               AND starts_with(reference, 'take-back/')) t ON t.holder_id = r.citizen_id
-               AND t.id = r.coin_transfer_id AND t.reference = 'take-back/' || r.activity_id
-               WHERE r.coin_milli - r.coin_absorbed_milli IS DISTINCT FROM -t.amount""",
+            """SELECT activity, r.coin_milli, r.coin_absorbed_milli, t.first_id, t.taken FROM
+               (SELECT *, citizen_id AS holder_id, CAST(activity_id AS text) AS activity
+               FROM activity_reversal WHERE coin_milli <> coin_absorbed_milli) r
+               FULL JOIN (SELECT holder_id, split_part(reference, '/', 2) AS activity, min(id) AS first_id,
+               max(id) AS last_id, -sum(amount) AS taken FROM ledger_transfer
+               WHERE code = 'CLAW_BACK' AND unit = 'coin' AND starts_with(reference, 'take-back/')
+               GROUP BY 1, 2) t USING (holder_id, activity)
+               WHERE r.coin_milli - r.coin_absorbed_milli IS DISTINCT FROM t.taken
+               OR r.coin_transfer_id NOT BETWEEN t.first_id AND t.last_id""",
         ),
         must_be_empty(
             "a fund was paid back more than it bore",
@@ -104,15 +110,16 @@ L11 = Check(
         ),
         must_be_empty(
             "what a cap counts differs from what it gave the activities that stand",
-            """SELECT holder_id AS citizen, region_id, subject, period, period_start, u.used, a.given FROM
+            f"""SELECT holder_id AS citizen, region_id, subject, period, period_start, u.used, a.given FROM
                (SELECT holder_id, region_id, subject, period, period_start, sum(used) AS used FROM cap_usage
                GROUP BY 1, 2, 3, 4, 5) u
                FULL JOIN (SELECT a.citizen_id AS holder_id, b.region_id, p.subject, p.content ->> 'period' AS period,
                CASE p.content ->> 'period' WHEN 'month' THEN CAST(date_trunc('month', CAST(a.business_day AS
-               timestamp)) AS date) ELSE a.business_day END AS period_start, sum(a.coin_milli) AS given
+               timestamp)) AS date) ELSE a.business_day END AS period_start, sum(coalesce(c.coin_milli_after, a.coin_milli)) AS given
                FROM activity a JOIN activity_basis b ON b.id = a.basis_id
                JOIN publication p ON p.id = b.cap_rule_id
                LEFT JOIN activity_reversal r ON r.citizen_id = a.citizen_id AND r.activity_id = a.id
+               LEFT JOIN ({NEWEST}) c ON c.citizen_id = a.citizen_id AND c.activity_id = a.id
                WHERE r.activity_id IS NULL GROUP BY 1, 2, 3, 4, 5) a
                USING (holder_id, region_id, subject, period, period_start)
                WHERE coalesce(u.used, 0) <> coalesce(a.given, 0)""",
@@ -120,4 +127,4 @@ L11 = Check(
         *SHARED,
     ),
 )
-CHECKS = (L10, L11)
+CHECKS = (L10, L11, L13)

@@ -41,6 +41,9 @@ class Permission(StrEnum):
     DONATION_GIVE = "donation.give"
     DONATION_READ = "donation.read"
     POOL_ALLOCATE = "pool.allocate"
+    RECOMPUTATION_PROPOSE = "recomputation.propose"
+    RECOMPUTATION_APPROVE = "recomputation.approve"
+    RECOMPUTATION_CANCEL = "recomputation.cancel"
 
 
 PUBLIC = None

@@ -41,6 +41,13 @@ def open_citizen_accounts(call: Call, citizens: pl.Series, *, region_id: str, fl
     return ManyAccounts(found.sort("holder_id"))
 
 
+def lock_citizens(call: Call, citizens: pl.Series) -> None:
+    """Keep others from the balances of these citizens, kilograms before coins, as credits are posted."""
+    for unit in (Unit.CARBON, Unit.COIN):
+        values = {"citizens": array_of(citizens), "kind": Kind.CITIZEN.value, "unit": unit.value}
+        call.db.execute(_LOCK, values)
+
+
 def _open(call: Call, holders: pl.Series, *, region_id: str, floor: int) -> None:
     expired = institution(call, region_id, kind=Kind.EXPIRED, unit=Unit.COIN)
     values = {
@@ -81,6 +88,12 @@ _OPEN_BALANCES = text(
     " SELECT a.holder_id, a.id, CASE WHEN a.unit = 'coin' THEN CAST(:floor AS bigint) ELSE 0 END"
     " FROM ledger_account a JOIN unnest(CAST(:holders AS uuid[])) AS h (id) ON h.id = a.holder_id"
     " WHERE a.kind = :kind ORDER BY a.holder_id, a.id ON CONFLICT DO NOTHING"
+)
+_LOCK = text(
+    "SELECT 1 FROM ledger_account a"
+    " JOIN ledger_balance b ON b.holder_id = a.holder_id AND b.account_id = a.id"
+    " WHERE a.holder_id = ANY (CAST(:citizens AS uuid[])) AND a.kind = :kind AND a.unit = :unit"
+    " ORDER BY b.holder_id, b.account_id FOR UPDATE OF b"
 )
 _CLASSES = ", ".join(
     f"max(a.id) FILTER (WHERE a.validity_class = '{name}') AS c{place}"

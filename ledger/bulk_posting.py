@@ -12,15 +12,26 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
+import psycopg
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-from kernel.bulk_text import array_of, copied_whole, copy_in, select_frame, written_bytes, written_instant
+from kernel.bulk_text import (
+    array_of,
+    copied_whole,
+    copy_in,
+    savepoint,
+    select_frame,
+    written_bytes,
+    written_instant,
+)
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, Busy
 from kernel.units import INT64_MAX
 from ledger.accounts import Account
 from ledger.bulk_accounts import ManyAccounts
 from ledger.chart import Code, Kind, Unit, allowed_move
+from ledger.errors import NotEnough
 from ledger.tables import ID_BLOCK
 
 LONGEST_VALIDITY = timedelta(days=10 * 366 + 31)
@@ -38,7 +49,7 @@ CREDIT = {
     "reference": pl.String,
     "occurred_at": pl.Datetime("us", "UTC"),
 }
-"""What is posted under a claimed reference."""
+"""What is posted under a claimed reference; `reverses_id` may say to which transfer it is linked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +106,28 @@ def post_claimed(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyA
     if rows.is_empty():
         return
     _check(call, run, rows)
+    _post(call, run, rows, accounts)
+
+
+def correct_claimed(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyAccounts) -> None:
+    """Post kilograms to citizens and from them, as `post_claimed` does; refuses NotEnough below a floor."""
+    for amount in (1, -1):
+        allowed_move(code=run.code, unit=run.unit, owner=Kind.CITIZEN, contra=run.contra.kind, amount=amount)
+    if rows.is_empty():
+        return
+    if (rows["amount"] == 0).any() or run.unit is not Unit.CARBON or run.expires_on is not None:
+        raise BrokenInvariant("kilograms are corrected by some, and never end")
+    _refuse_to_wrap(rows)
+    try:
+        with savepoint(call):
+            _post(call, run, rows, accounts)
+    except IntegrityError as error:
+        if not isinstance(error.orig, psycopg.errors.CheckViolation):
+            raise
+        raise NotEnough from error
+
+
+def _post(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyAccounts) -> None:
     own = accounts.of(run.unit, run.validity_class)
     rows = rows.join(own, on="holder_id", how="left", maintain_order="left")
     sums = (
@@ -117,6 +150,7 @@ def post_claimed(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyA
             (pl.lit(f"{run.source}/") + pl.col("reference")).alias("reference"),
             pl.lit(str(run.batch_id)).alias("batch_id"),
             "expires_on",
+            *(["reverses_id"] if "reverses_id" in rows.columns else []),
             written_instant("occurred_at"),
             pl.lit(call.now.isoformat()).alias("recorded_at"),
         )
@@ -151,13 +185,17 @@ def _claim(call: Call, source: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, p
 def _check(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
     if (rows["amount"] <= 0).any():
         raise BrokenInvariant("a credit is positive")
-    # Polars wraps silently: no sum of the chunk may leave 64 bits.
-    if (rows["amount"] > INT64_MAX // rows.height).any():
-        raise BrokenInvariant("the chunk's amounts do not sum within 64 bits")
+    _refuse_to_wrap(rows)
     if (run.unit is Unit.COIN) is not (run.expires_on is not None):
         raise BrokenInvariant("coins end on a day, nothing else does")
     if run.expires_on is not None and not call.today < run.expires_on <= call.today + LONGEST_VALIDITY:
         raise BrokenInvariant(f"coins credited on {call.today} cannot end on {run.expires_on}")
+
+
+def _refuse_to_wrap(rows: pl.DataFrame) -> None:
+    """Polars wraps silently: no sum of the chunk may leave 64 bits."""
+    if (rows["amount"].abs() > INT64_MAX // rows.height).any():
+        raise BrokenInvariant("the chunk's amounts do not sum within 64 bits")
 
 
 def _check_references(ordered: pl.DataFrame) -> None:

@@ -115,6 +115,7 @@ MOVES = (
     Move(Code.RETIRE, Unit.CARBON, Kind.EVENT, Sign.OUT, Kind.RETIRED),
     Move(Code.RETIRE, Unit.CARBON, Kind.POOL, Sign.OUT, Kind.RETIRED),
     Move(Code.CORRECTION, Unit.COIN, Kind.CITIZEN, Sign.BOTH, Kind.ISSUANCE, True, True),
+    Move(Code.CORRECTION, Unit.COIN, Kind.FUNDER, Sign.BOTH, Kind.ISSUANCE),
     Move(Code.CORRECTION, Unit.CARBON, Kind.CITIZEN, Sign.BOTH, Kind.SOURCE, True, True),
     Move(Code.CLAW_BACK, Unit.COIN, Kind.CITIZEN, Sign.OUT, Kind.ISSUANCE, True, True),
     Move(Code.CLAW_BACK, Unit.CARBON, Kind.CITIZEN, Sign.OUT, Kind.CLAWED_BACK, True, True),

@@ -167,7 +167,8 @@ L4 = Check(
                LEFT JOIN (SELECT holder_id, account_id, sum(credited) AS total FROM coin_bucket
                GROUP BY 1, 2) k ON k.holder_id = a.holder_id AND k.account_id = a.id
                LEFT JOIN (SELECT holder_id, account_id, sum(amount) AS total FROM ledger_transfer
-               WHERE amount > 0 AND expires_on IS NOT NULL OR code = 'CLAW_BACK' GROUP BY 1, 2) c
+               WHERE amount > 0 AND expires_on IS NOT NULL OR code = 'CLAW_BACK'
+               OR code = 'CORRECTION' AND amount < 0 AND reverses_id IS NOT NULL GROUP BY 1, 2) c
                ON c.holder_id = a.holder_id AND c.account_id = a.id
                LEFT JOIN (SELECT holder_id, account_id, sum(amount) AS total FROM coin_regrace
                GROUP BY 1, 2) g ON g.holder_id = a.holder_id AND g.account_id = a.id

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+import polars as pl
 from sqlalchemy import text
 
+from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
 from ledger.accounts import Account
@@ -94,9 +96,48 @@ def take_back(
             "occurred": call.now,
             "today": call.today,
             "now": call.now,
+            "least": None,
         },
     )[0]
     return TakenBack(row.transfer_id, row.taken, row.revived, amount - row.taken, row.fresh)
+
+
+TAKE = {
+    "holder_id": pl.String,
+    "account_id": pl.Int64,
+    "credit_id": pl.Int64,
+    "amount": pl.Int64,
+    "reference": pl.String,
+}
+"""What `take_back_many` takes: positive milli-coins of a credit, each under a reference of its own."""
+
+
+def take_back_many(
+    call: Call, rows: pl.DataFrame, *, code: Code, source: str, least: int | None
+) -> pl.DataFrame:
+    """Take parts of many credits back, one after the other, as `take_back` does.
+
+    `rows` have the columns of TAKE. With `least` (milli-coins) nothing available goes below it, even where
+    the account's floor is lower. Adds `transfer_id`, null where nothing could be taken, and `taken`. The
+    caller holds the balances' locks.
+    """
+    if rows.is_empty():
+        return rows.with_columns(transfer_id=pl.lit(None, pl.Int64), taken=pl.lit(0, pl.Int64))
+    hashes = [
+        digest(canonical_bytes("take-back/1", *fields))
+        for fields in rows.select("account_id", "credit_id", "amount").iter_rows()
+    ]
+    values = {
+        **{name: array_of(rows[name]) for name in TAKE},
+        "hashes": array_of(pl.Series(hashes, dtype=pl.Binary)),
+        "code": code.value,
+        "source": source,
+        "least": least,
+        "today": call.today,
+        "now": call.now,
+    }
+    found = select_frame(call, _TAKE_MANY, values, schema={"transfer_id": pl.Int64, "taken": pl.Int64})
+    return pl.concat([rows, found], how="horizontal")
 
 
 _REVERSE = text(
@@ -106,5 +147,13 @@ _REVERSE = text(
 )
 _TAKE_BACK = text(
     "SELECT transfer_id, taken, revived, fresh FROM ledger_take_back(:holder, :account, :credit, :amount,"
-    " :source, :reference, :hash, :code, :occurred, :today, :now)"
+    " :source, :reference, :hash, :code, :occurred, :today, :now, CAST(:least AS bigint))"
+)
+_TAKE_MANY = (
+    "SELECT t.transfer_id, t.taken FROM (SELECT * FROM unnest(CAST(%(holder_id)s AS uuid[]),"
+    " CAST(%(account_id)s AS bigint[]), CAST(%(credit_id)s AS bigint[]), CAST(%(amount)s AS bigint[]),"
+    " CAST(%(reference)s AS text[]), CAST(%(hashes)s AS bytea[])) WITH ORDINALITY"
+    " AS k (holder, account, credit, amount, reference, hash, place) ORDER BY place) k"
+    " CROSS JOIN LATERAL ledger_take_back(k.holder, k.account, k.credit, k.amount, %(source)s, k.reference,"
+    " k.hash, %(code)s, %(now)s, %(today)s, %(now)s, CAST(%(least)s AS bigint)) t"
 )

@@ -57,6 +57,8 @@ PERMISSIONS = MappingProxyType(
                 Permission.DONATION_DECLARE,
                 Permission.DONATION_GIVE,
                 Permission.DONATION_READ,
+                Permission.RECOMPUTATION_PROPOSE,
+                Permission.RECOMPUTATION_CANCEL,
             }
         ),
         Role.OPERATOR_REVIEWER: frozenset(
@@ -77,6 +79,8 @@ PERMISSIONS = MappingProxyType(
                 Permission.DONATION_APPROVE,
                 Permission.DONATION_READ,
                 Permission.POOL_ALLOCATE,
+                Permission.RECOMPUTATION_APPROVE,
+                Permission.RECOMPUTATION_CANCEL,
             }
         ),
         Role.OPERATOR_AUDITOR: frozenset(

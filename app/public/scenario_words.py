@@ -72,6 +72,7 @@ STANDINGS: Mapping[str, Words] = MappingProxyType(
         "coming": Words("待生效", "coming"),
         "superseded": Words("已结束", "ended"),
         "withdrawn": Words("已撤回", "withdrawn"),
+        "corrected": Words("已被更正", "corrected"),
     }
 )
 

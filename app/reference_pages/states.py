@@ -15,7 +15,9 @@ from sqlalchemy import CheckConstraint
 
 from app.identity import sign_in
 from carbon.activities import batch_states
+from carbon.activities.recomputation import states as recomputation_states
 from carbon.donations import giving
+from carbon.factors import correcting
 from carbon.partners import registry
 from kernel.database import Base
 from kernel.publications import publishing
@@ -125,6 +127,15 @@ MACHINES = (
         " is a row of `activity_batch_step`.",
     ),
     Machine(
+        title="Recomputation 重新核算",
+        table="recomputation",
+        column="state",
+        begins="draft",
+        ways=_ways(recomputation_states.TRANSITIONS),
+        note="`carbon/activities/recomputation/states.py`. What was posted before it was cancelled stays."
+        " Each change is a row of `recomputation_step`.",
+    ),
+    Machine(
         title="Data partner 数据合作方",
         table="partner",
         column="state",
@@ -137,9 +148,13 @@ MACHINES = (
         table="publication",
         column="state",
         begins="draft",
-        ways=(Way("draft", "published", publishing.publish),),
+        ways=(
+            Way("draft", "published", publishing.publish),
+            Way("published", "corrected", correcting.take_place),
+        ),
         note="Drafted by one person, published by another, frozen from then on; a successor closes it by"
-        " `ends_on`, it stays published. No way leads to withdrawn yet. Steps: `publication_step`.",
+        " `ends_on`, it stays published; a table that corrects it takes its place. No way leads to withdrawn"
+        " yet. Steps: `publication_step`.",
     ),
     Machine(
         title="Donation project 捐赠项目",

@@ -1,14 +1,24 @@
 """The HTTP face of the ledger: what the caller owns and every line behind it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from app.wallet.schemas import GivesBalances, GivesTransfers
+from carbon.activities.recomputation.telling import Saying, notes_of
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
 from kernel.paging import Page, PageRequest
 from kernel.permission import Permission
 from ledger.statements import Line, balances, lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotedLine(Line):
+    """A line of a statement, and what stands beside it."""
+
+    note: Saying | None
+
 
 routes = Routes("wallet", __name__, description="Coins and kilograms of the caller.")
 
@@ -37,6 +47,10 @@ def my_balances(call: Call) -> dict[str, Any]:
     summary="Every transfer, newest first",
     no_store=True,
 )
-def my_transfers(call: Call, page: dict[str, Any]) -> Page[Line]:
-    """Page through the lines of all accounts."""
-    return lines(call, call.actor.known_id, PageRequest(**page))
+def my_transfers(call: Call, page: dict[str, Any]) -> Page[NotedLine]:
+    """Page through the lines of all accounts, those of corrections with their reasons."""
+    holder = call.actor.known_id
+    found = lines(call, holder, PageRequest(**page))
+    notes = notes_of(call, holder, [line.reference for line in found.items])
+    noted = [NotedLine(**vars(line), note=notes.get(line.reference)) for line in found.items]
+    return Page(noted, found.next)

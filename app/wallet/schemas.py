@@ -43,6 +43,13 @@ class GivesBalances(Gives):
     accounts = fields.List(fields.Nested(GivesBalance))
 
 
+class GivesNote(Gives):
+    """What stands beside a line, for people."""
+
+    zh = fields.String()
+    en = fields.String()
+
+
 class GivesTransfer(Gives):
     """One transfer, newest first; `transfer_id` opens its explanation."""
 
@@ -59,6 +66,9 @@ class GivesTransfer(Gives):
     expires_on = Day(allow_none=True)
     occurred_at = Instant()
     recorded_at = Instant()
+    note = fields.Nested(
+        GivesNote, allow_none=True, metadata={"description": "of a correction: by which table, why, how much"}
+    )
 
 
 class GivesTransfers(Gives):

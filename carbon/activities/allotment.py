@@ -5,6 +5,7 @@ writes what was used. Allotment is by arrival and is never redone.
 """
 
 from datetime import date
+from uuid import UUID
 
 import polars as pl
 from sqlalchemy import text
@@ -157,18 +158,37 @@ def _in_turn(rows: pl.DataFrame) -> pl.Series:
 
 
 def give_back_usage(
-    call: Call, *, citizen_id: str, cap: Cap, region_id: str, day: date, coin_milli: int
+    call: Call, *, citizen_id: str, cap: Cap, region_id: str, day: date, activity_id: UUID
 ) -> None:
-    """Lower what a cap counts when an activity is taken back; earlier cuts are not revisited."""
+    """Lower what a cap counts when an activity is taken back; earlier cuts are not revisited.
+
+    What it came to last is read behind the lock: a table may have corrected it a moment ago.
+    """
     values = {
         "citizen": citizen_id,
         "region": region_id,
         "subject": cap.subject,
         "period": cap.period,
         "start": cap.period_start(day),
-        "coins": coin_milli,
+        "activity": activity_id,
     }
-    call.db.execute(_GIVE_BACK, values)
+    if call.db.execute(_LOCK_ONE, values).first() is not None:
+        call.db.execute(_GIVE_BACK, values)
+
+
+def move_usage(call: Call, moves: pl.DataFrame, *, region_id: str) -> None:
+    """Raise or lower what caps count: a row a period, with `difference` and its key."""
+    moves = moves.filter(pl.col("difference") != 0).sort(_KEY)
+    if not moves.is_empty():
+        arrays = _arrays(moves, region_id)
+        execute_text(call, _LOCK, arrays)
+        execute_text(call, _WRITE, {**arrays, "given": array_of(moves["difference"])})
+
+
+def lock_usage(call: Call, citizens: pl.Series, *, first_day: date, last_day: date) -> None:
+    """Keep others from these citizens' room under caps in periods that begin in these days."""
+    values = {"citizens": array_of(citizens), "first": first_day, "last": last_day}
+    call.db.execute(_LOCK_OF, values)
 
 
 def _raise_usage(call: Call, periods: pl.DataFrame, allotted: pl.DataFrame, region_id: str) -> None:
@@ -225,7 +245,19 @@ _RAISE = (
     f" unnest({_ARRAYS}, CAST(%(earned)s AS bigint[]), CAST(%(caps)s AS bigint[])) WITH ORDINALITY"
     f" AS k (h, a, s, d, p, earned, cap, place) WHERE {_STANDING} RETURNING k.place, old.used"
 )
+_LOCK_OF = text(
+    "SELECT 1 FROM cap_usage WHERE holder_id = ANY (CAST(:citizens AS uuid[]))"
+    " AND period_start BETWEEN :first AND :last"
+    " ORDER BY holder_id, account_id, region_id, subject, period, period_start FOR UPDATE"
+)
+_ONE = (
+    "holder_id = :citizen AND region_id = :region AND subject = :subject AND period = :period"
+    " AND period_start = :start"
+)
+_LOCK_ONE = text(f"SELECT 1 FROM cap_usage WHERE {_ONE} FOR UPDATE")  # noqa: S608 - our own text
 _GIVE_BACK = text(
-    "UPDATE cap_usage SET used = greatest(0, used - :coins) WHERE holder_id = :citizen"
-    " AND region_id = :region AND subject = :subject AND period = :period AND period_start = :start"
+    "UPDATE cap_usage SET used = greatest(0, used - (SELECT coalesce((SELECT c.coin_milli_after"  # noqa: S608 - our own text
+    " FROM activity_correction c WHERE c.citizen_id = a.citizen_id AND c.activity_id = a.id"
+    " ORDER BY c.number DESC LIMIT 1), a.coin_milli) FROM activity a"
+    f" WHERE a.citizen_id = :citizen AND a.id = :activity)) WHERE {_ONE}"
 )

@@ -3,7 +3,8 @@
 Both happen in one transaction and in this order, so that only the difference is ever out of reach: taken
 back first, spent coins would be borne by the fund in full and credited once more. What is out of reach
 (spent, or held by a voucher, which keeps its value) a fund bears, and the reversal says how much. A later
-revision of the same fact pays the fund back first, so repeating corrections creates nothing.
+revision of the same fact pays the fund back first, so repeating corrections creates nothing. What a table
+corrected since is taken back with it: the credits that it brought first (see `recomputation`).
 """
 
 from dataclasses import dataclass
@@ -14,15 +15,16 @@ import polars as pl
 from sqlalchemy import Row, text
 
 from carbon.activities.allotment import give_back_usage
+from carbon.activities.recomputation.credits_behind import credits_of
 from carbon.activities.tables import ActivityReversal
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.publications.rules import Cap, cap_by_id
 from ledger.accounts import Account, institution
-from ledger.bulk_accounts import ManyAccounts
+from ledger.bulk_accounts import ManyAccounts, lock_citizens
 from ledger.chart import NO_CLASS, STANDARD, Code, Kind, Unit
 from ledger.posting import Transfer, post
-from ledger.reversal import TakenBack, take_back
+from ledger.reversal import take_back
 
 SOURCE, LATE = "take-back", "take-back-late"
 """Of the ledger's references: by the activity, and by the activity and the revision that paid."""
@@ -36,6 +38,16 @@ class Corrected:
     superseded_by: UUID
 
 
+@dataclass(frozen=True)
+class _Standing:
+    """What an activity came to last, by its source or by a table that corrected it since."""
+
+    carbon_mg: int
+    coin_milli: int
+    credits: list[tuple[int, int]]
+    """The coin credits behind it and what is left of each, in the order in which they are taken back."""
+
+
 def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Corrected]:
     """Find the activities that `rows` correct and lower what caps count for them."""
     newer = rows.filter(pl.col("revision") > 1).sort("citizen_id", "source_event_id")
@@ -44,7 +56,7 @@ def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Correct
     corrected = _corrected(call, partner_id, newer)
     caps: dict[UUID, Cap] = {}
     for row in (each.row for each in corrected):
-        if row.cap_rule_id is not None and row.coin_milli:
+        if row.cap_rule_id is not None:
             if row.cap_rule_id not in caps:
                 caps[row.cap_rule_id] = cap_by_id(call, row.cap_rule_id)
             give_back_usage(
@@ -53,7 +65,7 @@ def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Correct
                 cap=caps[row.cap_rule_id],
                 region_id=row.region_id,
                 day=row.business_day,
-                coin_milli=row.coin_milli,
+                activity_id=row.id,
             )
     return corrected
 
@@ -84,33 +96,84 @@ def take_back_corrected(
     coins = dict(accounts.of(Unit.COIN, STANDARD).iter_rows())
     carbon = dict(accounts.of(Unit.CARBON, NO_CLASS).iter_rows())
     contra = institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON)
+    standing = _standing(call, [each.row for each in corrected])
     reversals = []
     for each in corrected:
-        row, absorbed, coin_id, carbon_id = each.row, 0, None, None
+        row, found = each.row, standing[each.row.id]
         account = _account(row, coins, unit=Unit.COIN, validity_class=STANDARD)
+        carbon_id = None
         # Kilograms before coins, as credits are posted: two who hold one of both each would wait for ever.
-        if row.carbon_mg:
-            carbon_id = _take_carbon_back(call, row, _account(row, carbon, unit=Unit.CARBON), contra)
-        if row.coin_milli:
-            taken = _take_coins_back(
-                call, row, account, amount=row.coin_milli, source=SOURCE, reference=str(row.id)
-            )
-            absorbed, coin_id = taken.absorbed, taken.transfer_id
+        if found.carbon_mg:
+            of_carbon = _account(row, carbon, unit=Unit.CARBON)
+            carbon_id = _take_carbon_back(call, row, of_carbon, contra, amount=found.carbon_mg)
+        absorbed, coin_id = _take_share_back(call, row, account, found)
         _pay_the_fund_back(call, each, account)
         reversals.append(
             ActivityReversal(
                 citizen_id=row.citizen_id,
                 activity_id=row.id,
                 superseded_by=each.superseded_by,
-                coin_milli=row.coin_milli,
+                coin_milli=found.coin_milli,
                 coin_absorbed_milli=absorbed,
-                carbon_mg=row.carbon_mg,
+                carbon_mg=found.carbon_mg,
                 coin_transfer_id=coin_id,
                 carbon_transfer_id=carbon_id,
                 recorded_at=call.now,
             )
         )
     call.db.add_all(reversals)
+
+
+def _standing(call: Call, rows: list[Row[Any]]) -> dict[UUID, _Standing]:
+    """What each of these activities came to last; nobody corrects them by a table meanwhile."""
+    lock_citizens(call, pl.Series([str(row.citizen_id) for row in rows]).unique().sort())
+    plain = {
+        row.id: _Standing(row.carbon_mg, row.coin_milli, [(row.coin_transfer_id, row.coin_milli)])
+        for row in rows
+    }
+    return {**plain, **_corrected_by_tables(call, rows)}
+
+
+def _corrected_by_tables(call: Call, rows: list[Row[Any]]) -> dict[UUID, _Standing]:
+    ids = {"citizens": [row.citizen_id for row in rows], "ids": [row.id for row in rows]}
+    newest = {row.activity_id: row for row in call.db.execute(_NEWEST, ids)}
+    if not newest:
+        return {}
+    asked = pl.DataFrame(
+        [
+            (str(row.citizen_id), str(row.id), row.coin_transfer_id, row.coin_milli)
+            for row in rows
+            if row.id in newest
+        ],
+        schema={"citizen_id": pl.String, "id": pl.String, **_CREDITED},
+        orient="row",
+    )
+    behind: dict[UUID, list[tuple[int, int]]] = {}
+    for row in credits_of(call, asked).iter_rows(named=True):
+        behind.setdefault(UUID(row["id"]), []).append((row["credit_id"], row["left"]))
+    return {
+        activity_id: _Standing(row.carbon_mg_after, row.coin_milli_after, behind.get(activity_id, []))
+        for activity_id, row in newest.items()
+    }
+
+
+def _take_share_back(
+    call: Call, row: Row[Any], account: Account, standing: _Standing
+) -> tuple[int, int | None]:
+    """Take what stands from one credit after the other; what a fund absorbs, and the first transfer."""
+    left, absorbed, transfer_id = standing.coin_milli, 0, None
+    for place, (credit_id, there) in enumerate(standing.credits):
+        amount = min(left, there)
+        if amount:
+            reference = str(row.id) if place == 0 else f"{row.id}/{place}"
+            taken = take_back(
+                call, account, credit_id=credit_id, amount=amount, source=SOURCE, reference=reference
+            )
+            left, absorbed = left - amount, absorbed + taken.absorbed
+            transfer_id = transfer_id or taken.transfer_id
+    if left:
+        raise BrokenInvariant("an activity has more coins than the credits behind it")
+    return absorbed, transfer_id
 
 
 def _account(row: Row[Any], ids: dict[str, int], *, unit: Unit, validity_class: str = NO_CLASS) -> Account:
@@ -139,36 +202,23 @@ def _pay_the_fund_back(call: Call, corrected: Corrected, account: Account) -> No
         "source": LATE,
     }
     for borne in call.db.execute(_BORNE, values).all():
-        _take_coins_back(
+        take_back(
             call,
-            borne,
             account,
+            credit_id=borne.coin_transfer_id,
             amount=borne.owing,
             source=LATE,
             reference=f"{borne.id}/{corrected.superseded_by}",
         )
 
 
-def _take_coins_back(
-    call: Call, row: Row[Any], account: Account, *, amount: int, source: str, reference: str
-) -> TakenBack:
-    return take_back(
-        call,
-        account,
-        credit_id=row.coin_transfer_id,
-        amount=amount,
-        source=source,
-        reference=reference,
-    )
-
-
-def _take_carbon_back(call: Call, row: Row[Any], account: Account, contra: Account) -> int:
+def _take_carbon_back(call: Call, row: Row[Any], account: Account, contra: Account, *, amount: int) -> int:
     return post(
         call,
         Transfer(
             account=account,
             contra=contra,
-            amount=-row.carbon_mg,
+            amount=-amount,
             code=Code.CORRECTION,
             source=SOURCE,
             reference=f"carbon/{row.id}",
@@ -178,6 +228,12 @@ def _take_carbon_back(call: Call, row: Row[Any], account: Account, contra: Accou
     ).transfer_id
 
 
+_CREDITED = {"coin_transfer_id": pl.Int64, "coin_credited": pl.Int64}
+_NEWEST = text(
+    "SELECT DISTINCT ON (c.citizen_id, c.activity_id) c.* FROM unnest(CAST(:citizens AS uuid[]),"
+    " CAST(:ids AS uuid[])) AS k (citizen, id) JOIN activity_correction c ON c.citizen_id = k.citizen"
+    " AND c.activity_id = k.id ORDER BY c.citizen_id, c.activity_id, c.number DESC"
+)
 _CORRECTED = text(
     "SELECT c.* FROM unnest(CAST(:events AS text[]), CAST(:revisions AS int[])) WITH ORDINALITY"
     " AS k (event, revision, place) CROSS JOIN LATERAL ("
@@ -190,7 +246,13 @@ _CORRECTED = text(
     " ORDER BY k.place"
 )
 _BORNE = text(
-    "SELECT * FROM (SELECT a.citizen_id, a.id, a.coin_transfer_id, v.coin_absorbed_milli"
+    "SELECT * FROM (SELECT a.citizen_id, a.id, a.coin_transfer_id,"
+    # What a table took of the credit since, or brought beside it, is not to be had from it.
+    " least(v.coin_absorbed_milli, a.coin_milli + coalesce((SELECT CAST(sum(t.amount) AS bigint)"
+    " FROM ledger_account w JOIN ledger_transfer t ON t.holder_id = w.holder_id AND t.account_id = w.id"
+    " AND t.reverses_id = a.coin_transfer_id AND t.amount < 0"
+    " AND starts_with(t.reference, 'correction/' || a.id || '/')"
+    " WHERE w.holder_id = a.citizen_id AND w.unit = 'coin'), 0))"
     " - coalesce((SELECT CAST(-sum(t.amount) AS bigint)"
     " FROM ledger_reference l JOIN ledger_transfer t"
     " ON t.holder_id = l.holder_id AND t.id = l.transfer_id AND t.reverses_id = a.coin_transfer_id"

@@ -7,13 +7,16 @@ is stored, and by the rows that had to be used. Any changed number makes it fail
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, or_, select, text
 
 from carbon.activities.crediting import credits_activities
+from carbon.activities.explanation_corrections import told_corrections
 from carbon.activities.explanation_tree import tree_of
+from carbon.activities.recomputation.telling import corrections_of, named_correction
 from carbon.activities.replay import Replay, Replayer, posted_under
 from carbon.activities.tables import Activity, ActivityReversal
 from carbon.donations.allocation import explain_share, find_share
@@ -32,9 +35,10 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
     """The tree behind a citizen's own transfer; refuses NotFound, for another's too.
 
     `kind` says what stands behind it: `activities` (`activities_count` of them; the first 200 are given
-    and replayed), `pool_share`, `correction` (an activity its source corrected), `plain` (spending, expiry
-    and what gives it back, told in a sentence), or `unexplained`: a credit with nothing behind it, which
-    is a finding. `replays_equal` is null where nothing was computed.
+    and replayed), `pool_share`, `correction` (an activity its source corrected), `table_correction` (one that
+    a factor table corrected, told as it was credited, with its corrections beside it), `plain` (spending,
+    expiry and what gives it back, told in a sentence), or `unexplained`: a credit with nothing behind it,
+    which is a finding. `replays_equal` is null where nothing was computed.
     """
     found = {"citizen": citizen_id, "transfer": transfer_id}
     transfer = call.db.execute(_TRANSFER, found).one_or_none()
@@ -65,6 +69,9 @@ def explain(call: Call, citizen_id: UUID, transfer_id: int) -> dict[str, Any]:
 
 
 def _behind(call: Call, citizen_id: UUID, transfer_id: int, reference: str) -> dict[str, Any]:
+    corrected = named_correction(reference)
+    if corrected is not None:
+        return _corrected_by_table(call, citizen_id, *corrected)
     if credits_activities(reference):
         return _told(call, "activities", posted_under(citizen_id, transfer_id, reference))
     if find_share(call, citizen_id, transfer_id=transfer_id) is not None:
@@ -90,6 +97,16 @@ def _told(call: Call, kind: str, query: Select[Activity]) -> dict[str, Any]:
         "activities_count": count,
         "replays_equal": all(each["replays_equal"] for each in told),
     }
+
+
+def _corrected_by_table(call: Call, citizen_id: UUID, activity_id: UUID, number: int) -> dict[str, Any]:
+    query = select(Activity).where(Activity.citizen_id == citizen_id, Activity.id == activity_id)
+    says = next(
+        each.says
+        for each in corrections_of(call, citizen_id, [activity_id])[activity_id]
+        if each.number == number
+    )
+    return {**_told(call, "table_correction", query), "says": says}
 
 
 def _taken_back_by(citizen_id: UUID, transfer_id: int) -> Select[Activity]:
@@ -135,6 +152,7 @@ def explain_activity(call: Call, activity: Activity, replayer: Replayer | None =
         "coins": _coins(call, activity, again),
         "entries": _entries(activity),
         "superseded": reversal is not None,
+        "corrections": told_corrections(call, activity, partial(_factor, call)),
         "digest": activity.digest.hex(),
         "replays_equal": again.equal,
         "replay": {

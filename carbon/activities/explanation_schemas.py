@@ -176,6 +176,37 @@ class GivesNode(Gives):
     because = fields.List(fields.Nested("GivesNode"))
 
 
+class GivesNamedTable(Gives):
+    """A factor table by name."""
+
+    id = fields.String()
+    title = fields.String()
+
+
+class GivesTableCorrection(Gives):
+    """What a factor table made of an activity after it was credited; the credit itself stays as it was."""
+
+    number = fields.Integer()
+    table = fields.Nested(GivesNamedTable)
+    corrects = fields.Nested(GivesNamedTable)
+    reason = fields.String(metadata=_said("why the table was corrected"))
+    says = fields.Nested(GivesSaying)
+    carbon_mg_before = fields.Integer()
+    carbon_mg_after = fields.Integer()
+    coin_milli_before = fields.Integer()
+    coin_milli_after = fields.Integer()
+    coin_posted_milli = fields.Integer(metadata=_said("what came or went; the rest a fund bears"))
+    coin_borne_milli = fields.Integer(metadata=_said("coins beyond what is justified that a fund bears"))
+    carbon_transfer_id = fields.String(allow_none=True)
+    coin_transfer_id = fields.String(allow_none=True)
+    recorded_at = _instant()
+    steps = fields.List(fields.Nested(GivesStep))
+    factor = fields.Nested(
+        GivesUsedFactor, allow_none=True, metadata=_said("null where only the room under a cap changed")
+    )
+    replays_equal = fields.Boolean()
+
+
 class GivesArithmetic(Gives):
     """What led from an action to kilograms and coins; nothing in it tells whose it was, where or when."""
 
@@ -205,6 +236,9 @@ class GivesExplainedActivity(GivesArithmetic):
     occurred_at = _instant()
     facts = fields.Dict(allow_none=True, metadata=_said("what the partner's form says beside the inputs"))
     entries = fields.List(fields.Nested(GivesEntry))
+    corrections = fields.List(
+        fields.Nested(GivesTableCorrection), metadata=_said("by factor tables, since; nothing above changes")
+    )
 
 
 class GivesSharedActivity(GivesArithmetic):
@@ -269,7 +303,7 @@ class GivesExplanation(Gives):
     kind = fields.String(
         metadata=_said(
             "what stands behind it; `plain` is told by `says` alone, `unexplained` is a finding",
-            enum=["activities", "pool_share", "correction", "plain", "unexplained"],
+            enum=["activities", "pool_share", "correction", "table_correction", "plain", "unexplained"],
         )
     )
     transfer = fields.Nested(GivesMoved)

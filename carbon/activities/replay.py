@@ -96,7 +96,7 @@ class Replayer:
         self._as_published = cache(self._is_as_published)
         self._rules_of = cache(self._load_rules)
         self._factors_of = cache(self._load_factors)
-        self._withdrawn = cache(self._withdrawn_at)
+        self._ends = cache(self._load_ends)
         self._posting = cache(self._load_posting)
 
     def replay(self, activity: Activity) -> Replay:
@@ -298,12 +298,13 @@ class Replayer:
         rows = select(Factor).where(Factor.scenario == scenario, Factor.region_id == region_id)
         return list(self._call.db.scalars(rows))
 
-    def _withdrawn_at(self, publication_id: UUID) -> datetime | None:
-        return self._call.db.scalar(
-            select(func.min(PublicationStep.recorded_at)).where(
-                PublicationStep.publication_id == publication_id, PublicationStep.state == "withdrawn"
-            )
+    def _load_ends(self, publication_id: UUID) -> dict[str, datetime]:
+        """When it was withdrawn, and when another took its place."""
+        steps = select(PublicationStep.state, PublicationStep.recorded_at).where(
+            PublicationStep.publication_id == publication_id,
+            PublicationStep.state.in_(("withdrawn", "corrected")),
         )
+        return {row.state: row.recorded_at for row in self._call.db.execute(steps)}
 
     # Who ruled a day, as it stood at an instant.
 
@@ -324,8 +325,10 @@ class Replayer:
         return _begun(rule, day, before=at - AT_ONCE) and not self._replaced(rule, day, before=at + AT_ONCE)
 
     def _replaced(self, rule: Publication, day: date, *, before: datetime) -> bool:
-        withdrawn = self._withdrawn(rule.id)
-        if withdrawn is not None and withdrawn < before:
+        ended = {state for state, at in self._ends(rule.id).items() if at < before}
+        if "corrected" in ended:
+            return True
+        if "withdrawn" in ended and rule.withdrawn_from is not None and day >= rule.withdrawn_from:
             return True
         return any(
             other.subject == rule.subject

@@ -104,11 +104,16 @@ def _read_table(value: Mapping[str, Any], faults: Faults) -> Bundle:
         title_en=table.text("title_en"),
         note=table.maybe_text("note"),
         assumption=table.maybe_text("assumption"),
+        corrects=table.maybe_text("corrects"),
+        correction_reason=table.maybe_text("correction_reason"),
         rows=tuple(
             _read_row(row, f"/rows/{index}", sources=sources, region=region, faults=faults)
             for index, row in enumerate(rows)
         ),
     )
+    if (bundle.corrects is None) is not (bundle.correction_reason is None):
+        missing = "corrects" if bundle.corrects is None else "correction_reason"
+        table.fault("field_missing", missing, "a correction names its table and says why")
     _refuse_collisions(bundle, faults)
     return replace(bundle, normalised=tuple(faults.normalised))
 

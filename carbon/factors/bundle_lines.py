@@ -14,7 +14,10 @@ from carbon.factors.bundle_fields import Faults
 from carbon.factors.printed_cells import LinedText
 
 KIND = "factor_table"
-TABLE_FIELDS = ("name", "subject", "region", "title_zh", "title_en", "note", "assumption")
+TABLE_FIELDS = (
+    *("name", "subject", "region", "title_zh", "title_en", "note", "assumption"),
+    *("corrects", "correction_reason"),
+)
 ROW_FIELDS = (
     *("code", "name_zh", "name_en", "scenario", "region", "method", "method_version"),
     *("value", "unit", "unit_printed", "gas_set", "variant", "baseline", "data_year"),

@@ -113,7 +113,7 @@ def summary(table: Publication, *, today: date) -> dict[str, Any]:
 
 
 def standing(publication: Publication, *, today: date) -> str:
-    """draft, in_review, public_notice, withdrawn, coming, in_force or superseded, on a day."""
+    """A state before publication, withdrawn, corrected, coming, in_force or superseded, on a day."""
     if publication.state != "published":
         return publication.state
     if publication.effective_from > today:
@@ -128,6 +128,7 @@ def whole_table(call: Call, table: Publication) -> dict[str, Any]:
     return {
         **summary(table, today=call.today),
         "note": table.content["note"],
+        "correction_reason": table.content.get("correction_reason"),
         # Tables that were drafted before anything was read otherwise or found odd have no such lists.
         "normalised": table.content.get("normalised", []),
         "warnings": in_words(_warnings(call, table)),

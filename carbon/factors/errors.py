@@ -39,6 +39,20 @@ class FactorsOverlap(Refusal):
     title_zh = "同一场景和地区在同一天将有两行因子生效"
 
 
+class NotCorrectable(Refusal):
+    """A table corrects a published factor table of its own region and subject that nothing corrects yet."""
+
+    kind = Kind.CONFLICT
+    title_zh = "更正只能针对本区域、同一主题、已发布且尚未被更正的因子表"
+
+
+class CorrectionCoversLess(Refusal):
+    """A correcting table has a row for every scenario, region and day of the table that it corrects."""
+
+    kind = Kind.INVALID
+    title_zh = "更正表须覆盖被更正表的全部场景、地区与日期"
+
+
 class FirstDayUnused(Refusal):
     """Every row has a first day of its own; `first_day` is for rows that have none."""
 

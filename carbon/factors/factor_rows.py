@@ -125,6 +125,10 @@ class Bundle:
     assumption: str | None
     rows: tuple[FactorRow, ...]
     normalised: tuple[Normalised, ...] = ()
+    corrects: str | None = None
+    """The public id of the published table that this one puts right."""
+    correction_reason: str | None = None
+    """Why, as the citizens read it whose credits are corrected."""
 
     @property
     def valid_from(self) -> date | None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from carbon.examples import compare
+from carbon.factors.correcting import require_cover, table_to_correct, take_place
 from carbon.factors.errors import ExampleDiffers, FactorsOverlap, FirstDayUnknown, NotAFactorTable
 from carbon.factors.factor_rows import Bundle, FactorRow
 from carbon.factors.plausibility import warnings_of
@@ -32,7 +33,8 @@ ASSUMPTION = "/assumption"
 def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None) -> Publication:
     """Keep a table as a draft of the caller's, with what was read otherwise and what looks odd.
 
-    Refuses FirstDayUnknown and what `draft` refuses.
+    One that corrects another begins on the day of that one. Refuses FirstDayUnknown, NotCorrectable,
+    CorrectionCoversLess, and what `draft` refuses.
     """
     first = bundle.valid_from
     if first is None:
@@ -40,7 +42,12 @@ def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None)
     titles = dict.fromkeys(row.source.title for row in bundle.rows)
     # Their rows may not share a day.
     subject = bundle.subject + ASSUMPTION if bundle.assumption else bundle.subject
-    before = predecessor(call, region_id=bundle.region, subject=subject, first_day=first)
+    corrected = None
+    if bundle.corrects is not None:
+        corrected = table_to_correct(call, bundle.corrects, region_id=bundle.region, subject=subject)
+        require_cover(corrected, bundle.rows)
+        first = corrected.effective_from
+    before = corrected or predecessor(call, region_id=bundle.region, subject=subject, first_day=first)
     odd = warnings_of(call, bundle.rows, predecessor=[] if before is None else rows_of(before))
     return draft(
         call,
@@ -55,10 +62,12 @@ def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None)
                 "rows": [as_json(asdict(row)) for row in bundle.rows],
                 "normalised": [vars(each) for each in bundle.normalised],
                 "warnings": [vars(each) for each in odd],
+                **({} if corrected is None else {"correction_reason": bundle.correction_reason}),
             },
             source=source or "; ".join(titles),
             effective_from=first,
             assumption=bundle.assumption,
+            corrects_id=None if corrected is None else corrected.id,
         ),
     )
 
@@ -66,8 +75,8 @@ def draft_factor_table(call: Call, bundle: Bundle, *, source: str | None = None)
 def publish_factor_table(call: Call, publication_id: UUID, *, reason: str) -> Publication:
     """Publish a drafted table and lay out its rows.
 
-    Refuses, in this order: NotFound, NotAFactorTable, what the unit algebra refuses, ExampleDiffers,
-    what `publish` refuses, FactorsOverlap.
+    One that corrects another takes its place. Refuses, in this order: NotFound, NotAFactorTable, what the
+    unit algebra refuses, ExampleDiffers, NotCorrectable, what `publish` refuses, FactorsOverlap.
     """
     publication = call.db.get(Publication, publication_id)
     if publication is None:
@@ -79,6 +88,7 @@ def publish_factor_table(call: Call, publication_id: UUID, *, reason: str) -> Pu
     # One table a region at a time: the overlap below is a look at what others have published.
     regions = select(Region.id).where(Region.id.in_({row.region for row in rows})).order_by(Region.id)
     call.db.execute(regions.with_for_update(key_share=True))
+    take_place(call, publication, reason=reason)
     published = publish(call, publication_id, reason=reason)
     call.db.add_all(laid_out(row, published) for row in rows)
     call.db.flush()  # the overlap is asked of the rows as they stand

@@ -94,7 +94,10 @@ class ChangesQuery(QuerySchema):
 
 
 class GivesTable(Gives):
-    """A table in a list. `standing`: a state before publication, coming, in_force, superseded, withdrawn."""
+    """A table in a list.
+
+    `standing`: a state before publication; coming, in_force, superseded, corrected, withdrawn.
+    """
 
     id = fields.String()
     region = fields.String()
@@ -252,6 +255,7 @@ class GivesWholeTable(GivesTable):
     """A table with all that is known of it."""
 
     note = fields.String(allow_none=True)
+    correction_reason = fields.String(allow_none=True)
     normalised = fields.List(fields.Nested(GivesNormalised))
     warnings = fields.List(fields.Nested(GivesWarning))
     rows = fields.List(fields.Nested(GivesFactor))

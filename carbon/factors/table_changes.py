@@ -59,7 +59,9 @@ def predecessor(
 
 
 def predecessor_of(call: Call, table: Publication) -> Publication | None:
-    """The table that a table follows or would follow."""
+    """The table that a table corrects, or else follows or would follow."""
+    if table.corrects_id is not None:
+        return call.db.get(Publication, table.corrects_id)
     return predecessor(
         call,
         region_id=table.region_id,

@@ -98,6 +98,8 @@ def publish(call: Call, publication_id: UUID, *, reason: str) -> Publication:
         "kid": signer.kid,
         "signature": signer.sign(mark),
     }
+    if publication.corrects_id is not None:  # it has the days of the one that it takes the place of
+        signed["ends_on"] = call.db.get_one(Publication, publication.corrects_id).ends_on
     try:
         call.db.execute(_CLOSE_PREDECESSOR, {"id": publication_id})
         done = move(call, publication, Publication.author_id != call.actor.known_id, to=signed)

@@ -2,8 +2,9 @@
 
 A rule is a publication whose content is one small document (a coin rate, a cap, a validity, a
 fallback); a factor table is a publication whose rows are laid out in `factor` when it is published.
-A successor closes its predecessor by `ends_on`, and a withdrawal ends a publication; nothing else of a
-published row changes, and a trigger (`publication_stays`) says so to whoever asks the database.
+A successor closes its predecessor by `ends_on`, one that corrects it takes its place and days, and a
+withdrawal ends a publication; nothing else of a published row changes, and a trigger (`publication_stays`)
+says so to whoever asks the database.
 """
 
 from datetime import date, datetime
@@ -18,8 +19,9 @@ from kernel.database import Base
 
 UNPUBLISHED = ("draft", "in_review", "public_notice")
 """Proposals: not in force, not signed, not in the catalogue."""
-PUBLIC_STATES = ("published", "withdrawn")
-"""What is or was published. What has ended is still published; withdrawn is what never came into force."""
+PUBLIC_STATES = ("published", "withdrawn", "corrected")
+"""What is or was published. What has ended is still published; withdrawn is what never came into force,
+corrected what another took the place of."""
 STATES = (*UNPUBLISHED, *PUBLIC_STATES)
 RULINGS = ("dismissed", "upheld")
 

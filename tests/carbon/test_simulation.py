@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app.identity.roles import Role
 from carbon.activities import routes as face
 from carbon.activities.intake import take_chunk
-from carbon.activities.simulation.simulation import Limits, Question, _read_only, simulate
+from carbon.activities.simulation.simulation import Limits, Question, read_only, simulate
 from carbon.factors.bundles import read_shipped
 from carbon.factors.publication import draft_factor_table
 from carbon.factors.tables import Factor
@@ -306,14 +306,14 @@ def test_nothing_is_written_and_could_not_be(desk: Desk) -> None:
     assert desk.database.rows(rows) == before
 
     def write(call: Call) -> None:
-        with _read_only(call):
+        with read_only(call):
             call.db.execute(text("UPDATE publication SET ends_on = ends_on"))
 
     with pytest.raises(DBAPIError, match="read-only"):
         desk.database.run(write)
 
     def write_afterwards(call: Call) -> None:
-        with _read_only(call):
+        with read_only(call):
             call.db.scalar(select(func.count()).select_from(Factor))
         publish_rule(call, "grace", "standard", {"days": 3})
 

@@ -39,6 +39,8 @@ WITHOUT_REGION = {
     "activity": "its basis says the region",
     "activity_link": "its activity says the region",
     "activity_reversal": "its activity says the region",
+    "activity_correction": "its activity says the region",
+    "recomputation_part": "its recomputation says the region",
     "activity_reference": "its partner says the region",
     "activity_batch_line": "its batch says the region",
 }

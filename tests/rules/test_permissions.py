@@ -38,6 +38,7 @@ IN_PATHS = {
     "named": f"ptn_{NOBODY}",
     "partner": f"ptn_{NOBODY}",
     "project": f"prj_{NOBODY}",
+    "recomputation": f"rec_{NOBODY}",
     "redemption": f"red_{NOBODY}",
     "region": REGION,
     "rule": f"pub_{NOBODY}",
@@ -67,6 +68,7 @@ def test_whoever_writes_does_not_decide() -> None:
         (Permission.DONATION_DECLARE, Permission.DONATION_APPROVE),
         (Permission.DONATION_GIVE, Permission.POOL_ALLOCATE),
         (Permission.REWARD_MANAGE, Permission.VOUCHER_DEACTIVATE),
+        (Permission.RECOMPUTATION_PROPOSE, Permission.RECOMPUTATION_APPROVE),
     )
     for held in HOLDERS.values():
         assert not [pair for pair in apart if set(pair) <= held]

@@ -47,31 +47,47 @@ def bases_of(call: Call, region_id: str) -> pl.DataFrame:
     )
 
 
-def pieces(call: Call, bases: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
-    """Activities with the columns of their basis; `counts` marks those asked for: of the span, and standing.
+@dataclass(frozen=True)
+class Past:
+    """The activities of these bases and days, with what a month's cap needs of the rest of its month."""
 
-    Each piece is read by one statement, so a citizen's activities are of one moment.
-    """
+    bases: pl.DataFrame
+    span: Span
+
+    def end_after(self, call: Call, after: UUID) -> UUID | None:
+        """The last citizen of the piece that begins behind `after`; None behind the last of all."""
+        bounds = {"after": after, "most": PIECE_ROWS}
+        found: UUID | None = execute_text(call, _UNTIL, bounds).scalar_one_or_none()
+        return found
+
+    def between(self, call: Call, after: UUID, until: UUID) -> pl.DataFrame:
+        """What the citizens behind `after` up to `until` did, in one statement: of one moment.
+
+        Figures are those that stand: where a table corrected an activity, what it came to then.
+        """
+        span, monthly = self.span, self.bases.filter(pl.col("cap_period") == "month")["basis_id"]
+        values = {
+            "first": span.first_day,
+            "last": span.last_day,
+            "month_first": span.first_day.replace(day=1),
+            "month_last": _month_end(span.last_day),
+            "bases": array_of(self.bases["basis_id"]),
+            "monthly": array_of(monthly),
+            "after": after,
+            "until": until,
+        }
+        return _with_basis(select_frame(call, _READ, values, schema=_ACTIVITY), self.bases, span)
+
+
+def pieces(call: Call, bases: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
+    """Activities with the columns of their basis; `counts` marks those of the span that stand."""
     if bases.is_empty():
         return
-    monthly = bases.filter(pl.col("cap_period") == "month")["basis_id"]
-    values = {
-        "first": span.first_day,
-        "last": span.last_day,
-        "month_first": span.first_day.replace(day=1),
-        "month_last": _month_end(span.last_day),
-        "bases": array_of(bases["basis_id"]),
-        "monthly": array_of(monthly),
-    }
-    after = UUID(int=0)
-    while True:
-        bounds = {"after": after, "most": PIECE_ROWS}
-        until = execute_text(call, _UNTIL, bounds).scalar_one_or_none()
-        if until is None:
-            return
-        read = select_frame(call, _READ, {**values, "after": after, "until": until}, schema=_ACTIVITY)
-        if not read.is_empty():
-            yield _with_basis(read, bases, span)
+    past, after = Past(bases, span), FIRST
+    while (until := past.end_after(call, after)) is not None:
+        piece = past.between(call, after, until)
+        if not piece.is_empty():
+            yield piece
         after = until
 
 
@@ -91,6 +107,8 @@ def _with_basis(read: pl.DataFrame, bases: pl.DataFrame, span: Span) -> pl.DataF
     )
 
 
+FIRST = UUID(int=0)
+"""Before every citizen."""
 _MOMENT = 13
 """Characters of a UUIDv7 in text that hold its millisecond."""
 _BASIS = {
@@ -119,6 +137,8 @@ _ACTIVITY = {
     "carbon_mg": pl.Int64,
     "coin_milli": pl.Int64,
     "coin_cut_milli": pl.Int64,
+    "borne_milli": pl.Int64,
+    "corrections": pl.Int64,
     "recorded": pl.Int64,
     "file_no": pl.Int64,
     "line_no": pl.Int64,
@@ -144,13 +164,22 @@ _UNTIL = (
     " ORDER BY citizen_id LIMIT %(most)s) p ORDER BY citizen_id DESC LIMIT 1"
 )
 _MICROSECONDS = "CAST(extract(epoch FROM {}) * 1000000 AS bigint)"
+_STANDING = (
+    "SELECT DISTINCT ON (citizen_id, activity_id) citizen_id, activity_id, number, carbon_mg_after,"
+    " coin_milli_after, coin_cut_milli_after, borne_milli_after FROM activity_correction"
+    " WHERE citizen_id > %(after)s AND citizen_id <= %(until)s ORDER BY citizen_id, activity_id, number DESC"
+)
 _READ = (
-    "SELECT a.citizen_id, a.id, a.basis_id, a.business_day, a.inputs, a.carbon_mg, a.coin_milli,"  # noqa: S608 - our own text
-    f" a.coin_cut_milli, {_MICROSECONDS.format('a.recorded_at')}, a.file_no, a.line_no,"
+    "SELECT a.citizen_id, a.id, a.basis_id, a.business_day, a.inputs,"  # noqa: S608 - our own text
+    " coalesce(k.carbon_mg_after, a.carbon_mg), coalesce(k.coin_milli_after, a.coin_milli),"
+    " coalesce(k.coin_cut_milli_after, a.coin_cut_milli), coalesce(k.borne_milli_after, 0),"
+    " coalesce(k.number, 0),"
+    f" {_MICROSECONDS.format('a.recorded_at')}, a.file_no, a.line_no,"
     f" v.superseded_by, {_MICROSECONDS.format('v.recorded_at')}, n.file_no, n.line_no"
     " FROM activity a"
     " LEFT JOIN activity_reversal v ON v.citizen_id = a.citizen_id AND v.activity_id = a.id"
     " LEFT JOIN activity n ON n.citizen_id = v.citizen_id AND n.id = v.superseded_by"
+    f" LEFT JOIN ({_STANDING}) k ON k.citizen_id = a.citizen_id AND k.activity_id = a.id"
     " WHERE a.citizen_id > %(after)s AND a.citizen_id <= %(until)s AND ("
     "a.business_day BETWEEN %(first)s AND %(last)s AND a.basis_id = ANY (CAST(%(bases)s AS bigint[]))"
     " OR a.business_day BETWEEN %(month_first)s AND %(month_last)s"

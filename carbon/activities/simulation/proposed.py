@@ -128,7 +128,7 @@ class ProposedTable:
                 )
             ).all()
             first = len(self.rows)
-            self.rows += [_laid_out_row(factor, table) for factor, table in found]
+            self.rows += [laid_out_row(factor, table) for factor, table in found]
             self._elsewhere[key] = [(table, first + place) for place, (_, table) in enumerate(found)]
         return self._elsewhere[key]
 
@@ -162,7 +162,8 @@ def _own_row(table: Publication, stored: Mapping[str, Any]) -> Row:
     )
 
 
-def _laid_out_row(factor: Factor, table: Publication) -> Row:
+def laid_out_row(factor: Factor, table: Publication) -> Row:
+    """A row of a published table, with the days on which it holds."""
     return Row(
         code=factor.code,
         region_id=factor.region_id,

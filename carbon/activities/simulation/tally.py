@@ -4,11 +4,11 @@ Sums of a piece fit into 64 bits; those of all pieces are Python's own numbers, 
 """
 
 from collections import Counter
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
-from carbon.activities.simulation.proposed import AS_CREDITED, NO_ROW, ProposedTable
+from carbon.activities.simulation.proposed import AS_CREDITED, NO_ROW, Row
 
 FEWEST_CITIZENS = 10
 """Of fewer persons together no group is told: no decile, and no list of who gains or loses most."""
@@ -17,6 +17,13 @@ DECILES = 10
 _BEFORE_AND_AFTER = ("carbon_mg", "carbon_after", "coin_milli", "coin_after")
 _SUMS = dict.fromkeys(_BEFORE_AND_AFTER, pl.Int64)
 MILLIGRAMS_PER_KILOGRAM, MILLI_PER_COIN = 1_000_000, 1_000
+
+
+class Table(Protocol):
+    """Rows that judged: its own first, `size` of them, then those of other tables."""
+
+    rows: list[Row]
+    size: int
 
 
 class Tally:
@@ -50,7 +57,7 @@ class Tally:
         self._changed.update({name: int(value) for name, value in counted.row(0, named=True).items()})
         self._citizens.append(_citizens(rows))
 
-    def told(self, table: ProposedTable) -> dict[str, Any]:
+    def told(self, table: Table) -> dict[str, Any]:
         """The result, as the schema gives it."""
         citizens = pl.concat([_citizens(pl.DataFrame(schema=_ROWS)), *self._citizens])
         totals: Counter[str] = Counter()
