@@ -39,7 +39,7 @@ from kernel.identifiers import parse_public_id
 
 
 def add_carbon_commands(product: Product) -> None:
-    """Hang `activities import`, `carbon examples`, `carbon simulate` and `carbon recompute` on the application."""
+    """Hang `activities import` and `carbon` with its commands on the application."""
     _add_activities(product)
     _add_carbon(product)
 

@@ -1,4 +1,4 @@
-"""`flask carbon recompute`: what a correcting table makes of earlier credits, and the work that waits for it."""
+"""`flask carbon recompute`: what a correcting table makes of earlier credits, and the work that waits."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,9 +112,7 @@ def _print(told: dict[str, Any]) -> None:
         sums.add_section()
     sums.add_row("all", *_shown(totals))
     console.print(sums)
-    policies = _table(
-        "coins by policy", "taken from citizens", "borne by the fund", "change of the liability"
-    )
+    policies = _table("coins by policy", "taken from citizens", "borne by the fund", "liability")
     for row in told["policies"]:
         figures = (row["coin_milli_taken"], row["coin_milli_borne"], row["coin_milli_liability"])
         policies.add_row(row["policy"], *map(show_coins, figures))

@@ -1,68 +1,368 @@
-"""Earlier credits corrected by a table: figures, postings, twice, both ways, and what nobody may touch."""
+"""Earlier credits corrected by a table: what is posted, what a fund bears, twice, both ways, and by parts."""
 
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
 
-from app.commands import ALL_CHECKS
-from carbon.activities.intake import take_chunk
+from carbon.activities.recomputation.dry_run import dry_run
+from carbon.activities.recomputation.jobs import cancel
 from carbon.activities.recomputation.states import Policy
+from carbon.activities.recomputation.work import do_waiting, work_on
+from carbon.activities.simulation.simulation import Question, simulate
+from carbon.factors.bundle_files import read_bundle
+from carbon.factors.publication import draft_factor_table
 from kernel.call import Call
-from ledger.reconciliation import reconcile
-from tests.carbon.city import OFFICIAL, City, lines, plant_city, ride
-from tests.carbon.correcting_tables import correct
-from tests.conftest import Database
+from kernel.publications.tables import Publication
+from tests.carbon.city import as_operator, ride
+from tests.carbon.correcting_tables import (
+    Corrected,
+    corrected_text,
+    in_force,
+    publish_correction,
+    set_floor,
+    with_rides,
+)
+from tests.conftest import NOW, Database
 
+Result = TypeVar("Result")
 A_KILOMETRE = 46_700
+EVERYTHING = (
+    *("activity", "activity_correction", "ledger_transfer", "ledger_reference", "cap_usage", "coin_bucket"),
+    *("recomputation", "recomputation_part", "recomputation_step"),
+)
 
 
-def history(database: Database, *metres: int) -> tuple[City, dict[str, UUID]]:
-    """Citizens who rode so far, each once."""
-    city = database.run(lambda call: plant_city(call, OFFICIAL))
-    cards = [f"card-{number:03}" for number in range(len(metres))]
-    owners = database.run(lambda call: city.bind(call, cards))
-    rides = [
-        ride(f"e{place}", card, metres=far)
-        for place, (card, far) in enumerate(zip(cards, metres, strict=True))
-    ]
-    database.run(lambda call: take_chunk(call, city.intake(), lines(*rides)))
-    return city, owners
+@pytest.fixture
+def city(database: Database) -> Corrected:
+    """Two citizens, of one and of two kilometres."""
+    return with_rides(database, [1_000, 2_000])
 
 
-def everything_holds(database: Database) -> None:
-    def work(call: Call) -> list[str]:
-        return [
-            f"{each.check.name}: {each.findings}" for each in reconcile(call, ALL_CHECKS) if not each.holds
-        ]
-
-    assert database.run(work) == []
+def everything(city: Corrected) -> dict[str, list[Any]]:
+    return {
+        table: sorted(map(repr, city.database.rows(f"SELECT * FROM {table}")))  # noqa: S608 - our own text
+        for table in EVERYTHING
+    }
 
 
-def balances(database: Database) -> dict[tuple[UUID, str], int]:
-    rows = database.rows(
-        "SELECT a.holder_id, a.unit, sum(b.posted) AS posted FROM ledger_balance b"
-        " JOIN ledger_account a ON a.holder_id = b.holder_id AND a.id = b.account_id GROUP BY 1, 2"
-    )
-    return {(row.holder_id, row.unit): int(row.posted) for row in rows}
-
-
-def test_upward_is_credited_to_everybody(database: Database) -> None:
-    _, owners = history(database, 1_000, 2_000)
-    done = correct(database, "93.4")
+def test_upward_is_credited_in_full(city: Corrected) -> None:
+    done = city.correct("93.4")
     assert done.state == "done"
-    found = balances(database)
-    assert [found[owner, "carbon"] for owner in owners.values()] == [2 * A_KILOMETRE, 4 * A_KILOMETRE]
-    assert [found[owner, "coin"] for owner in owners.values()] == [9_340, 18_680]
-    everything_holds(database)
+    assert city.balances("carbon") == [2 * A_KILOMETRE, 4 * A_KILOMETRE]
+    assert city.balances("coin") == [9_340, 18_680]
+    assert city.borne() == 0
+    city.everything_holds()
 
 
 @pytest.mark.parametrize("policy", Policy)
-def test_downward_takes_what_the_policy_says(database: Database, policy: Policy) -> None:
-    _, owners = history(database, 1_000, 2_000)
-    done = correct(database, "23.3", policy)
-    assert done.state == "done"
-    found = balances(database)
-    assert [found[owner, "carbon"] for owner in owners.values()] == [23_300, 46_600]
-    kept = [4_670, 9_340] if policy is Policy.FUND else [2_330, 4_660]
-    assert [found[owner, "coin"] for owner in owners.values()] == kept
-    everything_holds(database)
+def test_downward_takes_what_the_policy_says_and_the_fund_bears_the_rest(
+    city: Corrected, policy: Policy
+) -> None:
+    assert city.correct("23.3", policy).state == "done"
+    assert city.balances("carbon") == [23_300, 46_600]
+    kept, borne = ([4_670, 9_340], 7_020) if policy is Policy.FUND else ([2_330, 4_660], 0)
+    assert (city.balances("coin"), city.borne()) == (kept, borne)
+    city.everything_holds()
+
+
+@pytest.mark.parametrize(
+    ("policy", "left", "borne"),
+    [(Policy.FUND, 670, 7_020), (Policy.UNSPENT, 0, 1_670), (Policy.FLOOR, -500, 1_170)],
+)
+def test_what_is_spent_is_taken_down_to_zero_or_the_floor_and_no_further(
+    city: Corrected, policy: Policy, left: int, borne: int
+) -> None:
+    set_floor(city.database, -500)
+    city.spend(city.hold("card-000", 4_000))
+    city.correct("23.3", policy)
+    assert city.balances("coin")[0] == left
+    assert city.borne() == borne
+    rows = city.database.rows("SELECT sum(borne_milli_after) AS borne FROM activity_correction")
+    assert rows[0].borne == borne
+    city.everything_holds()
+
+
+def test_a_voucher_that_was_issued_keeps_its_coins(city: Corrected) -> None:
+    held = city.hold("card-000", 4_670)
+    city.correct("23.3", Policy.FLOOR)
+    holds = city.database.rows("SELECT amount FROM ledger_hold")
+    assert [row.amount for row in holds] == [4_670]
+    assert (city.balances("coin")[0], city.borne()) == (4_670, 2_340)
+    assert city.spend(held) == 4_670
+    city.everything_holds()
+
+
+def test_the_dry_run_says_what_each_policy_then_does(city: Corrected) -> None:
+    set_floor(city.database, -500)
+    city.spend(city.hold("card-000", 4_000))
+    table_id = city.publish("23.3")
+    told = city.job(city.propose(table_id)).told or {}
+    assert {
+        row["policy"]: (row["coin_milli_taken"], row["coin_milli_borne"]) for row in told["policies"]
+    } == {
+        "fund": (0, 7_020),
+        "unspent": (670 + 4_680, 1_670),
+        "floor": (1_170 + 4_680, 1_170),
+    }
+    assert (told["activities_up"], told["activities_down"]) == (0, 2)
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("grams", ["93.4", "23.3"])
+def test_a_second_run_adds_nothing(city: Corrected, grams: str, policy: Policy) -> None:
+    table_id = city.publish(grams)
+    first = city.recompute(table_id, policy)
+    before = {name: rows for name, rows in everything(city).items() if not name.startswith("recomputation")}
+    second = city.recompute(table_id, policy)
+    assert (first.told or {})["totals"]["activities_changed"] == 2
+    assert (second.told or {})["totals"]["activities_changed"] == 0
+    assert second.state == "done"
+    after = everything(city)
+    assert {name: after[name] for name in before} == before
+    assert not work_on(city.database.run, second.id)
+    city.everything_holds()
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("grams", ["93.4", "23.3", "0.0"])
+def test_there_and_back_leaves_what_was_there(city: Corrected, grams: str, policy: Policy) -> None:
+    before = city.balances("carbon"), city.balances("coin")
+    usage = city.database.rows("SELECT holder_id, used FROM cap_usage ORDER BY holder_id")
+    city.correct(grams, policy)
+    city.correct("46.7", Policy.FLOOR)
+    assert (city.balances("carbon"), city.balances("coin")) == before
+    assert city.borne() == 0
+    assert city.database.rows("SELECT holder_id, used FROM cap_usage ORDER BY holder_id") == usage
+    city.everything_holds()
+
+
+def test_what_a_fund_bears_is_paid_back_before_anything_is_credited(city: Corrected) -> None:
+    city.correct("23.3", Policy.FUND)
+    assert city.borne() == 7_020
+    city.correct("40.0")
+    assert (city.balances("coin"), city.borne()) == ([4_670, 9_340], 2_010)
+    city.correct("56.7")
+    assert (city.balances("coin"), city.borne()) == ([5_670, 11_340], 0)
+    city.everything_holds()
+
+
+def test_the_cap_is_gone_through_again_in_the_order_of_arrival(database: Database) -> None:
+    city = with_rides(database, [5_000])
+    assert (
+        city.rode(ride("e1", "card-000", metres=1_000), ride("e2", "card-000", metres=1_000))
+        == ["credited"] * 2
+    )
+    assert city.balances("coin") == [30_000]
+    city.correct("23.3")
+    assert city.balances("coin") == [16_310]
+    rows = city.database.rows("SELECT coin_milli_after, coin_cut_milli_after FROM activity_correction")
+    assert sorted(tuple(row) for row in rows) == [(2_330, 0), (2_330, 0), (11_650, 0)]
+    used = database.rows("SELECT used FROM cap_usage")
+    assert [row.used for row in used] == [16_310]
+    city.everything_holds()
+
+
+def test_a_ride_whose_kilograms_stay_may_lose_the_room_that_another_fills_now(database: Database) -> None:
+    city = with_rides(database, [4_000])
+    bus = ride("b1", "card-000", metres=None, scenario="bus_ride", trips=1)
+    assert city.rode(bus) == ["credited"]
+    assert city.balances("coin") == [18_680 + 10_760]
+    city.correct("60.0")
+    assert city.balances("coin") == [30_000]
+    kept = database.rows("SELECT * FROM activity_correction WHERE carbon_mg_before = carbon_mg_after")
+    assert [(row.carbon_mg_after, row.coin_milli_after) for row in kept] == [(107_600, 6_000)]
+    city.everything_holds()
+
+
+def test_a_dry_run_writes_nothing_and_says_what_the_simulation_of_the_draft_said(city: Corrected) -> None:
+    def drafted(call: Call) -> UUID:
+        bundle = read_bundle(corrected_text(in_force(call), "93.4").encode(), form="yaml")
+        return draft_factor_table(as_operator(call), bundle).id
+
+    table_id = city.database.run(drafted)
+    question = Question(first_day=NOW.date().replace(month=1, day=1), last_day=NOW.date())
+    simulated = city.database.run(
+        lambda call: simulate(call, call.db.get_one(Publication, table_id), question)
+    )
+    other = city.publish("93.4")
+    before = everything(city)
+    job_id = city.propose(other)
+    after = everything(city)
+    written = {name for name in before if before[name] != after[name]}
+    assert written == {"recomputation", "recomputation_part", "recomputation_step"}
+    told = city.job(job_id).told or {}
+    assert told["totals"] == simulated["totals"]
+    assert told["by_month"] == simulated["by_month"]
+
+
+def test_figures_that_moved_since_the_approval_stop_it_before_anything_is_posted(city: Corrected) -> None:
+    job_id = city.propose(city.publish("93.4"))
+    city.rode(ride("e1", "card-001", metres=3_000, corrects_revision=1))
+    city.approve(job_id)
+    before = city.count("ledger_transfer")
+    assert work_on(city.database.run, job_id)
+    ended = city.job(job_id)
+    assert (ended.state, ended.cancelled_because) == ("cancelled", "figures_moved")
+    assert (city.count("ledger_transfer"), city.count("activity_correction")) == (before, 0)
+    city.everything_holds()
+
+
+def test_a_table_that_is_corrected_meanwhile_corrects_nothing_more(city: Corrected) -> None:
+    job_id = city.propose(city.publish("93.4"))
+    city.approve(job_id)
+    city.publish("50.0")
+    assert work_on(city.database.run, job_id)
+    assert city.job(job_id).cancelled_because == "not_a_correction"
+    assert city.count("activity_correction") == 0
+
+
+class Cut(Exception):  # noqa: N818 - an accident of the test's own
+    """The process dies here."""
+
+
+def test_a_run_that_is_cut_off_between_parts_goes_on_where_it_was(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carbon.activities.recomputation.figures.PART_ROWS", 1)
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    job_id = city.propose(city.publish("93.4"))
+    city.approve(job_id)
+
+    def die(done: int) -> None:
+        if done == 2:
+            raise Cut
+
+    with pytest.raises(Cut):
+        work_on(database.run, job_id, progress=die)
+    assert city.count("activity_correction") == 2
+    city.everything_holds()
+    assert do_waiting(database.run) == 1
+    assert city.job(job_id).state == "done"
+    assert city.balances("carbon") == [2 * A_KILOMETRE, 4 * A_KILOMETRE, 6 * A_KILOMETRE]
+    city.everything_holds()
+
+
+def test_a_part_whose_transaction_dies_leaves_nothing(city: Corrected) -> None:
+    job_id = city.propose(city.publish("93.4"))
+    city.approve(job_id)
+    left = everything(city)
+
+    def dying(work: Any) -> Any:
+        def doomed(call: Call) -> Any:
+            result = work(call)
+            if call.db.query(Publication).count() and result == 2:
+                raise Cut
+            return result
+
+        return city.database.run(doomed)
+
+    with pytest.raises(Cut):
+        work_on(dying, job_id)
+    after = everything(city)
+    moved = {name for name in left if left[name] != after[name]}
+    assert moved == {"recomputation", "recomputation_step"}  # it was begun
+    assert work_on(city.database.run, job_id)
+    assert city.balances("carbon") == [2 * A_KILOMETRE, 4 * A_KILOMETRE]
+
+
+def test_who_is_asked_to_stop_stops_between_parts(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carbon.activities.recomputation.figures.PART_ROWS", 1)
+    city = with_rides(database, [1_000, 2_000])
+    job_id = city.propose(city.publish("93.4"))
+    city.approve(job_id)
+    answers = iter([True, False])
+    assert not work_on(database.run, job_id, keep_on=lambda: next(answers))
+    assert (city.count("activity_correction"), city.job(job_id).state) == (1, "running")
+
+
+def test_what_is_called_off_while_it_runs_keeps_what_was_posted_and_posts_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("carbon.activities.recomputation.figures.PART_ROWS", 1)
+    city = with_rides(database, [1_000, 2_000])
+    table_id = city.publish("93.4")
+    job_id = city.propose(table_id)
+    city.approve(job_id)
+
+    def call_off(_: int) -> None:
+        if city.job(job_id).state == "running":
+            database.run(lambda call: cancel(as_operator(call), job_id, reason="a fault in the table"))
+
+    assert not work_on(database.run, job_id, progress=call_off)
+    assert city.count("activity_correction") == 1
+    city.everything_holds()
+    rest = city.recompute(table_id)
+    assert (rest.told or {})["totals"]["activities_changed"] == 1
+    assert city.balances("carbon") == [2 * A_KILOMETRE, 4 * A_KILOMETRE]
+    city.everything_holds()
+
+
+@pytest.mark.parametrize("grams", ["93.4", "23.3"])
+@pytest.mark.parametrize("metres", [0, 500, 3_000])
+def test_a_source_that_corrects_a_corrected_ride_takes_back_what_it_came_to(
+    city: Corrected, grams: str, metres: int
+) -> None:
+    city.correct(grams)
+    assert city.rode(ride("e1", "card-001", metres=metres, corrects_revision=1))[0] in {
+        "credited",
+        "assessed",
+    }
+    per_km = int(grams.replace(".", "")) * 100
+    assert city.balances("carbon")[1] == metres * per_km // 1_000
+    assert city.balances("coin")[1] == metres * per_km // 10_000
+    city.everything_holds()
+    again = city.correct("46.7")
+    assert again.state == "done"
+    assert city.balances("carbon")[1] == metres * A_KILOMETRE // 1_000
+    city.everything_holds()
+
+
+def test_a_corrected_ride_that_was_spent_is_taken_back_once_and_paid_back_later(city: Corrected) -> None:
+    city.correct("93.4")
+    city.spend(city.hold("card-001", 18_680))
+    city.rode(ride("e1", "card-001", metres=0, corrects_revision=1))
+    city.everything_holds()
+    city.rode(ride("e1", "card-001", metres=2_000, corrects_revision=2))
+    assert city.balances("coin")[1] == 18_680 - 9_340
+    city.everything_holds()
+
+
+def test_only_the_own_region_and_those_below_are_corrected(city: Corrected) -> None:
+    table_id = city.publish("93.4")
+
+    def elsewhere(call: Call) -> dict[str, Any]:
+        return dry_run(lambda work: work(call), table_id, "CN-GD-GZ").told
+
+    assert city.database.run(elsewhere)["totals"]["activities"] == 0
+
+
+def test_coins_that_ended_are_not_lost_twice(city: Corrected) -> None:
+    """A credit whose coins ran out is corrected downward: what ended is brought back and taken."""
+    late = NOW.replace(year=2029)
+
+    def publish_again(call: Call) -> UUID:
+        return publish_correction(call, in_force(call), "23.3")
+
+    table_id = city.database.run(publish_again, now=late)
+    then = Corrected(_Later(city.database, late), city.city, city.owners)  # type: ignore[arg-type]  # as much of a database as is asked of it
+    assert then.recompute(table_id).state == "done"
+    assert city.balances("coin") == [0, 0]
+    ended = city.database.rows(
+        "SELECT sum(amount) AS n FROM ledger_transfer WHERE code IN ('EXPIRE', 'EXPIRE_REVERSAL')"
+    )
+    assert ended[0].n == -(2_330 + 4_660)
+    assert city.borne() == 0
+
+
+class _Later:
+    """The same database, at another time."""
+
+    def __init__(self, database: Database, now: Any) -> None:
+        self._database, self._now = database, now
+        self.rows, self.url = database.rows, database.url
+
+    def run(self, work: Any) -> Any:
+        return self._database.run(work, now=self._now)

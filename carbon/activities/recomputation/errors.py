@@ -7,6 +7,7 @@ class NotACorrection(Refusal):
     """Only a published table that corrects another one, and is not corrected itself, changes credits."""
 
     kind = Kind.CONFLICT
+    code = "not_a_correction"
     title_zh = "只有已发布、更正其他因子表且自身未被更正的因子表可以用于更正入账"
 
 

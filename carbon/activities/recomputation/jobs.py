@@ -57,11 +57,12 @@ def propose(call: Call, proposal: Proposal) -> Recomputation:
         "author_id": call.actor.known_id,
         "created_at": call.now,
     }
-    opened = upsert(Recomputation).values(values).returning(Recomputation.id)
+    opened = upsert(Recomputation).values(values)
     under_way = opened.on_conflict_do_nothing(
         index_elements=["table_id", "region_id"], index_where=text(one_of("state", OPEN))
     )
-    require(call.db.scalar(under_way) is not None, RecomputationOpen(pointer="/body/table_id"))
+    kept = call.db.scalar(under_way.returning(Recomputation.id)) is not None
+    require(kept, RecomputationOpen(pointer="/body/table_id"))
     job = call.db.get_one(Recomputation, values["id"])
     _keep_step(call, job, None, reason=proposal.reason)
     audit(call, "recomputation.propose", subject=public_id(PREFIX, job.id), policy=job.policy)

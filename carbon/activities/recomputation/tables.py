@@ -133,7 +133,7 @@ class ActivityCorrection(Base):
     """Its first correction is 1: two who correct it at once cannot both be the next."""
     recomputation_id: Mapped[UUID]
     factor_id: Mapped[UUID | None]
-    """The row that judges it now; null where only the room under a cap changed."""
+    """The row that judges it now; null where its own still does, and only the room under its cap changed."""
     carbon_mg_before: Mapped[int]
     carbon_mg_after: Mapped[int]
     coin_milli_before: Mapped[int]

@@ -78,7 +78,7 @@ def notes_of(call: Call, citizen_id: UUID, references: Iterable[str]) -> dict[st
 
 
 def _told(row: Row[Any]) -> Told:
-    return Told(**row._mapping)
+    return Told(**row._asdict())
 
 
 def _in_chinese(told: Told) -> str:
@@ -123,7 +123,8 @@ def _in_english(told: Told) -> str:
     )
     return (
         f"The factor table “{table}” corrects “{corrects}” ({told.reason}). What you did on"
-        f" {told.business_day.isoformat()} {carbon} and brings {coins}{borne}. The first record stays as it was."
+        f" {told.business_day.isoformat()} {carbon} and brings {coins}{borne}."
+        " The first record stays as it was."
     )
 
 
