@@ -47,6 +47,8 @@ KIND_NAMES = {
     "factor_fallback": Words("因子回退", "Factor fallback"),
     "evidence_tier": Words("证据等级", "Evidence tier"),
     "trip_claims": Words("行程认领", "Trip claims"),
+    "publication_procedure": Words("发布程序", "Procedure of publication"),
+    "working_calendar": Words("工作日历", "Working calendar"),
 }
 """In the order in which a reader meets them."""
 
@@ -78,7 +80,7 @@ def home_figures(call: Call, region_id: str) -> dict[str, Any] | None:
 
 def rules_shown(call: Call, region_id: str) -> dict[str, Any]:
     """Every rule of today as a sentence, by kind; refuses NotFound (region)."""
-    region, regions = known_region(call.db, region_id), _regions(call.db)
+    region, regions = known_region(call.db, region_id), region_names(call.db)
     ruling = rules_of_day(call, region_id)
     order = {kind: place for place, kind in enumerate(KIND_NAMES)}
     ruling.sort(key=lambda rule: (order.get(rule.kind, len(order)), rule.subject))
@@ -94,7 +96,7 @@ def tables_shown(call: Call, *, after: str | None, region_id: str | None) -> dic
     """Published tables by region, each region's newest first; refuses NotFound, WrongCursor."""
     if region_id is not None:
         known_region(call.db, region_id)
-    regions = _regions(call.db)
+    regions = region_names(call.db)
     found = public_tables(call, PageRequest(TABLES_A_PAGE, after), region_id=region_id)
     by_region: dict[str, list[dict[str, Any]]] = {}
     for table in found.items:
@@ -129,19 +131,25 @@ def changelog_shown(call: Call, *, after: str | None, region_id: str | None) -> 
 
 def table_shown(call: Call, publication_id: UUID) -> dict[str, Any]:
     """One published table with its rows and what changed; refuses NotFound."""
-    found = public_table(call, publication_id)
+    return table_facts(call, public_table(call, publication_id))
+
+
+def table_facts(call: Call, found: Publication) -> dict[str, Any]:
+    """A table with its rows and what changes by it, published or on notice."""
     table = whole_table(call, found)
+    published_at = table["published_at"]
     shown = {
         **table,
         "title": two_languages(table["title"]),
-        "standing": STANDINGS[table["standing"]],
-        "published_on": business_day(table["published_at"]),
+        "standing": STANDINGS.get(table["standing"]),  # a proposal has none
+        "published_on": None if published_at is None else business_day(published_at),
         "rows": [_row_shown(row) for row in table["rows"]],
     }
     return {
         "table": shown,
         "region": _named(known_region(call.db, table["region"])),
         "changes": _changes_shown(table_changes(call, found)),
+        "notice": None,
     }
 
 
@@ -198,6 +206,7 @@ def _rule_shown(rule: Publication, regions: dict[str, Words]) -> dict[str, Any]:
         "assumption": rule.assumption,
         "effective_from": rule.effective_from,
         "ends_on": rule.ends_on,
+        "withdrawn_from": rule.withdrawn_from,
     }
 
 
@@ -237,7 +246,8 @@ def _field_shown(change: dict[str, Any], names: Mapping[str, Words]) -> dict[str
     return {**change, "words": names[change["field"]], "short": longest <= _SHORT}
 
 
-def _regions(session: Session) -> dict[str, Words]:
+def region_names(session: Session) -> dict[str, Words]:
+    """Every region's name by its code."""
     return {region.id: _named(region) for region in session.scalars(select(Region))}
 
 

@@ -8,6 +8,7 @@ from qrcode import make
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.image.svg import SvgPathImage
 
+from app.public.notice_facts import notice_shown, notices_shown
 from app.public.page_facts import (
     certificate_shown,
     certificates_shown,
@@ -82,6 +83,27 @@ def factor_changelog(call: Call, asked: dict[str, Any]) -> Response:
 def factor_table(call: Call, *, table: str) -> Response:
     """Show a factor table."""
     return page("factor_table.html", **table_shown(call, parse_public_id(PREFIX, table)))
+
+
+@endpoint(routes, "GET", "/notices", needs=PUBLIC, query=ListingQuery, summary="What is on notice, as a page")
+@readable
+def public_notices(call: Call, asked: dict[str, Any]) -> Response:
+    """List what is on notice."""
+    return page("notices.html", **notices_shown(call, after=asked["after"], region_id=asked["region"]))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/notices/<notice>",
+    needs=PUBLIC,
+    summary="One proposal on notice with its objections and answers, as a page",
+)
+@readable
+def public_notice(call: Call, *, notice: str) -> Response:
+    """Show a proposal."""
+    template, facts = notice_shown(call, parse_public_id(PREFIX, notice))
+    return page(template, **facts)
 
 
 @endpoint(

@@ -19,6 +19,12 @@ _SLOTS = MappingProxyType(
         "month": Words("每月", "calendar month"),
     }
 )
+_OF = MappingProxyType(
+    {
+        "standard": Words("因子表与规则", "a factor table or a rule"),
+        "factor_table": Words("因子表", "a factor table"),
+    }
+)
 _MASSES = (("kg", "千克"), ("g", "克"))
 
 
@@ -124,6 +130,32 @@ def _trip_claims(_subject: str, content: Mapping[str, Any], _regions: Mapping[st
     )
 
 
+def _calendar(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    year, off, worked = content["year"], len(content["holidays"]), len(content["workdays"])
+    return Words(
+        f"{year} 年放假 {off} 天、调休上班 {worked} 天；公示按此计算工作日",
+        f"in {year}, {off} days off and {worked} weekend days that are worked; notices are counted by it",
+    )
+
+
+def _procedure(subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    days = content["notice_days"]
+    steps = [
+        (content["review"] == "third_person", Words("第三人审核", "a third person approves")),
+        (days > 0, Words(f"公示 {days} 个工作日", f"{days} working days of public notice pass")),
+        (
+            days > 0 and content["objections"] == "must_be_answered",
+            Words("答复全部异议", "every objection is answered"),
+        ),
+    ]
+    asked = [words for is_asked, words in steps if is_asked]
+    of = _OF.get(subject, Words(f"{subject} 类内容", f"what is of kind {subject}"))
+    if not asked:
+        return Words(f"{of.zh}由第二人发布", f"{of.en} is published by a second person")
+    zh, en = "、".join(each.zh for each in asked), ", ".join(each.en for each in asked)
+    return Words(f"{of.zh}发布前须经{zh}", f"before {of.en} is published, {en}")
+
+
 _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Words]] = MappingProxyType(
     {
         "coin_rate": _coin_rate,
@@ -136,5 +168,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "evidence_tier": _evidence_tier,
         "trip_claims": _trip_claims,
         "spending_order": _spending_order,
+        "working_calendar": _calendar,
+        "publication_procedure": _procedure,
     }
 )

@@ -85,11 +85,10 @@ def raise_objection(call: Call, publication_id: UUID, *, body: str) -> Publicati
     if noticed is None or noticed.state != "public_notice" or noticed.notice_until is None:
         raise NotFound("nothing by this id is on notice")
     require(call.today <= noticed.notice_until, NoticeOver(until=noticed.notice_until.isoformat()))
-    made = new_id()
-    done = call.db.execute(
+    made = call.db.scalar(
         insert(PublicationObjection)
         .values(
-            id=made,
+            id=new_id(),
             publication_id=noticed.id,
             region_id=noticed.region_id,
             review_round=noticed.review_round,
@@ -99,8 +98,10 @@ def raise_objection(call: Call, publication_id: UUID, *, body: str) -> Publicati
             recorded_at=call.now,
         )
         .on_conflict_do_nothing(index_elements=["publication_id", "review_round", "objector_id"])
+        .returning(PublicationObjection.id)
     )
-    require(done.rowcount == 1, AlreadyObjected())  # type: ignore[attr-defined]  # cursor results have it
+    if made is None:
+        raise AlreadyObjected
     audit(call, "object", subject=public_id(OBJECTION, made))
     return call.db.get_one(PublicationObjection, made)
 
@@ -115,7 +116,7 @@ def answer(call: Call, objection_id: UUID, *, ruling: str, body: str) -> Publica
         raise NotFound("no such objection")
     proposal = call.db.get_one(Publication, objection.publication_id)
     require(proposal.author_id != call.actor.known_id, AuthorCannotReview())
-    done = call.db.execute(
+    done = call.db.scalar(
         insert(ObjectionAnswer)
         .values(
             objection_id=objection.id,
@@ -126,29 +127,27 @@ def answer(call: Call, objection_id: UUID, *, ruling: str, body: str) -> Publica
             recorded_at=call.now,
         )
         .on_conflict_do_nothing(index_elements=["objection_id"])
+        .returning(ObjectionAnswer.objection_id)
     )
-    require(done.rowcount == 1, AlreadyAnswered())  # type: ignore[attr-defined]  # as above
+    require(done is not None, AlreadyAnswered())
     audit(call, "answer", subject=public_id(OBJECTION, objection.id), ruling=ruling)
     return objection
 
 
 def require_heard(call: Call, publication: Publication, procedure: Procedure) -> None:
     """Refuses `ObjectionsUnanswered`, `ObjectionUpheld`; the caller holds the publication's row."""
-    rulings = dict(
-        call.db.execute(
-            select(ObjectionAnswer.ruling, func.count())
-            .select_from(PublicationObjection)
-            .outerjoin(ObjectionAnswer, ObjectionAnswer.objection_id == PublicationObjection.id)
-            .where(
-                PublicationObjection.publication_id == publication.id,
-                PublicationObjection.review_round == publication.review_round,
-            )
-            .group_by(ObjectionAnswer.ruling)
+    rows = call.db.execute(
+        select(ObjectionAnswer.ruling, func.count())
+        .select_from(PublicationObjection)
+        .outerjoin(ObjectionAnswer, ObjectionAnswer.objection_id == PublicationObjection.id)
+        .where(
+            PublicationObjection.publication_id == publication.id,
+            PublicationObjection.review_round == publication.review_round,
         )
-        .tuples()
-        .all()
+        .group_by(ObjectionAnswer.ruling)
     )
-    unanswered = rulings.get(None, 0)  # type: ignore[call-overload]  # of an outer join
+    rulings: dict[str | None, int] = {row[0]: row[1] for row in rows}
+    unanswered = rulings.get(None, 0)
     require(not (procedure.answered and unanswered), ObjectionsUnanswered(unanswered=unanswered))
     require(not rulings.get("upheld"), ObjectionUpheld(upheld=rulings.get("upheld", 0)))
 
@@ -163,7 +162,7 @@ def heard(call: Call, publications: Sequence[Publication]) -> dict[UUID, list[He
         .where(PublicationObjection.publication_id.in_(rounds))
         .order_by(PublicationObjection.id)
     )
-    for objection, answered in call.db.execute(query).tuples():
+    for objection, answered in call.db.execute(query):
         if objection.review_round == rounds[objection.publication_id]:
             found[objection.publication_id].append(Heard(objection, answered))
     return found

@@ -52,6 +52,7 @@ def desk(product: Product, database: Database) -> Desk:
         ("citizen", Role.CITIZEN),
         ("neighbour", Role.CITIZEN),
         ("editor", Role.OPERATOR_EDITOR),
+        ("reviewer", Role.OPERATOR_REVIEWER),
         ("publisher", Role.OPERATOR_PUBLISHER),
         ("auditor", Role.OPERATOR_AUDITOR),
     ):

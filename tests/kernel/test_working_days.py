@@ -1,6 +1,6 @@
 """Working days: the State Council's own years, and years made up by chance, against a count by hand.
 
-2025: 国办发明电〔2024〕12号; 2026: the notice of 4 November 2025. The years that Hypothesis draws are made up.
+2025: 国办发明电〔2024〕12号; 2026: the notice of 4 November 2025. What Hypothesis draws is made up.
 """
 
 from dataclasses import replace
@@ -45,7 +45,7 @@ def call_of_somebody(call: Call) -> Call:
 @pytest.mark.parametrize(
     ("given_on", "days", "last"),
     [
-        # National Day of 2025: 1 to 8 October are off, Sunday 28 September and Saturday 11 October are worked.
+        # National Day of 2025: 1 to 8 October; Sunday 28 September and Saturday 11 October are worked.
         ("2025-09-25", 1, "2025-09-26"),
         ("2025-09-26", 1, "2025-09-28"),
         ("2025-09-26", 3, "2025-09-30"),
