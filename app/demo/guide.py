@@ -6,6 +6,7 @@ from unicodedata import east_asian_width
 
 ROLES = {
     "editor": "drafts factor tables and rules 起草",
+    "reviewer": "approves or returns what others drafted 审核",
     "publisher": "publishes, approves, shares out 发布与审批",
     "auditor": "reads 查阅",
     "donor": "declares and gives an enterprise's kilograms 捐赠企业",
@@ -16,11 +17,16 @@ def guide(told: dict[str, Any]) -> Iterator[str]:
     """The lines that `make run` prints of DATA/demo.json."""
     yield from _section("Look 浏览", told["urls"].items())
     staff = {**told["operators"], "donor": told["donor"]}
+    province = told["province"]
     clerks = {name: merchant["clerk"] for name, merchant in told["merchants"].items()}
     yield from _section(
         "Sign in with name and password 账号密码 (POST /v1/sessions/password)",
         [
             *((who["username"], who["password"], ROLES[role]) for role, who in staff.items()),
+            *(
+                (who["username"], who["password"], f"{ROLES[role]}, in {province['region']}")
+                for role, who in province["operators"].items()
+            ),
             *(
                 (who["username"], who["password"], f"cashes up at the {name} 店员")
                 for name, who in clerks.items()

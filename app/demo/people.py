@@ -58,10 +58,17 @@ class Resident:
 
 
 def hire(
-    stage: Stage, username: str, role: Role, *, at: datetime, organisation_id: UUID | None = None
+    stage: Stage,
+    username: str,
+    role: Role,
+    *,
+    at: datetime,
+    organisation_id: UUID | None = None,
+    region_id: str | None = None,
 ) -> Employee:
-    """Let somebody sign in with a password made up now."""
+    """Let somebody of the city, or of another region, sign in with a password made up now."""
     password = secrets.token_urlsafe(12)
+    region = region_id or stage.region
 
     def work(call: Call) -> UUID:
         return add_staff(
@@ -69,14 +76,14 @@ def hire(
             username=username,
             password=password,
             role=role,
-            region_id=stage.region,
+            region_id=region,
             organisation_id=organisation_id,
         ).id
 
     actor = Actor(
         kind=ACTOR_KINDS[role],
         id=stage.play(work, at=at),
-        region_id=stage.region,
+        region_id=region,
         organisation_id=organisation_id,
         permissions=PERMISSIONS[role],
     )

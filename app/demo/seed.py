@@ -19,6 +19,7 @@ from app.demo.charter import found_city, publish_factors, publish_rules
 from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_meter, water_meter
 from app.demo.market import Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
+from app.demo.province import Province, publish_by_procedure
 from app.demo.stage import Stage, month_start, shanghai
 from app.demo.transit import STATIONS, Transit
 from app.factory import create_product
@@ -50,6 +51,7 @@ class Town:
     publisher: Employee
     auditor: Employee
     donor: Employee
+    province: Province
     transit: DataPartner
     electricity: DataPartner
     water: DataPartner
@@ -101,6 +103,7 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
             "auditor": town.auditor.login,
         },
         "donor": town.donor.login,
+        "province": town.province.outline,
         "partners": {
             name: {"id": public_id(PARTNER, each.id), "key": each.api_key, "adapter": each.adapter}
             for name, each in partners.items()
@@ -141,6 +144,7 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
         publisher=publisher,
         auditor=hire(stage, "auditor", Role.OPERATOR_AUDITOR, at=at),
         donor=donor,
+        province=publish_by_procedure(stage, today=today, residents=residents, enterprise_id=enterprise),
         transit=admit("示例通卡公司", data_source="transit", adapter="shenzhen_tong"),
         electricity=admit("示例供电公司", data_source="electricity", adapter="utility_bills"),
         water=admit("示例供水公司", data_source="water", adapter="utility_bills"),

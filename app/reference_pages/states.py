@@ -20,7 +20,8 @@ from carbon.donations import giving
 from carbon.factors import correcting
 from carbon.partners import registry
 from kernel.database import Base
-from kernel.publications import publishing
+from kernel.publications import notice, publishing, review, withdrawal
+from kernel.publications.tables import UNPUBLISHED
 from ledger import holds
 from merchants import redemption_reversal, terminals
 from rewards import voucher_states
@@ -149,12 +150,19 @@ MACHINES = (
         column="state",
         begins="draft",
         ways=(
-            Way("draft", "published", publishing.publish),
+            Way("draft", "in_review", review.submit),
+            Way("in_review", "draft", review.send_back),
+            Way("in_review", "public_notice", notice.give_notice),
+            Way("draft", "public_notice", notice.give_notice),
+            Way("public_notice", "draft", review.send_back),
+            *(Way(before, "published", publishing.publish) for before in UNPUBLISHED),
+            Way("published", "withdrawn", withdrawal.withdraw),
             Way("published", "corrected", correcting.take_place),
         ),
-        note="Drafted by one person, published by another, frozen from then on; a successor closes it by"
-        " `ends_on`, it stays published; a table that corrects it takes its place. No way leads to withdrawn"
-        " yet. Steps: `publication_step`.",
+        note="Drafted by one person, approved by a second and published by a third, or by the second where"
+        " the region's procedure asks for no review; frozen from then on. An approval is `reviewer_id`. A"
+        " successor or a withdrawal closes it by `ends_on`, it stays published and is looked up for its"
+        " days; withdrawn is what never came into force, corrected what another took the place of. Steps: `publication_step`.",
     ),
     Machine(
         title="Donation project 捐赠项目",

@@ -103,6 +103,23 @@ def test_the_guide_shows_a_newcomer_every_login_and_key(empty_product: Product, 
     assert "\n    product   http://127.0.0.1:8080\n" in shown
 
 
+def test_the_province_has_a_table_on_notice_with_an_objection_answered(
+    empty_product: Product, town: Town
+) -> None:
+    client = empty_product.flask.test_client()
+    (notice,) = client.get("/v1/notices").json["items"]
+    assert (notice["id"], notice["region"], notice["open"]) == (town.province.notice, "CN-GD", True)
+    assert (notice["objections_raised"], notice["objections_unanswered"]) == (2, 1)
+    told = client.get(f"/v1/notices/{notice['id']}").json
+    assert told["changes"]["counts"]["changed"] == 1
+    listed = client.get("/v1/public/factor-tables?region=CN-GD").json["items"]
+    first = next(each for each in listed if each["subject"] == "own_bottle/assumption")
+    assert (first["standing"], first["id"] == told["changes"]["against"]) == ("in_force", True)
+    assert "自带水瓶" in client.get("/notices").get_data(as_text=True)
+    steps = client.get(f"/v1/public/factor-tables/{first['id']}").json["steps"]
+    assert [each["state"] for each in steps] == "draft in_review approved public_notice published".split()
+
+
 def test_fares_of_the_demo_network_follow_the_tariff() -> None:
     transit = Transit()
     tap = transit.ride("CARD1", origin="北苑", destination="渡头", at=NOW)[1]

@@ -33,10 +33,14 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
 from tests.carbon.city import OFFICIAL
 from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
+from tests.journeys.proposals import heard_proposal, plant_notices
 from tests.journeys.served import Town, bearer, plant_town
 
 PASSWORD = "correct horse battery 017"
-STAFF = (Role.CLERK, Role.DONOR, Role.OPERATOR_EDITOR, Role.OPERATOR_PUBLISHER, Role.OPERATOR_AUDITOR)
+STAFF = (
+    *(Role.CLERK, Role.DONOR, Role.OPERATOR_EDITOR),
+    *(Role.OPERATOR_REVIEWER, Role.OPERATOR_PUBLISHER, Role.OPERATOR_AUDITOR),
+)
 RULE: dict[str, Any] = {
     "subject": "standard",
     "kind": "coin_rate",
@@ -132,6 +136,7 @@ def _people(product: Product, town: Town, url: str, call: Call) -> Crowd:
         others = [
             _staff(call, role, "CN-GD" if role not in elsewhere else REGION, elsewhere) for role in STAFF
         ]
+    plant_notices(call)
     other_key = register_partner(call, name="another partner", region_id=REGION).api_key
     store = add_store(
         call, add_merchant(call, name_zh="另一家", name_en="Another"), name_zh="店", name_en="S"
@@ -212,3 +217,5 @@ def _belongings(crowd: Crowd) -> None:
     for name, path in (("binding", "/v1/me/bindings"), ("named", "/v1/me/consents")):
         ids[name] = make("citizen", path, None, "GET")["items"][0]["id"]
     ids["partner"] = ids["ptn"]
+    ids["publication"], ids["objection"] = heard_proposal(make, coming_day(40))
+    ids["notice"] = ids["publication"]

@@ -1,6 +1,6 @@
 """What an address answers is what the OpenAPI document says it answers."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +13,18 @@ from kernel.clock import SystemClock
 from kernel.identifiers import new_id, parse_public_id
 from tests.conftest import make_call
 from tests.journeys.callers import PROJECT, Crowd, coming_day, crowd
+from tests.journeys.proposals import (
+    Make,
+    approved_proposal,
+    drafted_proposal,
+    heard_proposal,
+    noticed_proposal,
+    submitted_proposal,
+)
 from tests.journeys.siege import needed, openapi, operation, path_of, rules
 
 pytestmark = pytest.mark.xdist_group("answers")
+Fresh = Callable[[Crowd], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +93,7 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     own = {
         "subject_number": "3104700123456789",
         "effective_from": coming_day(9),
+        "from_day": coming_day(9),
         "occurred_at": A_MOMENT.isoformat(timespec="seconds"),
         "sells_until": (A_MOMENT + timedelta(days=300)).isoformat(timespec="seconds"),
     }
@@ -126,9 +136,37 @@ def fresh_table(city: Crowd) -> dict[str, str]:
     return {"table": city.make("operator_editor", "/v1/operator/factor-tables", table)["id"]}
 
 
-FRESH = {
+def fresh_proposal(made: Callable[[Make, str], str], name: str = "publication") -> Fresh:
+    return lambda city: {name: made(city.make, coming_day(40))}
+
+
+def heard_again(city: Crowd) -> dict[str, str]:
+    return dict(zip(("publication", "objection"), heard_proposal(city.make, coming_day(40)), strict=True))
+
+
+def fresh_publication(city: Crowd) -> dict[str, str]:
+    return {"publication": fresh_table(city)["table"]}
+
+
+def published_publication(city: Crowd) -> dict[str, str]:
+    made = fresh_publication(city)
+    path = f"/v1/operator/publications/{made['publication']}/publication"
+    city.make("operator_publisher", path, {"reason": "for an example"})
+    return made
+
+
+_ONE = "/v1/operator/publications/<publication>"
+FRESH: dict[str, Fresh] = {
     "/v1/operator/donation-projects/<project>/rejection": fresh_project,
     "/v1/operator/factor-tables/<table>/publication": fresh_table,
+    f"{_ONE}/submission": fresh_proposal(drafted_proposal),
+    f"{_ONE}/comments": fresh_proposal(submitted_proposal),
+    f"{_ONE}/verdict": fresh_proposal(submitted_proposal),
+    f"{_ONE}/notice": fresh_proposal(approved_proposal),
+    f"{_ONE}/objections/<objection>/answer": heard_again,
+    f"{_ONE}/publication": fresh_publication,
+    f"{_ONE}/withdrawal": published_publication,
+    "/v1/notices/<notice>/objections": fresh_proposal(noticed_proposal, "notice"),
 }
 """Of what an example uses up, another."""
 

@@ -36,9 +36,12 @@ IN_PATHS = {
     "transfer": "1",
     "merchant": f"mer_{NOBODY}",
     "named": f"ptn_{NOBODY}",
+    "notice": f"pub_{NOBODY}",
+    "objection": f"obj_{NOBODY}",
     "partner": f"ptn_{NOBODY}",
     "project": f"prj_{NOBODY}",
     "recomputation": f"rec_{NOBODY}",
+    "publication": f"pub_{NOBODY}",
     "redemption": f"red_{NOBODY}",
     "region": REGION,
     "rule": f"pub_{NOBODY}",
@@ -65,6 +68,8 @@ def test_whoever_writes_does_not_decide() -> None:
     """One person never drafts and publishes, declares and approves, gives and shares out."""
     apart = (
         (Permission.PUBLICATION_DRAFT, Permission.PUBLICATION_PUBLISH),
+        (Permission.PUBLICATION_DRAFT, Permission.PUBLICATION_REVIEW),
+        (Permission.PUBLICATION_REVIEW, Permission.PUBLICATION_PUBLISH),
         (Permission.DONATION_DECLARE, Permission.DONATION_APPROVE),
         (Permission.DONATION_GIVE, Permission.POOL_ALLOCATE),
         (Permission.REWARD_MANAGE, Permission.VOUCHER_DEACTIVATE),
