@@ -137,7 +137,14 @@ class PublicationObjection(Base):
     """What a citizen or an enterprise has against a proposal on notice, once a notice. Never changed."""
 
     __tablename__ = "publication_objection"
-    __table_args__ = (UniqueConstraint("publication_id", "review_round", "objector_id"),)
+    __table_args__ = (
+        UniqueConstraint(
+            "publication_id",
+            "review_round",
+            "objector_id",
+            name="uq_publication_objection_once_a_notice",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     publication_id: Mapped[UUID] = mapped_column(ForeignKey("publication.id"))

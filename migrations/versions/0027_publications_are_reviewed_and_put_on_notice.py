@@ -189,7 +189,7 @@ def _make_tables() -> None:
             "publication_id",
             "review_round",
             "objector_id",
-            name=op.f("uq_publication_objection_publication_id"),
+            name=op.f("uq_publication_objection_once_a_notice"),
         ),
     )
     op.create_table(
