@@ -117,9 +117,12 @@ def _add_carbon(product: Product) -> None:
           region    such as CN-GD-SZ
           on        the business day, YYYY-MM-DD
           method    the method that must be found, such as per_person_km
-          inputs    JSON: {"scenario": "metro_ride", "distance_m": 10000}, or a list of such
-          expected  the printed figure
-          unit      mg, g, kg or t, with CO2 or CO2e where printed: gCO2
+          inputs    JSON: {"scenario": "metro_ride", "distance_m": 10000}, or a list of such;
+                    "region" beside them where it is another one, "less": true where a
+                    footprint is taken from others
+          expected  the printed figure; several, of objects side by side, with " | " between
+          unit      mg, g, kg or t, with CO2 or CO2e where printed: gCO2; kgce of the method
+                    standard_coal, trees of the method trees
         """  # noqa: D301 - click reads the backspace
         try:
             rows = read_examples(file.read_bytes())

@@ -9,18 +9,25 @@ equals the printed figure. What is stored is the floor. Anyone can bring a file 
 `{"scenario": "metro_ride", "distance_m": 10000}`, or a list of such objects whose results add up;
 `method` is the method that the lookup must lead to, for a list one for all or one each, separated by
 `;`; `expected` is the printed decimal in `unit` (mg, g, kg or t, with CO2 or CO2e where printed).
+
+An object may name a `region` of its own. Among footprints `"less": true` takes its result away, as a
+reduction is what would have been given off less what was; below zero it is nothing. The methods
+`standard_coal` and `trees` are published comparisons, of no region, in `kgce` and `trees`. Results that a
+source prints side by side stand in `expected` with ` | ` between them and are compared one by one.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from enum import Enum
 from fractions import Fraction
 from typing import Any
 
 from carbon.activities.adapters.csv_cells import read_header, split_cells
 from carbon.activities.adapters.text_lines import split_lines
+from carbon.equivalences.figures import RESULT_UNITS, shipped_equivalences
 from carbon.methodologies.assessment import MethodFactor
 from carbon.methodologies.method import Method
 from carbon.methodologies.unit_algebra import parse_plain_decimal
@@ -30,6 +37,8 @@ from kernel.units import MilligramsCO2e, floor_to_milligrams
 
 _COLUMNS = ("id", "region", "on", "method", "inputs", "expected", "unit")
 _RESULT_UNIT = re.compile(r"(mg|g|kg|t)(?:CO2e?)?")
+_BESIDE = " | "
+"""Between results that are printed side by side."""
 _NANOGRAMS = {"mg": 10**6, "g": 10**9, "kg": 10**12, "t": 10**15}
 
 
@@ -38,6 +47,13 @@ class ExampleNotReadable(Refusal):
 
     kind = Kind.INVALID
     title_zh = "算例格式不符"
+
+
+class ExampleSidesMixed(Refusal):
+    """Footprints, reductions and comparisons do not add up, and only a footprint is taken from others."""
+
+    kind = Kind.INVALID
+    title_zh = "排放量、减排量与折算值不能相加,且只有排放量可以相减"
 
 
 class ExampleMethodDiffers(Refusal):
@@ -66,6 +82,8 @@ class ExamplePart:
     scenario: str
     method: str
     inputs: dict[str, int]
+    region: str | None = None
+    less: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,20 +121,25 @@ def check_examples(rows: Iterable[ExampleRow], find_factor: FindFactor) -> list[
 
 def compare(id_: str, *, nanograms: int, carbon_mg: int, expected: str, unit: str) -> ExampleResult:
     """Judge one result against a printed figure. Refuses ExampleNotReadable and NumberNotPlain."""
-    printed = Fraction(parse_plain_decimal(expected))
     match = _RESULT_UNIT.fullmatch(unit)
     if match is None:
         raise ExampleNotReadable(f"{unit!r:.20} is not a mass of CO2", pointer="/unit")
     exact = Fraction(nanograms, _NANOGRAMS[match[1]])
-    decimals = len(expected.partition(".")[2])
-    rounded = round_half_up(exact, decimals)
+    judged = _judged(id_, exact, expected=expected, unit=unit)
+    return replace(judged, carbon_mg=MilligramsCO2e(carbon_mg))
+
+
+def _judged(id_: str, exact: Fraction, *, expected: str, unit: str) -> ExampleResult:
+    """A result beside a printed figure. Refuses NumberNotPlain."""
+    printed = Fraction(parse_plain_decimal(expected))
+    rounded = round_half_up(exact, len(expected.partition(".")[2]))
     return ExampleResult(
         id=id_,
         expected=expected,
         got=rounded,
         exact=exact_decimal(exact),
         unit=unit,
-        carbon_mg=MilligramsCO2e(carbon_mg),
+        carbon_mg=None,
         passed=Fraction(rounded) == printed,
     )
 
@@ -129,7 +152,13 @@ def round_half_up(value: Fraction, decimals: int) -> str:
 
 
 def exact_decimal(value: Fraction) -> str:
-    """A fraction whose denominator divides a power of ten, as a decimal without trailing zeros."""
+    """A fraction as a decimal without trailing zeros, or as a fraction where that has no end."""
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    if rest != 1:
+        return str(value)
     decimals = 0
     while (value * 10**decimals).denominator != 1:
         decimals += 1
@@ -140,18 +169,18 @@ def _check(row: ExampleRow, find_factor: FindFactor) -> ExampleResult:
     try:
         if row.problem is not None or row.on is None:
             raise ExampleNotReadable(row.problem or "")
-        nanograms = 0
-        for part in row.parts:
-            found = find_factor(part.scenario, row.region, row.on)
-            fits = found.method.name == part.method
-            require(fits, ExampleMethodDiffers(f"{part.scenario}: {found.method.name}, not {part.method}"))
-            nanograms += found.method.assess(part.inputs, found.factor).nanograms
-        return compare(
-            row.id,
-            nanograms=nanograms,
-            carbon_mg=floor_to_milligrams(nanograms),
-            expected=row.expected,
-            unit=row.unit,
+        assessed = [_assessed(part, row.region, row.on, find_factor) for part in row.parts]
+        require(len({each.of for each in assessed}) == 1, ExampleSidesMixed())
+        takes_away = any(part.less for part in row.parts)
+        require(not takes_away or assessed[0].of is _Kind.FOOTPRINT, ExampleSidesMixed())
+        printed = row.expected.split(_BESIDE)
+        if len(printed) == 1:
+            return _result(row, _sum(row.parts, assessed), row.expected, assessed[0].of)
+        alike = len(printed) == len(assessed) and not takes_away
+        require(alike, ExampleNotReadable("as many results as objects of inputs, none taken away"))
+        return _beside(
+            row,
+            [_result(row, each.exact, text, each.of) for each, text in zip(assessed, printed, strict=True)],
         )
     except Refusal as refusal:
         return ExampleResult(
@@ -165,6 +194,66 @@ def _check(row: ExampleRow, find_factor: FindFactor) -> ExampleResult:
             code=refusal.code,
             detail=str(refusal),
         )
+
+
+class _Kind(Enum):
+    REDUCTION = "reduction"
+    FOOTPRINT = "footprint"
+    COMPARISON = "comparison"
+
+
+@dataclass(frozen=True)
+class _Assessed:
+    """What one part comes to: nanograms of carbon dioxide, or how many of what it is compared with."""
+
+    of: _Kind
+    exact: Fraction
+
+
+def _assessed(part: ExamplePart, region: str, on: date, find_factor: FindFactor) -> _Assessed:
+    if part.method in RESULT_UNITS:
+        figure = shipped_equivalences().get(part.scenario)
+        if figure is None or figure.method != part.method:
+            raise ExampleMethodDiffers(f"no {part.method} is published of {part.scenario!r:.40}")
+        return _Assessed(_Kind.COMPARISON, figure.of(part.inputs))
+    found = find_factor(part.scenario, part.region or region, on)
+    fits = found.method.name == part.method
+    require(fits, ExampleMethodDiffers(f"{part.scenario}: {found.method.name}, not {part.method}"))
+    kind = _Kind.REDUCTION if found.method.credits else _Kind.FOOTPRINT
+    return _Assessed(kind, Fraction(found.method.assess(part.inputs, found.factor).nanograms))
+
+
+def _sum(parts: Iterable[ExamplePart], assessed: Iterable[_Assessed]) -> Fraction:
+    """The results added up, those of `less` taken away; never below zero."""
+    signed = (-each.exact if part.less else each.exact for part, each in zip(parts, assessed, strict=True))
+    return max(sum(signed, Fraction(0)), Fraction(0))
+
+
+def _result(row: ExampleRow, exact: Fraction, expected: str, of: _Kind) -> ExampleResult:
+    if of is _Kind.COMPARISON:
+        units = {RESULT_UNITS[part.method] for part in row.parts}
+        require(units == {row.unit}, ExampleNotReadable(f"the unit is not {row.unit!r:.20}", pointer="/unit"))
+        return _judged(row.id, exact, expected=expected, unit=row.unit)
+    nanograms = int(exact)
+    return compare(
+        row.id,
+        nanograms=nanograms,
+        carbon_mg=floor_to_milligrams(nanograms),
+        expected=expected,
+        unit=row.unit,
+    )
+
+
+def _beside(row: ExampleRow, several: list[ExampleResult]) -> ExampleResult:
+    """Results that stand side by side as one: it passes where each does."""
+    return replace(
+        several[0],
+        expected=row.expected,
+        got=_BESIDE.join(each.got or "" for each in several),
+        exact=_BESIDE.join(each.exact or "" for each in several),
+        carbon_mg=None,
+        passed=all(each.passed for each in several),
+    )
 
 
 def read_examples(data: bytes) -> list[ExampleRow]:
@@ -211,7 +300,10 @@ def _read_parts(text: str, *, methods: list[str]) -> tuple[ExamplePart, ...]:
         scenario = each.pop("scenario", None)
         if not isinstance(scenario, str):
             raise TypeError("every object of inputs names its scenario")
-        parts.append(ExamplePart(scenario, method, each))
+        region, less = each.pop("region", None), each.pop("less", False)
+        if not isinstance(region, str | None) or not isinstance(less, bool):
+            raise TypeError("a region is a text, less is true or false")
+        parts.append(ExamplePart(scenario, method, each, region, less))
     return tuple(parts)
 
 

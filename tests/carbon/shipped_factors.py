@@ -2,11 +2,14 @@
 
 from datetime import date
 from functools import cache
+from pathlib import Path
 
 from carbon.examples import FactorInUse
-from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
+from carbon.factors.bundle_files import read_bundle, read_shipped_bundle, shipped_bundle_names
 from carbon.factors.factor_rows import FactorRow
 from kernel.errors import Kind, Refusal
+
+ILLUSTRATIVE = Path(__file__).resolve().parents[1] / "vectors" / "illustrative_factors.yaml"
 
 
 class NoShippedFactor(Refusal):
@@ -20,6 +23,14 @@ class NoShippedFactor(Refusal):
 def shipped_rows() -> tuple[FactorRow, ...]:
     """Every row of every shipped factor table."""
     return tuple(row for name in shipped_bundle_names() for row in read_shipped_bundle(name).rows)
+
+
+def find_factor_of_examples(scenario: str, region: str, on: date) -> FactorInUse:
+    """The same, or one that an example makes up; refuses NoShippedFactor."""
+    for row in read_bundle(ILLUSTRATIVE.read_bytes(), form="yaml").rows:
+        if (row.scenario, row.region) == (scenario, region) and row.holds_on(on):
+            return row.in_use()
+    return find_shipped_factor(scenario, region, on)
 
 
 def find_shipped_factor(scenario: str, region: str, on: date) -> FactorInUse:

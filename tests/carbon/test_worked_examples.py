@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
@@ -20,30 +22,32 @@ from carbon.examples import (
 )
 from kernel.errors import Refusal
 from tests.carbon.adapters.shared_files import read_shared
-from tests.carbon.shipped_factors import find_shipped_factor
+from tests.carbon.shipped_factors import find_factor_of_examples, find_shipped_factor
 
-EXAMPLES = (Path(__file__).resolve().parents[1] / "vectors" / "worked_examples.csv").read_bytes()
+VECTORS = Path(__file__).resolve().parents[1] / "vectors"
+EXAMPLES = (VECTORS / "worked_examples.csv").read_bytes()
+MORE = (VECTORS / "more_examples.csv").read_bytes()
+"""Twenty-two of our own, worked by hand."""
 HEADER = "id,region,on,method,inputs,expected,unit"
+BUS = {"scenario": "bus_ridden", "distance_m": 10_000}
+TAXI = {"scenario": "taxi_ridden", "distance_m": 10_000}
+LESS_TAXI = TAXI | {"less": True}
+BOX = {"scenario": "parcel_box_returned", "count": 1}
+TREES = {"scenario": "tree_years", "carbon_mg": 10**9}
 LEFT_OUT = {
-    "W28": "eligibility by price tier",
-    "W32": "difference of two emission factors",
-    "W38": "equivalence in trees, not creditable",
-    "W40": "price of a voucher, no kilograms",
-    "W42": "standard coal, no kilograms of CO2",
-    "W43": "emissions of an institution, no reduction",
-    "W47": "difference of two emission factors with an occupancy",
-    "W50": "heating by area",
+    "W28": "which homes may take part, by price tier: no arithmetic of kilograms",
+    "W40": "what a bank paid for a voucher: nothing here computes a price of a kilogram",
 }
-"""Rows of the collected examples whose method is not built, and what it is."""
+"""Rows of the collected examples that are no example of a method, and why."""
 
 
 def _check(*lines: str) -> list[ExampleResult]:
     return check_examples(read_examples("\n".join([HEADER, *lines]).encode()), find_shipped_factor)
 
 
-@pytest.mark.parametrize("row", read_examples(EXAMPLES), ids=lambda row: row.id)
+@pytest.mark.parametrize("row", [*read_examples(EXAMPLES), *read_examples(MORE)], ids=lambda row: row.id)
 def test_a_worked_example_is_given_back(row: object) -> None:
-    (result,) = check_examples([row], find_shipped_factor)  # type: ignore[list-item]  # pytest hands it on untyped
+    (result,) = check_examples([row], find_factor_of_examples)  # type: ignore[list-item]  # pytest hands it on untyped
     assert (result.passed, result.code, result.got) == (True, None, result.expected), result
 
 
@@ -60,6 +64,53 @@ def test_every_collected_example_is_here_or_left_out_with_its_reason() -> None:
         assert collected[id_]["result_unit"].split()[0].split("/")[0] == row.unit
         # The province's factor is Guangdong's; Shenzhen's own was not seen, so the copy asks the province.
         assert row.region == ("CN-GD" if id_ == "W25" else collected[id_]["region"])
+
+
+@pytest.mark.parametrize(
+    ("methods", "inputs", "expected", "unit", "said"),
+    [
+        ("emission_person_km", [BUS, LESS_TAXI], "0", "kgCO2e", None),
+        ("emission_person_km", [LESS_TAXI, BUS], "0", "kgCO2e", None),
+        ("emission_person_km", [BUS, TAXI], "2.5246", "kgCO2e", None),
+        ("emission_person_km", [BUS, TAXI], "1.0385 | 1.4861", "kgCO2e", None),
+        ("emission_person_km", [BUS, TAXI], "1.0385 | 1.4862", "kgCO2e", "differs"),
+        ("emission_person_km", [BUS, TAXI], "1.0384 | 1.4861", "kgCO2e", "differs"),
+        ("emission_person_km", [BUS, TAXI], "1.0385 | 1.4861 | 0", "kgCO2e", "example_not_readable"),
+        ("emission_person_km", [BUS, LESS_TAXI], "1.0385 | 1.4861", "kgCO2e", "example_not_readable"),
+        ("emission_person_km;per_count", [BUS, BOX | {"region": "CN"}], "1", "kgCO2e", "example_sides_mixed"),
+        ("per_count", [BOX, BOX | {"less": True}], "0", "kgCO2", "example_sides_mixed"),
+        ("trees;emission_person_km", [TREES, BUS], "1", "trees", "example_sides_mixed"),
+        ("trees", [TREES, TREES | {"less": True}], "0", "trees", "example_sides_mixed"),
+        ("trees", TREES, "54.64", "kgce", "example_not_readable"),
+        ("trees", TREES, "54.65", "trees", "differs"),
+        ("standard_coal", TREES, "54.64", "trees", "example_method_differs"),
+        ("trees", TREES | {"scenario": "flowers"}, "54.64", "trees", "example_method_differs"),
+        ("trees", TREES | {"carbon_mg": -1}, "1", "trees", "input_negative"),
+        ("trees", TREES | {"carbon_mg": 2**63}, "1", "trees", "input_too_large"),
+        ("trees", TREES | {"carbon_mg": True}, "1", "trees", "input_not_whole"),
+        ("trees", {"scenario": "tree_years"}, "1", "trees", "input_missing"),
+        ("trees", TREES | {"mass_g": 1}, "1", "trees", "input_unknown"),
+        ("per_count", BOX | {"region": "GB"}, "0.037", "kg", "no_shipped_factor"),
+        ("per_count", BOX | {"region": 1}, "0.037", "kg", "example_not_readable"),
+        ("emission_person_km", BUS | {"less": 1}, "0", "kg", "example_not_readable"),
+        ("emission_person_km", BUS, "1.0385", "kgce", "example_not_readable"),
+    ],
+)
+def test_what_adds_up_and_what_does_not(
+    methods: str, inputs: object, expected: str, unit: str, said: str | None
+) -> None:
+    region = "GB" if "emission" in methods else "CN"
+    cells = json.dumps(inputs).replace('"', '""')
+    (result,) = _check(f'X,{region},2025-07-01,{methods},"{cells}",{expected},{unit}')
+    assert (result.passed, result.code) == (said is None, None if said == "differs" else said), result
+
+
+def test_a_home_below_the_least_of_a_method_is_no_example_of_it() -> None:
+    rows = {row.id: row for row in read_examples(EXAMPLES)}
+    area, electricity = rows["W50"].parts
+    few = replace(electricity, inputs={"actual_wh": 500_000})
+    (result,) = check_examples([replace(rows["W50"], parts=(area, few))], find_factor_of_examples)
+    assert result.code == "quantity_below_limit"
 
 
 def test_what_is_stored_is_the_floor_of_what_is_compared() -> None:
