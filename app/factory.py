@@ -42,6 +42,7 @@ ROOMS = (
     "carbon.activities.batch_routes",
     "carbon.activities.recomputation.routes",
     "carbon.partners.routes",
+    "carbon.equivalences.routes",
     "carbon.factors.routes",
     "carbon.donations.routes",
     "rewards.routes",

@@ -114,3 +114,23 @@ def _read(row: Mapping[str, Any]) -> Equivalence:
         ratio_ng=converted.value_ng,
         input=_INPUTS[converted.measure],
     )
+
+
+def compared(carbon_mg: int | None) -> dict[str, Any]:
+    """Every figure, with what some milligrams of carbon dioxide come to where it compares them."""
+    return {
+        CARBON: carbon_mg,
+        "items": [
+            {
+                **vars(each),
+                "source": {**dict.fromkeys(_SOURCE), **each.source},
+                "whole": None
+                if carbon_mg is None or each.input != CARBON
+                else each.floor({CARBON: carbon_mg}),
+            }
+            for each in shipped_equivalences().values()
+        ],
+    }
+
+
+_SOURCE = ("title", "publisher", "published_year", "url", "seen_in")

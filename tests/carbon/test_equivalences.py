@@ -1,0 +1,75 @@
+"""Comparisons: exact, the same for one and for many, rounded down where shown, with their sources."""
+
+import csv
+import io
+from fractions import Fraction
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carbon.equivalences.figures import CARBON, TREES, shipped_equivalences
+from kernel.errors import Refusal
+from tests.app.desk import Desk, desk
+from tests.carbon.adapters.shared_files import read_shared
+
+__all__ = ["desk"]
+URL = "/v1/public/equivalences"
+FIGURES = shipped_equivalences()
+
+
+@settings(deadline=None)  # a first Polars call may be slow on a busy machine
+@given(data=st.data(), scenario=st.sampled_from(sorted(FIGURES)))
+def test_one_amount_and_many_amounts_say_the_same(data: st.DataObject, scenario: str) -> None:
+    figure = FIGURES[scenario]
+    amounts = data.draw(st.lists(st.integers(0, figure.most) | st.just(figure.most), min_size=1, max_size=5))
+    frame = pl.DataFrame({figure.input: pl.Series(amounts, dtype=pl.Int64)})
+    many = frame.select(whole=figure.floor_expression())["whole"].to_list()
+    assert many == [figure.floor({figure.input: amount}) for amount in amounts]
+    for amount in amounts:
+        exact = figure.of({figure.input: amount}) * (1 if figure.method == TREES else 10**6)
+        assert 0 <= exact - figure.floor({figure.input: amount}) < 1
+
+
+@pytest.mark.parametrize("scenario", sorted(FIGURES))
+def test_the_most_is_compared_and_one_more_is_refused(scenario: str) -> None:
+    figure = FIGURES[scenario]
+    figure.of({figure.input: figure.most})
+    with pytest.raises(Refusal) as refused:
+        figure.of({figure.input: figure.most + 1})
+    assert (refused.value.code, refused.value.pointer) == ("input_too_large", f"/{figure.input}")
+
+
+def test_the_same_electricity_is_more_coal_by_what_it_took_than_by_what_it_holds() -> None:
+    heat, made = FIGURES["electricity_as_heat"], FIGURES["electricity_as_made"]
+    assert (heat.basis, made.basis) == ("当量值", "等价值")
+    used = {"actual_wh": 1_000_000}
+    assert (heat.of(used), made.of(used)) == (Fraction("122.9"), Fraction("280.78"))
+
+
+def test_every_comparison_says_what_the_collected_lists_say() -> None:
+    coal = read_shared("data/factors/standard_coal.csv").decode()
+    listed = {row["code"]: row for row in csv.DictReader(io.StringIO(coal))}
+    for figure in FIGURES.values():
+        if figure.method == TREES:
+            assert (figure.value, figure.unit) == ("18.3", "kgCO2/tree-year")
+            continue
+        row = listed[figure.code]
+        assert (figure.value, figure.unit) == (row["kgce_per_unit"], f"kgce/{row['unit_in']}")
+        assert (figure.basis, figure.verified) == (row["basis"], row["verified"] == "yes")
+        assert figure.source["title"].split(" (")[0] in row["source"]
+
+
+def test_whoever_shows_kilograms_as_trees_gets_the_figure_with_its_source(desk: Desk) -> None:
+    told = desk.ask("", "GET", f"{URL}?carbon_mg=36599999")
+    assert (told.status_code, told.json["carbon_mg"]) == (200, 36_599_999)
+    trees = next(each for each in told.json["items"] if each["method"] == TREES)
+    assert (trees["whole"], trees["value"], trees["unit"]) == (1, "18.3", "kgCO2/tree-year")
+    assert trees["source"]["publisher"] == "重庆日报"
+    assert [each["whole"] for each in told.json["items"] if each["method"] != TREES] == [None] * 12
+    assert desk.ask("", "GET", f"{URL}?carbon_mg=36600000").json["items"][-1]["whole"] == 2
+    plain = desk.ask("", "GET", URL).json
+    assert (plain["carbon_mg"], {each["whole"] for each in plain["items"]}) == (None, {None})
+    for bad in ("-1", "1.5", "x", "9223372036855", ""):
+        assert desk.ask("", "GET", f"{URL}?{CARBON}={bad}").status_code == 422, bad
