@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import date
 from fractions import Fraction
 from itertools import combinations
@@ -20,6 +21,7 @@ from carbon.methodologies.registry import METHODS
 from carbon.methodologies.unit_algebra import convert_factor, parse_factor_unit
 from tests.carbon.adapters.shared_files import read_shared
 from tests.carbon.shipped_factors import NoShippedFactor, find_shipped_factor, shipped_rows
+from tests.conftest import ROOT
 
 Row = dict[str, str]
 
@@ -183,6 +185,28 @@ def test_a_day_before_any_publication_has_no_factor() -> None:
     ):
         with pytest.raises(NoShippedFactor):
             find_shipped_factor(scenario, region, day)
+
+
+def test_the_page_of_what_ships_counts_the_collected_list(collected: dict[str, Row]) -> None:
+    page = (ROOT / "docs/shipped-factors.md").read_text(encoding="utf-8")
+    told = {
+        category: (int(rows), int(ship))
+        for category, rows, ship in re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", page, re.MULTILINE)
+    }
+    shipped = {row.code for row in LISTED}
+    counted = {
+        category: (
+            sum(row["category"] == category for row in collected.values()),
+            sum(row["category"] == category and code in shipped for code, row in collected.items()),
+        )
+        for category in {row["category"] for row in collected.values()}
+    }
+    assert told == counted
+    tables = {name.rpartition(".")[0] for name in shipped_bundle_names()}
+    for named in re.findall(r"`([a-z]+_[a-z_]+(?:\d{4}|…|[a-z]))`", page.partition("\n## ")[0]):
+        if named not in told:
+            stem = named.removesuffix("…")
+            assert any(each.startswith(stem) if stem != named else each == named for each in tables), named
 
 
 def test_what_is_not_seen_in_the_original_says_so() -> None:
