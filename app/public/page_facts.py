@@ -49,6 +49,7 @@ KIND_NAMES = {
     "trip_claims": Words("行程认领", "Trip claims"),
     "publication_procedure": Words("发布程序", "Procedure of publication"),
     "working_calendar": Words("工作日历", "Working calendar"),
+    "household_saving": Words("家庭节约基准", "Household baseline"),
 }
 """In the order in which a reader meets them."""
 

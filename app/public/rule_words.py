@@ -156,6 +156,30 @@ def _procedure(subject: str, content: Mapping[str, Any], _regions: Mapping[str, 
     return Words(f"{of.zh}发布前须经{zh}", f"before {of.en} is published, {en}")
 
 
+_BASELINES = MappingProxyType(
+    {
+        "own_same_month": Words("自家往年同月", "the home's own same month of former years"),
+        "city_person_day": Words("全市人均", "the city's use a person"),
+        "own_seven_days": Words("自家此前七天", "the home's own seven days before"),
+    }
+)
+
+
+def _household_saving(subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    what = scenario_words(subject)
+    order = [_BASELINES.get(name, Words(name, name)) for name in content["baselines"]]
+    tier, sun = content["price_tier_most"], content["solar"] == "excluded"
+    return Words(
+        f"{what.zh}的基准依次为"
+        + "、".join(each.zh for each in order)
+        + f"；第 {tier} 档以上电价{'和自有光伏' if sun else ''}的家庭不参与；缺任一表计的读数不算节约",
+        f"{what.en} is measured against "
+        + ", else ".join(each.en for each in order)
+        + f"; homes above price tier {tier}{' or with solar panels' if sun else ''} take no part;"
+        " a meter without readings is no saving",
+    )
+
+
 _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Words]] = MappingProxyType(
     {
         "coin_rate": _coin_rate,
@@ -170,5 +194,6 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "spending_order": _spending_order,
         "working_calendar": _calendar,
         "publication_procedure": _procedure,
+        "household_saving": _household_saving,
     }
 )

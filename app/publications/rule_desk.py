@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.publications.errors import NotARule, RuleStartsInPast, RuleStartsTooFar, ScenarioCapped
+from carbon.households.kinds import KINDS as KINDS_OF_METERS
 from carbon.listing import newest_first
 from kernel.audit import audit
 from kernel.call import Call
@@ -128,6 +129,8 @@ def _check_subject(proposal: Proposal) -> None:
         known = frozenset({STANDARD, FACTOR_TABLE, *SHAPES})
     elif proposal.kind == CALENDAR:
         known = frozenset({subject_of(proposal.content.get("year", 0))})
+    elif proposal.kind == "household_saving":
+        known = frozenset(each.scenario for each in KINDS_OF_METERS.values())
     if known is not None and proposal.subject not in known:
         raise RuleContentWrong(f"the subject is one of {', '.join(sorted(known))}", pointer="/body/subject")
 

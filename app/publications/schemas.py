@@ -23,6 +23,7 @@ _SUBJECTS = {
     "working_calendar": "year_2027",
     "evidence_tier": "self_check_in",
     "trip_claims": "rail",
+    "household_saving": "household_electricity_saving",
 }
 
 
@@ -68,12 +69,14 @@ class TakesRule(Takes):
 def _fault(value: Any) -> str | None:
     if type(value) is int:
         return None if abs(value) <= INT64_MAX else "is too large"
-    texts = value if isinstance(value, list) else [value]
-    if len(texts) > MOST_VALUES:
+    entries = value if isinstance(value, list) else [value]
+    if len(entries) > MOST_VALUES:
         return f"has more than {MOST_VALUES} entries"
-    for each in texts:
+    for each in entries:
+        if type(each) is int and abs(each) <= INT64_MAX:
+            continue
         if not isinstance(each, str):
-            return "must be a whole number, a text or a list of texts"
+            return "must be a whole number, a text or a list of these"
         try:
             _plain_text.deserialize(each)
         except ma.ValidationError as error:

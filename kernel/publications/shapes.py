@@ -13,6 +13,7 @@ SLOTS = ("five_minutes", "day", "month")
 FACTOR_TABLE = "factor_table"
 """Its rows are checked where factors are known, when it is published."""
 _MOST = 10**15
+_MONTHS = 12
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,33 @@ def _days(says: str) -> Part:
 
     items = {"type": "string", "format": "date"}
     return Part(fit, {"type": "array", "items": items, "description": says}, "a list of days")
+
+
+def _some_of(says: str, *options: str) -> Part:
+    def fit(value: Any) -> bool:
+        return isinstance(value, list) and bool(value) and len(value) == len({*map(str, value)} & {*options})
+
+    schema = {
+        "type": "array",
+        "minItems": 1,
+        "uniqueItems": True,
+        "items": {"type": "string", "enum": list(options)},
+        "description": says,
+    }
+    return Part(fit, schema, f"a list of some of {', '.join(options)}, each once")
+
+
+def _by_month(says: str) -> Part:
+    items = {"type": "integer", "minimum": 0, "maximum": _MOST}
+    return Part(
+        lambda value: (
+            isinstance(value, list)
+            and len(value) == _MONTHS
+            and all(type(each) is int and 0 <= each <= _MOST for each in value)
+        ),
+        {"type": "array", "minItems": _MONTHS, "maxItems": _MONTHS, "items": items, "description": says},
+        f"{_MONTHS} whole numbers from 0 to {_MOST}",
+    )
 
 
 def _choice(says: str, *options: str) -> Part:
@@ -165,6 +193,53 @@ SHAPES: Mapping[str, Shape] = {
             "objections": _choice("what objections do", "must_be_answered", "are_noted"),
         },
         {"review": "third_person", "notice_days": 7, "objections": "must_be_answered"},
+    ),
+    "household_saving": Shape(
+        "How a household's saving is measured, and who may save; base units are Wh, ml or kJ",
+        "the scenario, such as `household_electricity_saving`",
+        {
+            "baselines": _some_of(
+                "what use is compared with: the first that can be had",
+                "own_same_month",
+                "city_person_day",
+                "own_seven_days",
+            ),
+            "where_not_below": _choice(
+                "where use is not below a baseline: no saving, or a look at the next one", "stop", "next"
+            ),
+            "own_years": _whole("years of the own past whose same month counts", 1, 2),
+            "city_person_day": _by_month("base units that a person uses a day here, from January on"),
+            "standard_use_permille": _whole(
+                "of the city's use: what a frugal home uses less has a line of its own; 0 is none", 0, 1000
+            ),
+            "maintenance_periods": _whole("successes in a row before a level is held", 1, 24),
+            "maintenance_below_permille": _whole("of the baseline: a success saves as much", 1, 1000),
+            "maintenance_permille": _whole(
+                "of what was saved in those: who holds the level has it once; 0 is none", 0, 1000
+            ),
+            "person_day_least": _whole("base units a person and day; who uses less does not live there", 0),
+            "price_tier_most": _whole("homes in a higher tier of the price save nothing", 1, 9),
+            "solar": _choice("homes with solar panels", "excluded", "eligible"),
+            "use_day_most": _whole("base units a meter and day that are plausible"),
+            "reading_days_most": _whole("days between two readings that are shared out evenly", 1, 400),
+            "settle_days": _whole("days after a month before it is judged", 0, 90),
+        },
+        {
+            "baselines": ["own_same_month", "city_person_day"],
+            "where_not_below": "stop",
+            "own_years": 2,
+            "city_person_day": [2600, 2600, 2600, 2800, 3400, 4400, 5200, 5200, 4300, 3400, 2800, 2600],
+            "standard_use_permille": 500,
+            "maintenance_periods": 2,
+            "maintenance_below_permille": 50,
+            "maintenance_permille": 200,
+            "person_day_least": 300,
+            "price_tier_most": 2,
+            "solar": "excluded",
+            "use_day_most": 100_000,
+            "reading_days_most": 62,
+            "settle_days": 2,
+        },
     ),
 }
 """Every kind of rule. Amounts are milli-coins and milligrams; a validity ends within ten years."""

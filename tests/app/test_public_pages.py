@@ -219,9 +219,26 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
             "先用活动碳币",
             "first promotional",
         ),
+        (
+            "household_saving",
+            "household_water_saving",
+            dict(SHAPES["household_saving"].example),
+            "家庭节水的基准依次为自家往年同月、全市人均；第 2 档以上",
+            "a meter without readings is no saving",
+        ),
         ("of_tomorrow", "standard", {}, "its title", "its title"),
     ],
-    ids=["rate", "lock", "window", "grace", "fallback", "unknown-words", "order", "unknown-kind"],
+    ids=[
+        "rate",
+        "lock",
+        "window",
+        "grace",
+        "fallback",
+        "unknown-words",
+        "order",
+        "household",
+        "unknown-kind",
+    ],
 )
 def test_a_rule_is_said_with_its_own_figures(
     kind: str, subject: str, content: dict[str, Any], zh: str, en: str

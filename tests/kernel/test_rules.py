@@ -13,10 +13,12 @@ from kernel.identifiers import new_id
 from kernel.publications import rules
 from kernel.publications.errors import NoRuleInForce, RuleContentWrong, RuleKindUnknown
 from kernel.publications.publishing import Draft, draft, publish
+from kernel.publications.shapes import SHAPES
 from tests.conftest import REGION
 
 FIRST = date(2026, 1, 1)
 DAY = date(2026, 2, 28)
+SAVING = dict(SHAPES["household_saving"].example)
 
 
 def an_operator(call: Call) -> Call:
@@ -50,6 +52,14 @@ def put_in_force(call: Call, kind: str, subject: str, **content: Any) -> None:
         ("cap", {"scenarios": [], "period": "day", "coins_milli": 1}),
         ("cap", {"scenarios": ["metro_ride"], "period": "week", "coins_milli": 1}),
         ("validity", {"months": 120}),
+        ("household_saving", {**SAVING, "baselines": []}),
+        ("household_saving", {**SAVING, "baselines": ["own_same_month", "own_same_month"]}),
+        ("household_saving", {**SAVING, "baselines": ["of_the_world"]}),
+        ("household_saving", {**SAVING, "baselines": "own_same_month"}),
+        ("household_saving", {**SAVING, "city_person_day": [1] * 11}),
+        ("household_saving", {**SAVING, "city_person_day": [*[1] * 11, -1]}),
+        ("household_saving", {**SAVING, "city_person_day": [*[1] * 11, True]}),
+        ("household_saving", {**SAVING, "solar": "maybe"}),
     ],
 )
 def test_a_rule_in_another_shape_is_refused(call: Call, kind: str, content: dict[str, Any]) -> None:
