@@ -12,6 +12,7 @@ import carbon.activities.recomputation.tables
 import carbon.activities.tables
 import carbon.donations.tables
 import carbon.factors.tables
+import carbon.households.tables
 import carbon.partners.tables
 import kernel.audit
 import kernel.idempotency

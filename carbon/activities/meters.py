@@ -57,6 +57,15 @@ def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.Data
     return refuse(frame, pl.col("clash").is_not_null(), MeterIntervalTaken.code, "/started_at").drop("clash")
 
 
+def hash_meter(secret: bytes, *, counts: str, number: str) -> bytes:
+    """What claims know a meter by: 32 bytes of its number and what it counts, one of READINGS' values."""
+    return _hash(secret, "meter", counts, number)
+
+
+def _hash(secret: bytes, by: str, counts: str, named: str) -> bytes:
+    return hmac.digest(secret, f"{by}/{counts}/{named}".encode(), "sha256")
+
+
 def end_unused(call: Call, frame: pl.DataFrame) -> pl.DataFrame:
     """End the claims of lines that the references refused after all: a twin was there first."""
     unused = frame.filter(pl.col("meter_claim").is_not_null() & ~GOOD)["meter_claim"].to_list()
@@ -175,7 +184,7 @@ def _hashed(secret: bytes, lines: pl.DataFrame) -> pl.DataFrame:
         by=pl.when(pl.col("meter").is_null()).then(pl.lit("account")).otherwise(pl.lit("meter")),
     )
     keys = lines.select("by", "counts", "named").unique()
-    hashes = [hmac.digest(secret, "/".join(key).encode(), "sha256") for key in keys.iter_rows()]
+    hashes = [_hash(secret, *key) for key in keys.iter_rows()]
     keys = keys.with_columns(meter_hash=pl.Series(hashes, dtype=pl.Binary))
     return lines.join(keys, on=["by", "counts", "named"], how="left", maintain_order="left")
 

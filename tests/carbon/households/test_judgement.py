@@ -36,6 +36,9 @@ def test_the_own_month_of_two_years_is_the_baseline() -> None:
 def test_a_year_that_is_not_whole_is_left_out() -> None:
     young = meter(since=date(2025, 1, 1), months=[(MARCH, 4_000)])
     assert figures(judged(home(young)))[0] == (SAME_MONTH, 31 * 5_000)
+    usual = meter(months=[(date(2024, 3, 1), 9_000), (MARCH, 4_000)])
+    holes = [each for each in usual.readings if each.day not in {date(2024, 4, 1), date(2024, 5, 1)}]
+    assert figures(judged(home(replace(usual, readings=tuple(holes)))))[0] == (SAME_MONTH, 31 * 5_000)
 
 
 def test_the_city_is_asked_where_there_is_no_own_past() -> None:

@@ -1,0 +1,202 @@
+"""The parts of a saving become ordinary activities, through the one way in.
+
+Each part is a fact of its own, named by home, kind, month, line and member. A part that changes is a
+correction of its fact, one that goes is a correction to nothing; a part that stands is left alone. Who has
+withdrawn the consent, or given the number back, gets no more, and is named with the code.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import polars as pl
+from sqlalchemy import text
+
+from carbon.activities.adapters.frames import SCHEMA
+from carbon.activities.adapters.line_codes import ACTIVITY
+from carbon.activities.errors import UnboundCard
+from carbon.activities.intake import Intake, take_chunk
+from carbon.activities.subjects import SubjectHashes
+from carbon.households.kinds import Kind
+from carbon.households.registration import HOUSEHOLD, MEMBER
+from carbon.households.tables import Household, HouseholdMember
+from kernel.call import Call
+from kernel.canonical import canonical_json
+from kernel.clock import day_bounds
+from kernel.identifiers import public_id
+
+CREDITED, STANDS, REJECTED = "credited", "stands", "rejected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Period:
+    """A home's days for one kind of meter; `name` is that of its claims, and begins those of its parts.
+
+    No partner can send such a name: there is a space in it.
+    """
+
+    household: Household
+    kind_name: str
+    kind: Kind
+    first_day: date
+    end_day: date
+
+    @property
+    def name(self) -> str:
+        """What the saving of the period is called among events."""
+        return f"household {public_id(HOUSEHOLD, self.household.id)}/{self.kind_name}/{self.first_day}"
+
+    def event(self, line: str, member_id: UUID) -> str:
+        """The name of one part."""
+        return f"{self.name}/{line}/{public_id(MEMBER, member_id)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one member has of one line, and what an explanation shows of it."""
+
+    line: str
+    member: HouseholdMember
+    amount: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled:
+    """A part and what became of it."""
+
+    part: Part
+    outcome: str
+    code: str | None
+    activity_id: UUID | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something was written for it."""
+        return self.outcome not in {STANDS, REJECTED}
+
+
+class HashedSubjects(SubjectHashes):
+    """Subjects that are hashes already, as bindings keep them."""
+
+    def of(self, subjects: pl.Series) -> pl.Series:
+        """The bytes behind the hex."""
+        return subjects.str.decode("hex")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HouseholdIntake(Intake):
+    """The partner's own way in, for people known by their binding."""
+
+    @cached_property
+    def subjects(self) -> SubjectHashes:
+        """See `HashedSubjects`."""
+        return HashedSubjects(self.card_secret, partner_id=self.partner_id)
+
+
+def settle(call: Call, period: Period, parts: Sequence[Part], *, secret: bytes) -> list[Settled]:
+    """Bring what stands for a period to these parts; parts that are nothing and never were are left out."""
+    events = {period.event(part.line, part.member.id): part for part in parts}
+    standing = _standing(call, period, list(events))
+    settled, sent = [], {}
+    bound = _bound(call, period.household, [part.member for part in parts])
+    for event, part in events.items():
+        revision, amount, activity_id = standing.get(event, (0, 0, None))
+        if amount == part.amount:
+            if part.amount:
+                settled.append(Settled(part=part, outcome=STANDS, code=None, activity_id=activity_id))
+        elif part.member.id in bound:
+            sent[event] = (part, revision)
+        else:
+            code = UnboundCard.code
+            settled.append(Settled(part=part, outcome=REJECTED, code=code, activity_id=activity_id))
+    return settled + _send(call, period, sent, bound, secret=secret)
+
+
+def standing_amounts(call: Call, period: Period, parts: Sequence[Part]) -> int:
+    """What of these parts stands now, together."""
+    events = [period.event(part.line, part.member.id) for part in parts]
+    return sum(amount for _, amount, _ in _standing(call, period, events).values())
+
+
+def _send(
+    call: Call,
+    period: Period,
+    sent: Mapping[str, tuple[Part, int]],
+    bound: Mapping[UUID, str],
+    *,
+    secret: bytes,
+) -> list[Settled]:
+    if not sent:
+        return []
+    rows = [
+        _line(period, event, part, revision, bound[part.member.id], place)
+        for place, (event, (part, revision)) in enumerate(sent.items(), start=1)
+    ]
+    intake = HouseholdIntake(partner_id=period.household.partner_id, card_secret=secret)
+    outcomes = take_chunk(call, intake, pl.DataFrame(rows, schema=SCHEMA))
+    return [
+        Settled(
+            part=part,
+            outcome=row["outcome"] if row["outcome"] in {CREDITED, "assessed"} else REJECTED,
+            code=row["code"],
+            activity_id=None if row["activity_id"] is None else UUID(row["activity_id"]),
+        )
+        for (part, _), row in zip(sent.values(), outcomes.iter_rows(named=True), strict=True)
+    ]
+
+
+def _line(period: Period, event: str, part: Part, revision: int, subject: str, place: int) -> dict[str, Any]:
+    """A line as adapters hand it on; the fact happens when the period ends, as that of a bill."""
+    inputs = {period.kind.saved.name: part.amount}
+    facts = canonical_json(dict(part.facts)).decode()
+    return {
+        "file_no": 1,
+        "line_no": place,
+        "outcome": ACTIVITY,
+        "source_event_id": event,
+        "corrects_revision": revision or None,
+        "payload": canonical_json({"inputs": inputs, "facts": facts}).decode(),
+        "subject": subject,
+        "scenario": period.kind.scenario,
+        "started_at": day_bounds(period.first_day)[0],
+        "occurred_at": day_bounds(period.end_day)[0],
+        **inputs,
+        "facts": facts,
+    }
+
+
+def _standing(call: Call, period: Period, events: Sequence[str]) -> dict[str, tuple[int, int, UUID]]:
+    """The last revision of each fact, its amount and its activity."""
+    found = call.db.execute(
+        _STANDING,
+        {"partner": period.household.partner_id, "events": list(events), "input": period.kind.saved.name},
+    )
+    return {row.source_event_id: (row.revision, row.amount, row.activity_id) for row in found}
+
+
+def _bound(call: Call, household: Household, members: Sequence[HouseholdMember]) -> dict[UUID, str]:
+    """The hash of each member's number, where the number is still theirs; it stays so until the commit."""
+    if not members:
+        return {}
+    ids = sorted({member.id for member in members})
+    found = call.db.execute(_BOUND, {"household": household.id, "members": ids})
+    return {row.member_id: row.subject_hash.hex() for row in found}
+
+
+_STANDING = text(
+    "SELECT DISTINCT ON (r.source_event_id) r.source_event_id, r.revision, r.activity_id,"
+    " CAST(a.inputs ->> :input AS bigint) AS amount FROM activity_reference r"
+    " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
+    " WHERE r.partner_id = :partner AND r.source_event_id = ANY (:events)"
+    " ORDER BY r.source_event_id, r.revision DESC"
+)
+_BOUND = text(
+    "SELECT m.id AS member_id, b.subject_hash FROM household_member m JOIN binding f ON f.id = m.binding_id"
+    " JOIN binding b ON b.partner_id = f.partner_id AND b.subject_hash = f.subject_hash"
+    " AND b.citizen_id = m.citizen_id AND b.ended_at IS NULL"
+    " WHERE m.household_id = :household AND m.id = ANY (:members) ORDER BY b.id FOR SHARE OF b"
+)

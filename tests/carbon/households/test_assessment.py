@@ -1,0 +1,314 @@
+"""A home's month is judged once, credited to the people who lived there, and put right when more is known."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from carbon.activities.explanation import explain
+from carbon.activities.intake import take_chunk
+from carbon.households.assessment import assess_due
+from carbon.households.registration import (
+    StandingOrder,
+    add_member,
+    add_meter,
+    add_standing,
+    end_stay,
+    find_household,
+)
+from carbon.partners.bindings import unbind, withdraw_consent
+from carbon.partners.tables import Binding
+from kernel.call import Call
+from kernel.identifiers import public_id
+from tests.carbon.city import SECRET
+from tests.carbon.households.street import (
+    APRIL,
+    IN_APRIL,
+    IN_MAY,
+    LAST_YEAR,
+    MARCH,
+    MAY,
+    REGISTERED,
+    Street,
+    home_order,
+    member_order,
+    meter_order,
+    plant_street,
+    reading,
+)
+from tests.carbon.test_intake import activities, broken
+from tests.carbon.test_meters import read
+from tests.conftest import at
+
+MILLIGRAMS_A_KWH = 441_900
+"""By the grid factor of Guangdong that is in force in April of 2026."""
+
+
+@pytest.fixture
+def street(call: Call) -> Street:
+    made = Street(call, plant_street(call))
+    made.register()
+    made.took(*(reading(day, register) for day, register in LAST_YEAR))
+    return made
+
+
+def whole_march(street: Street, used: int = 1_240) -> None:
+    """4 kWh a day, in tenths of a kWh: 31 kWh less than the year before."""
+    street.took(reading(MARCH, 200_000), reading(APRIL, 200_000 + used))
+
+
+def test_a_saving_is_credited_once_and_shared_to_the_unit(street: Street) -> None:
+    whole_march(street, used=1_235)
+    assert street.judge() == 1
+    saving = street.last()
+    assert (saving.total, saving.revision, saving.figures["baseline"]) == (
+        31_500,
+        1,
+        {"name": "own_same_month", "amount": 155_000},
+    )
+    assert street.lines(saving) == [("saving", 15_750, "credited", None)] * 2
+    lived = activities(street.call)
+    assert [each.inputs for each in lived] == [{"saved_wh": 15_750}] * 2
+    assert len({each.citizen_id for each in lived}) == 2
+    assert street.claims() == [(MARCH, APRIL)]
+    assert broken(street.call) == []
+
+
+def test_it_explains_itself_and_replays(street: Street) -> None:
+    whole_march(street)
+    street.judge()
+    lived = activities(street.call)[0]
+    tree = explain(street.call, lived.citizen_id, int(lived.carbon_transfer_id or 0))
+    assert tree["replays_equal"]
+    shown = tree["activities"][0]
+    assert shown["carbon_mg"] == 15_500 * MILLIGRAMS_A_KWH // 1_000
+    assert shown["facts"] == {
+        "household": public_id("hhd", street.homes["home-1"].household.id),
+        "kind": "electricity",
+        "period_start": "2026-03-01",
+        "period_end": "2026-04-01",
+        "line": "saving",
+        "household_amount": 31_000,
+        "household_use": 124_000,
+        "baseline": "own_same_month",
+        "baseline_amount": 155_000,
+    }
+
+
+def test_judged_again_it_adds_nothing(street: Street) -> None:
+    whole_march(street)
+    assert street.judge() == 1
+    before = street.marks()
+    assert [street.judge(), street.judge(now=IN_APRIL + timedelta(days=9))] == [0, 0]
+    assert street.marks() == before
+
+
+def test_one_of_two_meters_without_a_reading_waits_for_it(street: Street) -> None:
+    home = street.homes["home-1"].household
+    add_meter(at(street.call, REGISTERED), home, meter_order("m-2", "2"), secret=SECRET)
+    street.took(*(reading(day, register // 10, "m-2") for day, register in LAST_YEAR))
+    whole_march(street)
+    assert street.judge() == 1
+    saving = street.last()
+    assert (saving.total, saving.figures["reasons"]) == (0, ["reading_missing"])
+    assert saving.figures["shortfalls"] == [
+        {"point": "2", "first_day": "2026-03-01", "end_day": "2026-04-01", "reason": "reading_missing"}
+    ]
+    assert (activities(street.call), street.claims()) == ([], [])
+    late = 30_000
+    street.took(reading(MARCH, late, "m-2"), reading(APRIL, late + 124, "m-2"))
+    assert street.judge() == 1
+    assert (street.last().revision, street.last().total) == (2, 31_000 + 3_100)
+    assert len(street.claims()) == 2
+    assert broken(street.call) == []
+
+
+def test_a_corrected_reading_posts_the_difference(street: Street) -> None:
+    whole_march(street)
+    street.judge()
+    people = [each.citizen_id for each in activities(street.call)]
+    wrong = reading(APRIL, 201_240).source_event_id
+    street.took(reading(APRIL, 201_440, corrects=wrong))
+    assert street.judge() == 1
+    assert (street.last().revision, street.last().total) == (2, 11_000)
+    assert [street.carbon(each) for each in people] == [5_500 * MILLIGRAMS_A_KWH // 1_000] * 2
+    assert street.judge() == 0
+    street.took(reading(APRIL, 209_000, source_event_id="again", corrects=f"m-1-{APRIL}-201440"))
+    assert street.judge() == 1
+    assert street.last().figures["reasons"] == ["not_below_baseline"]
+    assert [street.carbon(each) for each in people] == [0, 0]
+    assert street.claims() == []
+    assert broken(street.call) == []
+
+
+def test_who_moves_out_has_the_days_until_then(street: Street) -> None:
+    home = street.homes["home-1"]
+    end_stay(at(street.call, IN_APRIL), home.household, home.members[1].id, on=date(2026, 3, 11))
+    # Nobody who left may make a saving: one of two people for 21 of 31 days lowers the baseline.
+    street.took(reading(MARCH, 200_000), reading(APRIL, 200_500))
+    street.judge()
+    baseline = 155_000 * (31 + 10) // 62
+    assert street.last().figures["baseline"]["amount"] == baseline
+    saved = baseline - 50_000
+    parts = [amount for _, amount, *_ in street.lines(street.last())]
+    assert sum(parts) == saved
+    assert parts[1] == pytest.approx(saved * 5 / 31, abs=1)
+
+
+def test_a_move_that_is_told_late_is_a_correction(street: Street) -> None:
+    whole_march(street, used=500)
+    street.judge()
+    home = street.homes["home-1"]
+    end_stay(at(street.call, IN_APRIL), home.household, home.members[1].id, on=MARCH)
+    assert street.judge() == 1
+    # Half the people, half the baseline: 77.5 kWh less 50.
+    assert street.last().total == 27_500
+    by_person = sorted(street.carbon(each.citizen_id) for each in home.members)
+    assert by_person == [0, 27_500 * MILLIGRAMS_A_KWH // 1_000]
+    assert broken(street.call) == []
+
+
+def test_a_bill_of_the_meter_came_first(street: Street) -> None:
+    whole_march(street)
+    bill = "acc-1,m-1,2026-03-15,2026-04-15,1000,1100,kWh,200"
+    intake = street.city.intake()
+    assert take_chunk(street.call, intake, read(bill))["outcome"].to_list() == ["credited"]
+    assert street.judge() == 1
+    saving = street.last()
+    assert (saving.total, saving.figures["reasons"]) == (0, ["meter_interval_taken"])
+    assert saving.figures["detail"] == "first: 2026-03-15 until before 2026-04-15"
+    before = street.marks()
+    assert (street.judge(), street.marks()) == (0, before)
+    assert len(activities(street.call)) == 1
+
+
+def test_a_bill_of_the_meter_comes_second(street: Street) -> None:
+    whole_march(street)
+    street.judge()
+    bill = "acc-1,m-1,2026-03-15,2026-04-15,1000,1100,kWh,200"
+    told = take_chunk(street.call, street.city.intake(), read(bill)).row(0, named=True)
+    assert (told["code"], told["detail"]) == (
+        "meter_interval_taken",
+        "first: 2026-03-01 until before 2026-04-01",
+    )
+
+
+def test_days_are_free_again_when_nothing_is_left_of_a_saving(street: Street) -> None:
+    whole_march(street)
+    street.judge()
+    home = street.homes["home-1"].household
+    third = StandingOrder(since=date(2026, 1, 1), price_tier=3, has_solar=False)
+    add_standing(at(street.call, IN_APRIL), home, third)
+    assert street.judge() == 1
+    assert (street.last().figures["reasons"], street.claims()) == (["price_tier_excluded"], [])
+    assert [street.carbon(each.citizen_id) for each in activities(street.call)] == [0] * 4
+    bill = "acc-1,m-1,2026-03-15,2026-04-15,1000,1100,kWh,200"
+    assert take_chunk(street.call, street.city.intake(), read(bill))["outcome"].to_list() == ["credited"]
+    assert broken(street.call) == []
+
+
+def test_w28_the_third_tier_of_the_price_saves_nothing(call: Call) -> None:
+    street = Street(call, plant_street(call))
+    street.register(home_order(tier=3))
+    street.took(*(reading(day, register) for day, register in LAST_YEAR))
+    whole_march(street)
+    assert street.judge() == 1
+    assert (street.last().total, street.last().figures["reasons"]) == (0, ["price_tier_excluded"])
+    assert activities(call) == []
+
+
+def test_a_meter_that_was_replaced_in_the_month_counts_as_one(street: Street) -> None:
+    street.took(reading(MARCH, 200_000))
+    swap = meter_order(
+        "m-9", "1", since=date(2026, 3, 20), modulus=100_000, first_register=99_900, last_register=200_760
+    )
+    add_meter(at(street.call, IN_APRIL), street.homes["home-1"].household, swap, secret=SECRET)
+    street.took(reading(APRIL, 380, "m-9"))
+    assert street.judge() == 1
+    assert (street.last().figures["actual"], street.last().total) == (124_000, 31_000)
+    assert street.claims() == [(MARCH, date(2026, 3, 20)), (date(2026, 3, 20), APRIL)]
+
+
+def test_who_withdrew_the_consent_gets_no_more_and_the_others_do(street: Street) -> None:
+    whole_march(street)
+    left, stayed = (each.citizen_id for each in street.homes["home-1"].members)
+    withdraw_consent(street.call, left, street.city.partner_id)
+    street.judge()
+    assert street.lines(street.last()) == [
+        ("saving", 15_500, "rejected", "consent_withdrawn"),
+        ("saving", 15_500, "credited", None),
+    ]
+    assert (street.carbon(left), street.carbon(stayed)) == (0, 15_500 * MILLIGRAMS_A_KWH // 1_000)
+    before = street.marks()
+    assert (street.judge(), street.marks()) == (0, before)
+
+
+def test_a_number_that_is_anothers_now_brings_nobody_anothers_share(street: Street) -> None:
+    whole_march(street)
+    member = street.homes["home-1"].members[0]
+    owner = replace(street.call, actor=replace(street.call.actor, id=member.citizen_id))
+    unbind(owner, member.binding_id)
+    street.city.bind(street.call, ["acc-1"])
+    assert street.call.db.query(Binding).filter(Binding.ended_at.is_(None)).count() == 2
+    street.judge()
+    assert street.lines(street.last())[0] == ("saving", 15_500, "rejected", "unbound_card")
+    assert len(activities(street.call)) == 1
+
+
+def test_a_month_is_judged_when_it_has_settled(street: Street) -> None:
+    whole_march(street)
+    assert street.judge(now=IN_APRIL.replace(day=2)) == 0
+    assert street.judge(now=IN_APRIL.replace(day=3)) == 1
+
+
+def test_a_region_without_a_rule_judges_nothing(call: Call) -> None:
+    street = Street(call, plant_street(call))
+    street.register(home_order(meters=[meter_order(kind="water")]))
+    street.took(*(reading(day, register, kind="water") for day, register in LAST_YEAR))
+    assert (street.judge(), street.savings()) == (0, [])
+
+
+def test_nothing_is_credited_for_months_before_the_registration(street: Street) -> None:
+    whole_march(street)
+    street.register(home_order("home-2", meters=[meter_order("m-7")]), now=IN_APRIL)
+    assert (street.judge("home-2", now=IN_APRIL), street.savings("home-2")) == (0, [])
+
+
+def test_every_home_waits_its_turn_once_a_day(street: Street) -> None:
+    whole_march(street)
+    street.register(home_order("home-2", meters=[meter_order("m-7")]))
+    call = at(street.call, IN_APRIL)
+    assert [assess_due(call, secret=SECRET) for _ in range(3)] == [1, 1, 0]
+    assert (street.last().total, street.last("home-2").figures["reasons"]) == (31_000, ["reading_missing"])
+    street.took(reading(MAY, 202_000))
+    assert assess_due(call, secret=SECRET) == 0
+    tomorrow = at(street.call, IN_APRIL + timedelta(days=1))
+    assert [assess_due(tomorrow, secret=SECRET) for _ in range(2)] == [1, 0]
+    assert [assess_due(at(street.call, IN_MAY), secret=SECRET) for _ in range(3)] == [1, 1, 0]
+    assert [each.first_day for each in street.savings()] == [MARCH, APRIL]
+
+
+def test_a_level_that_is_held_has_a_line_of_its_own(call: Call) -> None:
+    street = Street(call, plant_street(call, maintenance_periods=1, maintenance_permille=500))
+    street.register()
+    days = [date(2025, 3, 1), APRIL.replace(year=2025), MAY.replace(year=2025), MARCH, APRIL, MAY]
+    shown = [0, 1_550, 3_050, 60_000, 61_240, 62_730]  # 5, 5, then 4 and 4.97 kWh a day
+    street.took(*(reading(day, register) for day, register in zip(days, shown, strict=True)))
+    street.judge(now=IN_MAY)
+    march, april = street.savings()
+    assert march.figures["lines"].keys() == {"saving"}
+    lines = {name: line["amount"] for name, line in april.figures["lines"].items()}
+    assert lines == {"saving": 1_000, "maintenance": 31_000 * 30 // 31 // 2 - 1_000}
+    assert len(activities(call)) == 6
+    assert broken(call) == []
+
+
+def test_somebody_who_comes_shares_from_then_on(street: Street) -> None:
+    street.city.bind(street.call, ["acc-3"])
+    home = find_household(street.call, street.city.partner_id, street.homes["home-1"].household.id)
+    add_member(at(street.call, IN_APRIL), home, member_order("acc-3", since=date(2026, 3, 17)), secret=SECRET)
+    whole_march(street)
+    street.judge()
+    parts = [amount for _, amount, *_ in street.lines(street.last())]
+    # 16 days of a half, 15 of a third, of 31 kWh: 1 kWh a day.
+    assert parts == [13_000, 13_000, 5_000]
