@@ -45,6 +45,8 @@ ROOMS = (
     "carbon.equivalences.routes",
     "carbon.factors.routes",
     "carbon.donations.routes",
+    "carbon.donations.document_routes",
+    "carbon.donations.pool_routes",
     "rewards.routes",
     "rewards.terminal_kit.routes",
     "merchants.routes",

@@ -1,7 +1,7 @@
 """L10, L11 and L13: kilograms are where they were admitted, and a credit is its activities or its share of a gift."""
 
 from carbon.activities.recomputation.reconciliation import L13, NEWEST
-from carbon.donations.reconciliation import GIVEN, SHARED
+from carbon.donations.reconciliation import GIVEN, NUMBERED, SHARED
 from ledger.reconciliation import Check, must_be_empty
 
 L10 = Check(
@@ -45,6 +45,7 @@ L10 = Check(
                WHERE r.carbon_mg > 0 AND t.amount IS DISTINCT FROM -r.carbon_mg""",
         ),
         *GIVEN,
+        *NUMBERED,
     ),
 )
 L11 = Check(

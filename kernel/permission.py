@@ -40,6 +40,8 @@ class Permission(StrEnum):
     DONATION_APPROVE = "donation.approve"
     DONATION_GIVE = "donation.give"
     DONATION_READ = "donation.read"
+    DONATION_WITHDRAW = "donation.withdraw"
+    POOL_PLAN = "pool.plan"
     POOL_ALLOCATE = "pool.allocate"
     RECOMPUTATION_PROPOSE = "recomputation.propose"
     RECOMPUTATION_APPROVE = "recomputation.approve"

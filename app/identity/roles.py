@@ -57,6 +57,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.DONATION_DECLARE,
                 Permission.DONATION_GIVE,
                 Permission.DONATION_READ,
+                Permission.POOL_PLAN,
                 Permission.RECOMPUTATION_PROPOSE,
                 Permission.RECOMPUTATION_CANCEL,
             }
@@ -78,6 +79,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.VOUCHER_DEACTIVATE,
                 Permission.DONATION_APPROVE,
                 Permission.DONATION_READ,
+                Permission.DONATION_WITHDRAW,
                 Permission.POOL_ALLOCATE,
                 Permission.RECOMPUTATION_APPROVE,
                 Permission.RECOMPUTATION_CANCEL,

@@ -266,11 +266,14 @@ class GivesShareRate(Gives):
 
 
 class GivesShareOrigin(Gives):
-    """A donation that filled the pool before the share."""
+    """A donation whose serials the share is made of."""
 
     certificate_id = fields.String()
     certificate = fields.String(metadata=_said("the address of its page"))
-    carbon_mg = fields.Integer()
+    carbon_mg = fields.Integer(metadata=_said("of the whole donation"))
+    share_mg = fields.Integer(metadata=_said("of it in this share"))
+    first_serial = fields.Integer()
+    last_serial = fields.Integer()
     enterprise = fields.String()
     project = fields.String()
     verifier = fields.String()
@@ -285,6 +288,8 @@ class GivesExplainedShare(Gives):
     kind = fields.String()
     allocation_id = fields.String()
     reason = fields.String()
+    rule = fields.String(metadata=_said("`equal` or `need`", enum=["equal", "need"]))
+    weight = fields.Integer(metadata=_said("what this share weighed among all; 1 where shares are equal"))
     allocated_at = _instant()
     carbon_mg = fields.Integer()
     carbon_shown = fields.String()

@@ -199,6 +199,7 @@ def _arrays(call: Call, claimant: Claimant, lines: pl.DataFrame) -> dict[str, An
     }
 
 
+_BY_METER = "meter"
 READINGS = {
     "baseline_wh": "wh",
     "baseline_ml": "ml",
@@ -244,7 +245,7 @@ _CLAIM = (
 )
 _CLASHES = (
     "SELECT k.claim_id, c.is_same, c.first_day, c.end_day, c.batch_id, c.file_no, c.line_no"  # noqa: S608 - our own text
-    f" FROM {_UNNEST} CROSS JOIN LATERAL (SELECT m.partner_id = %(partner)s"
+    f" FROM {_UNNEST} CROSS JOIN LATERAL (SELECT m.partner_id IS NOT DISTINCT FROM %(partner)s"
     " AND m.source_event_id = k.source_event_id AND m.revision = k.revision AS is_same,"
     " lower(m.days) AS first_day, upper(m.days) AS end_day,"
     " CASE WHEN m.partner_id = %(partner)s THEN m.batch_id END AS batch_id, m.file_no, m.line_no"

@@ -52,12 +52,13 @@ class ActivityReference(Base):
 
 
 class MeterClaim(Base):
-    """The days of a meter that one fact was credited by, whoever sends them; a correction ends the claim."""
+    """The days of a meter that one fact, or an enterprise's project, rests on; a correction ends it."""
 
     __tablename__ = "meter_claim"
     __table_args__ = (
         CheckConstraint("octet_length(meter_hash) = 32", name="meter_is_hashed"),
         CheckConstraint("NOT isempty(days)", name="has_a_day"),
+        CheckConstraint("num_nonnulls(partner_id, project_id) = 1", name="has_one_claimant"),
         ExcludeConstraint(
             ("region_id", "="),
             ("meter_hash", "="),
@@ -74,7 +75,9 @@ class MeterClaim(Base):
     meter_hash: Mapped[bytes]
     """HMAC of the meter's number and what it counts; of the account where no meter is named."""
     days: Mapped[Range[date]] = mapped_column(DATERANGE)
-    partner_id: Mapped[UUID] = mapped_column(ForeignKey("partner.id"))
+    partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("partner.id"))
+    project_id: Mapped[UUID | None] = mapped_column(ForeignKey("donation_project.id"), index=True)
+    """The enterprise's project that offers what this meter counted; no partner then."""
     source_event_id: Mapped[str]
     revision: Mapped[int] = mapped_column(Integer)
     batch_id: Mapped[UUID | None]

@@ -197,7 +197,7 @@ def _spool(body: Announced, folder: Path, bounds: Bounds) -> Upload:
 
 def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int, int]:
     """The SHA-256 of what was written, its bytes, its lines."""
-    blocks = _arriving(body)
+    blocks = arriving(body)
     inflated, size, lines = hashlib.sha256(), 0, _Lines(bounds.line_bytes_max)
     for block in _inflated(blocks) if body.gzip else blocks:
         size += len(block)
@@ -211,7 +211,7 @@ def _write(body: Announced, file: BinaryIO, bounds: Bounds) -> tuple[bytes, int,
     return inflated.digest() if body.gzip else body.digest, size, lines.counted.lines
 
 
-def _arriving(body: Announced) -> Iterator[bytes]:
+def arriving(body: Announced) -> Iterator[bytes]:
     """The blocks of the body as they come; that it came whole and is the one announced, at its end."""
     hashed, arrived = hashlib.sha256(), 0
     deadline = time.monotonic() + SECONDS_MAX

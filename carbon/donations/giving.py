@@ -1,7 +1,8 @@
 """From an enterprise's dossier to the region's pool: declared by one, approved by another, given once.
 
 Approval admits the kilograms to the ledger on the enterprise's account; giving moves them to the
-pool through clearing. A kilogram that was given is not on the enterprise's account any more.
+pool through clearing. A kilogram that was given is not on the enterprise's account any more. What a
+project rests on is claimed with it (`claims.py`), what was given has serials (`serials.py`).
 """
 
 from dataclasses import dataclass
@@ -9,9 +10,12 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from carbon.donations.claims import NO_CLAIMS, Claims, claim, end_claims, take_records
+from carbon.donations.deed_texts import CURRENT, STATEMENTS
+from carbon.donations.documents import sealed_documents
 from carbon.donations.errors import (
     DeclarerCannotApprove,
     MoreThanVerified,
@@ -19,8 +23,10 @@ from carbon.donations.errors import (
     ProjectNotApproved,
     ProjectNotWaiting,
     ProjectPeriodClaimed,
+    StatementUnknown,
 )
-from carbon.donations.tables import Donation, DonationProject
+from carbon.donations.serials import Piece, lot_of, number, shelve
+from carbon.donations.tables import SAME_KEY, Donation, DonationProject
 from carbon.listing import newest_first
 from kernel.actor import ActorKind, NotPermitted
 from kernel.audit import audit
@@ -56,8 +62,12 @@ class Declaration:
     exclusivity_statement: str
 
 
-def declare(call: Call, declaration: Declaration) -> DonationProject:
-    """Keep a declaration. Refuses `PeriodNotOver`, then `ProjectPeriodClaimed`, naming the first."""
+def declare(call: Call, declaration: Declaration, claims: Claims = NO_CLAIMS) -> DonationProject:
+    """Keep a declaration, and claim what it rests on.
+
+    Refuses, in this order, each naming the first: `PeriodNotOver`, `ProjectPeriodClaimed`,
+    `PartnerUnknown`, `RecordCredited`, `RegistrationOffered`, `MeterOffered`.
+    """
     if declaration.period_end > call.today:  # its last day is the one before
         raise PeriodNotOver(pointer="/body/period_end")
     project = DonationProject(
@@ -74,16 +84,18 @@ def declare(call: Call, declaration: Declaration) -> DonationProject:
             call.db.flush()  # the overlap must show itself here, inside the savepoint
     except IntegrityError as error:
         raise ProjectPeriodClaimed(first=_first_claim(call, declaration)) from error
+    claim(call, project, claims)
     audit(call, "declare", subject=public_id(PROJECT, project.id), carbon_mg=project.carbon_mg)
     return project
 
 
 def approve(call: Call, project_id: UUID, *, reason: str) -> DonationProject:
-    """Admit the kilograms to the enterprise's account.
+    """Admit the kilograms to the enterprise's account, and take the records that it rests on for good.
 
-    Refuses, in this order: `NotFound`, `DeclarerCannotApprove`, `ProjectNotWaiting`.
+    Refuses, in this order: `NotFound`, `DeclarerCannotApprove`, `ProjectNotWaiting`, `RecordCredited`.
     """
     project = _decide(call, project_id, state="approved", reason=reason)
+    take_records(call, project)
     donor = open_account(
         call, project.enterprise_id, kind=Kind.DONOR, unit=Unit.CARBON, region_id=project.region_id
     )
@@ -103,17 +115,22 @@ def approve(call: Call, project_id: UUID, *, reason: str) -> DonationProject:
 
 
 def reject(call: Call, project_id: UUID, *, reason: str) -> DonationProject:
-    """Turn a declaration down; its period may be declared again. Refuses as `approve` does."""
-    return _decide(call, project_id, state="rejected", reason=reason)
+    """Turn a declaration down; its period and claims are free again. Refuses as `approve` does."""
+    project = _decide(call, project_id, state="rejected", reason=reason)
+    end_claims(call, project)
+    return project
 
 
-def donate(call: Call, project_id: UUID, *, carbon_mg: int) -> Donation:
-    """Give kilograms of an approved project to the region's pool and sign the certificate.
+def donate(call: Call, project_id: UUID, *, carbon_mg: int, statement_version: str = CURRENT) -> Donation:
+    """Give kilograms of an approved project to the region's pool and sign the deed, which is the certificate.
 
-    The project's row is locked, so that two gifts at once are counted one after the other. Refuses, in
-    this order: `NotFound`, `ProjectNotApproved`, `NotEnough`, `MoreThanVerified`.
+    The deed makes the exclusivity statement of `statement_version`. The project's row is locked, so that
+    two gifts at once are counted one after the other. Refuses, in this order: `NotFound`,
+    `StatementUnknown`, `ProjectNotApproved`, `NotEnough`, `MoreThanVerified`.
     """
     project = find_project(call, project_id)
+    if statement_version != CURRENT:
+        raise StatementUnknown(pointer="/body/statement_version", current=CURRENT)
     call.db.refresh(project, with_for_update={"key_share": True})
     if project.state != "approved":
         raise ProjectNotApproved
@@ -141,13 +158,10 @@ def donate(call: Call, project_id: UUID, *, carbon_mg: int) -> Donation:
         project_id=project.id,
         carbon_mg=carbon_mg,
         transfer_id=given.transfer_id,
+        statement_version=statement_version,
         given_at=call.now,
     )
-    signer = call.keys.signer(call.db, Purpose.CERTIFICATE, now=call.now)
-    donation.digest = digest(canonical_json(certificate(donation, project)))
-    donation.kid = signer.kid
-    donation.signature = signer.sign(donation.digest)
-    call.db.add(donation)
+    _sign(call, donation, project)
     audit(call, "donate", subject=public_id(DONATION, donation_id), carbon_mg=carbon_mg)
     announce(
         call,
@@ -165,9 +179,14 @@ def fill_pool(call: Call, region_id: str) -> int:
     return roll_pending_legs(call, pool, region_id=region_id, code=Code.DONATE)
 
 
-def certificate(donation: Donation, project: DonationProject) -> dict[str, Any]:
-    """What the certificate says; its canonical JSON is what is signed."""
-    return {
+def certificate(
+    donation: Donation, project: DonationProject, lot: Piece, documents: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the certificate says; its canonical JSON is what is signed.
+
+    The first form knew no serials, documents and versions of the statement; what was signed stays so.
+    """
+    said: dict[str, Any] = {
         "format": "tanpuhui-certificate/1",
         "id": public_id(DONATION, donation.id),
         "region": donation.region_id,
@@ -183,6 +202,17 @@ def certificate(donation: Donation, project: DonationProject) -> dict[str, Any]:
         "carbon_shown": show_grams(donation.carbon_mg),
         "given_at": donation.given_at.isoformat(),
     }
+    if donation.statement_version is None:
+        return said
+    statement = STATEMENTS[donation.statement_version]
+    return {
+        **said,
+        "format": "tanpuhui-certificate/2",
+        "statement": {"version": statement.version, "sha256": statement.sha256},
+        "first_serial": lot.first_serial,
+        "last_serial": lot.last_serial,
+        "documents": documents,
+    }
 
 
 def find_certificate(call: Call, donation_id: UUID) -> dict[str, Any]:
@@ -190,7 +220,10 @@ def find_certificate(call: Call, donation_id: UUID) -> dict[str, Any]:
     donation = call.db.get(Donation, donation_id)
     if donation is None:
         raise NotFound("no such certificate")
-    said = certificate(donation, call.db.get_one(DonationProject, donation.project_id))
+    project = call.db.get_one(DonationProject, donation.project_id)
+    lot = lot_of(call, donation_id)
+    piece = Piece(donation_id=donation_id, first_serial=lot.first_serial, last_serial=lot.last_serial)
+    said = certificate(donation, project, piece, sealed_documents(call, project.id))
     mark = digest(canonical_json(said))
     keys = verification_keys(call.db, Purpose.CERTIFICATE, now=call.now)
     holds = mark == bytes(donation.digest) and keys.verify(
@@ -243,6 +276,19 @@ def given_of(call: Call, project_id: UUID) -> int:
     return int(total or 0)
 
 
+def _sign(call: Call, donation: Donation, project: DonationProject) -> None:
+    """Number the donation, sign its certificate, and keep both."""
+    lot = number(call, donation)
+    signer = call.keys.signer(call.db, Purpose.CERTIFICATE, now=call.now)
+    said = certificate(donation, project, lot, sealed_documents(call, project.id))
+    donation.digest = digest(canonical_json(said))
+    donation.kid = signer.kid
+    donation.signature = signer.sign(donation.digest)
+    call.db.add(donation)
+    call.db.flush()  # the lot's foreign key needs the row
+    shelve(call, lot, region_id=donation.region_id)
+
+
 def _refuse_beyond_verified(call: Call, project: DonationProject, carbon_mg: int) -> None:
     """An enterprise's account holds all its projects; a certificate speaks of one."""
     left = project.carbon_mg - given_of(call, project.id)
@@ -267,12 +313,18 @@ def _decide(call: Call, project_id: UUID, *, state: str, reason: str) -> Donatio
 
 
 def _first_claim(call: Call, declaration: Declaration) -> str | None:
-    first = call.db.scalar(
-        select(DonationProject.id).where(
-            DonationProject.project_key == declaration.project_key,
-            DonationProject.state != "rejected",
-            DonationProject.period_start < declaration.period_end,
-            DonationProject.period_end > declaration.period_start,
-        )
-    )
+    values = {
+        "key": declaration.project_key,
+        "start": declaration.period_start,
+        "end": declaration.period_end,
+    }
+    first = call.db.execute(_FIRST_CLAIM, values).scalar_one_or_none()
     return None if first is None else public_id(PROJECT, first)
+
+
+_FIRST_CLAIM = text(
+    f"SELECT id FROM donation_project WHERE {SAME_KEY} ="  # noqa: S608 - our own text
+    f" {SAME_KEY.replace('project_key', 'CAST(:key AS text)')}"
+    " AND state <> 'rejected' AND daterange(period_start, period_end) && daterange(:start, :end)"
+    " ORDER BY declared_at, id LIMIT 1"
+)

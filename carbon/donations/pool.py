@@ -1,4 +1,4 @@
-"""A region's public pool in four figures that add up: given, on its way, there, shared out."""
+"""A region's public pool in figures that add up: given, on its way, there, shared out, withdrawn."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +14,14 @@ from kernel.tenancy import known_region
 
 @dataclass(frozen=True, kw_only=True)
 class PoolState:
-    """Milligrams CO2e. Donated = on the way + available + allocated, while nothing was retired."""
+    """Milligrams CO2e. Donated = on the way + available + allocated + withdrawn."""
 
     region: str
     donated_mg: int
     on_the_way_mg: int
     available_mg: int
     allocated_mg: int
+    withdrawn_mg: int
     donations: int
     citizens: int
     as_of: datetime
@@ -42,7 +43,8 @@ def certificates(call: Call, page: PageRequest, *, region_id: str | None = None)
 
 
 _STATE = text(
-    "SELECT d.donated_mg, d.donations, w.on_the_way_mg, b.available_mg, s.allocated_mg, s.citizens FROM"
+    "SELECT d.donated_mg, d.donations, w.on_the_way_mg, b.available_mg, s.allocated_mg, s.citizens,"
+    " t.withdrawn_mg FROM"
     " (SELECT coalesce(sum(carbon_mg), 0)::bigint AS donated_mg, count(*) AS donations"
     "  FROM donation WHERE region_id = :region) d,"
     " (SELECT coalesce(sum(p.amount), 0)::bigint AS on_the_way_mg FROM ledger_pending_leg p"
@@ -51,5 +53,7 @@ _STATE = text(
     "  JOIN ledger_account a ON a.holder_id = x.holder_id AND a.id = x.account_id"
     "  WHERE a.holder_id = :holder AND a.kind = 'pool' AND a.unit = 'carbon') b,"
     " (SELECT coalesce(sum(h.carbon_mg), 0)::bigint AS allocated_mg, count(DISTINCT h.citizen_id) AS citizens"
-    "  FROM pool_share h JOIN pool_allocation l ON l.id = h.allocation_id WHERE l.region_id = :region) s"
+    "  FROM pool_share h JOIN pool_allocation l ON l.id = h.allocation_id WHERE l.region_id = :region) s,"
+    " (SELECT coalesce(sum(carbon_mg), 0)::bigint AS withdrawn_mg FROM donation_withdrawal"
+    "  WHERE region_id = :region) t"
 )

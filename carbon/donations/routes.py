@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from carbon.donations.allocation import allocate, allocations, refuse_strangers
+from flask import current_app
+
+from carbon.activities.routes import CARD_SECRET
+from carbon.donations.allocation import Allocated, allocate, allocate_by_need, allocations, refuse_strangers
+from carbon.donations.claims import Claims
 from carbon.donations.giving import (
     DONATION,
     PROJECT,
@@ -11,7 +15,6 @@ from carbon.donations.giving import (
     declare,
     declaring_enterprise,
     donate,
-    find_certificate,
     find_project,
     projects,
     reject,
@@ -28,12 +31,15 @@ from carbon.donations.schemas import (
     GivesProject,
     GivesProjects,
     GivesShared,
+    NeedOrder,
     ProjectsQuery,
     TakesAllocation,
     TakesDecision,
     TakesDeclaration,
     TakesGift,
+    TakesNeedAllocation,
 )
+from carbon.donations.standing import certificate_standing
 from carbon.donations.tables import Donation, DonationProject, PoolAllocation
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
@@ -64,8 +70,12 @@ HOW_TO_VERIFY = {
 )
 def declare_project(call: Call, given: dict[str, Any]) -> DonationProject:
     """Declare a project."""
-    enterprise = declaring_enterprise(call, given["enterprise_id"])
-    return declare(call, Declaration(**{**given, "enterprise_id": enterprise}))
+    enterprise = declaring_enterprise(call, given.pop("enterprise_id"))
+    claims = Claims(
+        secret=str(current_app.config[CARD_SECRET]).encode(),
+        **{name: tuple(given.pop(name)) for name in ("meters", "registrations", "records")},
+    )
+    return declare(call, Declaration(enterprise_id=enterprise, **given), claims)
 
 
 @endpoint(
@@ -139,7 +149,7 @@ def reject_project(call: Call, why: dict[str, Any], *, project: str) -> Donation
 )
 def give(call: Call, gift: dict[str, Any], *, project: str) -> Donation:
     """Give to the pool."""
-    return donate(call, parse_public_id(PROJECT, project), carbon_mg=gift["carbon_mg"])
+    return donate(call, parse_public_id(PROJECT, project), **gift)
 
 
 @endpoint(
@@ -155,16 +165,47 @@ def give(call: Call, gift: dict[str, Any], *, project: str) -> Donation:
 )
 def share_out(call: Call, order: AllocationOrder) -> dict[str, Any]:
     """Share out; all citizens or none."""
-    refuse_strangers(call, order.citizen_ids)
-    made = allocate(call, order.citizen_ids, carbon_mg_each=order.carbon_mg_each, reason=order.reason)
+    refuse_strangers(call, order.citizen_ids, pointer="/body/citizen_ids/{place}")
+    made = allocate(
+        call,
+        order.citizen_ids,
+        carbon_mg_each=order.carbon_mg_each,
+        reason=order.reason,
+        campaign_id=order.campaign_id,
+    )
+    return _told(made)
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/operator/pool/allocations-by-need",
+    needs=Permission.POOL_ALLOCATE,
+    takes=TakesNeedAllocation,
+    gives=GivesShared,
+    status=201,
+    idempotent=True,
+    summary="Share out of the pool by weight; together exactly what was ordered",
+)
+def share_out_by_need(call: Call, order: NeedOrder) -> dict[str, Any]:
+    """Share out by need; all citizens or none."""
+    refuse_strangers(
+        call, [each.citizen_id for each in order.shares], pointer="/body/shares/{place}/citizen_id"
+    )
+    made = allocate_by_need(
+        call, order.shares, carbon_mg=order.carbon_mg, reason=order.reason, campaign_id=order.campaign_id
+    )
+    return _told(made)
+
+
+def _told(made: Allocated) -> dict[str, Any]:
+    names = ("id", "rule", "campaign_id", "reason", "carbon_mg", "carbon_mg_each", "allocated_at")
+    coins = [share.coin_milli for share in made.shares]
     return {
-        **{
-            name: getattr(made.allocation, name)
-            for name in ("id", "reason", "carbon_mg_each", "allocated_at")
-        },
-        "citizens": len(made.shares),
-        "carbon_mg": sum(share.carbon_mg for share in made.shares),
-        "coin_milli_each": made.shares[0].coin_milli,
+        **{name: getattr(made.allocation, name) for name in names},
+        "citizens": len(coins),
+        "coin_milli_each": min(coins),
+        "coin_milli": sum(coins),
     }
 
 
@@ -188,7 +229,7 @@ def list_allocations(call: Call, page: dict[str, Any]) -> Page[PoolAllocation]:
     "/v1/public/pools/<region>",
     needs=PUBLIC,
     gives=GivesPool,
-    summary="A region's pool: donated, on its way, available, allocated",
+    summary="A region's pool: donated, on its way, available, allocated, withdrawn",
 )
 def show_pool(call: Call, *, region: str) -> PoolState:
     """Show a pool."""
@@ -215,9 +256,9 @@ def list_certificates(call: Call, asked: dict[str, Any]) -> Page[Donation]:
     "/v1/public/certificates/<certificate>",
     needs=PUBLIC,
     gives=GivesCertificate,
-    summary="A certificate word for word, its signature, and how to check it",
+    summary="A certificate word for word, its signature, how to check it, and how it stands today",
 )
 def show_certificate(call: Call, *, certificate: str) -> dict[str, Any]:
     """Show a certificate."""
-    found = find_certificate(call, parse_public_id(DONATION, certificate))
+    found = certificate_standing(call, parse_public_id(DONATION, certificate))
     return {**found, "page": f"/certificates/{certificate}", "how_to_verify": HOW_TO_VERIFY}

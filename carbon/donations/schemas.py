@@ -8,14 +8,18 @@ from uuid import UUID
 import marshmallow as ma
 from marshmallow import fields, validates_schema
 
-from carbon.donations.allocation import ALLOCATION
+from carbon.donations.allocation import ALLOCATION, Claimant
+from carbon.donations.claims import COUNTED, Meter, Record, Registration
 from carbon.donations.giving import DONATION, PROJECT
-from carbon.donations.tables import STATES
+from carbon.donations.plan import CAMPAIGN
+from carbon.donations.tables import RULES, SCHEMES, STATES
 from kernel.http.fields import Day, Gives, Instant, PageQuery, PublicId, Several, Takes, Text, Whole
 from kernel.units import show_grams
 
-ENTERPRISE, CITIZEN = "ent", "ctz"
+ENTERPRISE, CITIZEN, PARTNER = "ent", "ctz", "ptn"
 MOST_CITIZENS = 200
+MOST_METERS, MOST_REGISTRATIONS, MOST_RECORDS = 50, 20, 1000
+MOST_WEIGHT = 1000
 MOST_CARBON_MG = 10**15
 """A million tonnes."""
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
@@ -28,6 +32,17 @@ class AllocationOrder:
     citizen_ids: tuple[UUID, ...]
     carbon_mg_each: int
     reason: str
+    campaign_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedOrder:
+    """Among whom to split how much of the pool, by what weights, and why."""
+
+    shares: tuple[Claimant, ...]
+    carbon_mg: int
+    reason: str
+    campaign_id: UUID | None
 
 
 def _shown(name: str) -> fields.Function:
@@ -38,25 +53,62 @@ def _of(thing: Any, name: str) -> int:
     return int(thing[name] if isinstance(thing, dict) else getattr(thing, name))
 
 
-class TakesDeclaration(Takes):
-    """A project: its dossier, kilograms, verifier, period (`period_end` is the first day after it)."""
+class TakesMeterBehind(Takes):
+    """A meter whose readings a project rests on, its number as the utility writes it."""
 
-    examples = MappingProxyType(
-        {
-            "A retrofit": {
-                "enterprise_name": "示例企业 A",
-                "project_key": "demo-led-retrofit-01",
-                "title": "LED retrofit of a demo plant",
-                "dossier": "Metered before and after; 12 months each.",
-                "period_start": "2024-01-01",
-                "period_end": "2025-01-01",
-                "carbon_mg": 100_000_000,
-                "verifier": "示例核查机构",
-                "verification_document": "DEMO-V-2026-01",
-                "exclusivity_statement": "Not sold, not claimed elsewhere.",
-            }
-        }
-    )
+    into = Meter
+    counts = fields.String(required=True, validate=ma.validate.OneOf(tuple(COUNTED)))
+    number = Text(required=True, most=64)
+
+
+class TakesRegistrationBehind(Takes):
+    """A number that another scheme gave to the project or to what it generated."""
+
+    into = Registration
+    scheme = fields.String(required=True, validate=ma.validate.OneOf(SCHEMES))
+    number = Text(required=True, most=120)
+
+
+class TakesRecordBehind(Takes):
+    """A data partner's record that the project rests on, such as a ride of staff."""
+
+    into = Record
+    partner_id = PublicId(PARTNER, required=True)
+    source_event_id = Text(required=True, most=128)
+
+
+_RETROFIT: dict[str, Any] = {
+    "enterprise_name": "示例企业 A",
+    "project_key": "demo-led-retrofit-01",
+    "title": "LED retrofit of a demo plant",
+    "dossier": "Metered before and after; 12 months each.",
+    "period_start": "2024-01-01",
+    "period_end": "2025-01-01",
+    "carbon_mg": 100_000_000,
+    "verifier": "示例核查机构",
+    "verification_document": "DEMO-V-2026-01",
+    "exclusivity_statement": "Not sold, not claimed elsewhere.",
+}
+_SOLAR: dict[str, Any] = {
+    **_RETROFIT,
+    "project_key": "demo-solar-roof-01",
+    "title": "Solar roof of a demo plant",
+    "meters": [{"counts": "electricity", "number": "PV-000017"}],
+    "registrations": [{"scheme": "green_certificate", "number": "DEMO-GEC-0001"}],
+    "records": [
+        {"partner_id": f"{PARTNER}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z", "source_event_id": "demo-shuttle-0001"}
+    ],
+}
+
+
+class TakesDeclaration(Takes):
+    """A project: its dossier, kilograms, verifier, period (`period_end` is the first day after it).
+
+    What it rests on is named, so that it counts once: meters, records of data partners, numbers of other
+    schemes.
+    """
+
+    examples = MappingProxyType({"A retrofit": _RETROFIT, "A solar roof": _SOLAR})
     enterprise_id = PublicId(ENTERPRISE, load_default=None)
     enterprise_name = Text(required=True, most=120)
     project_key = Text(required=True, most=120)
@@ -68,6 +120,17 @@ class TakesDeclaration(Takes):
     verifier = Text(required=True, most=200)
     verification_document = Text(required=True, most=200)
     exclusivity_statement = Text(required=True, most=500)
+    meters = Several(fields.Nested(TakesMeterBehind), most=MOST_METERS, load_default=())
+    registrations = Several(fields.Nested(TakesRegistrationBehind), most=MOST_REGISTRATIONS, load_default=())
+    records = Several(fields.Nested(TakesRecordBehind), most=MOST_RECORDS, load_default=())
+
+    @validates_schema
+    def _records_stand_once(self, data: dict[str, Any], **_: Any) -> None:
+        seen: set[Record] = set()
+        for place, record in enumerate(data["records"]):
+            if record in seen:
+                raise ma.ValidationError({"records": {place: ["is named twice"]}})
+            seen.add(record)
 
     @validates_schema
     def _period_has_days(self, data: dict[str, Any], **_: Any) -> None:
@@ -83,10 +146,11 @@ class TakesDecision(Takes):
 
 
 class TakesGift(Takes):
-    """How much of the project to give to the pool."""
+    """The deed: how much of the project goes to the pool, under which exclusivity statement."""
 
-    examples = MappingProxyType({"Sixty kilograms": {"carbon_mg": 60_000_000}})
+    examples = MappingProxyType({"Sixty kilograms": {"carbon_mg": 60_000_000, "statement_version": "v1"}})
     carbon_mg = Whole(required=True, least=1, most=MOST_CARBON_MG)
+    statement_version = Text(required=True, most=16)
 
 
 class TakesAllocation(Takes):
@@ -105,6 +169,7 @@ class TakesAllocation(Takes):
     citizen_ids = Several(PublicId(CITIZEN), required=True, least=1, most=MOST_CITIZENS)
     carbon_mg_each = Whole(required=True, least=1, most=MOST_CARBON_MG)
     reason = Text(required=True, least=2, most=300)
+    campaign_id = PublicId(CAMPAIGN, load_default=None)
 
     @validates_schema
     def _each_once(self, data: dict[str, Any], **_: Any) -> None:
@@ -113,6 +178,41 @@ class TakesAllocation(Takes):
             if citizen in seen:
                 raise ma.ValidationError({"citizen_ids": {place: ["is named twice"]}})
             seen.add(citizen)
+
+
+class TakesNeed(Takes):
+    """What a citizen weighs in an allocation by need; why stays with who decides it."""
+
+    into = Claimant
+    citizen_id = PublicId(CITIZEN, required=True)
+    weight = Whole(required=True, least=1, most=MOST_WEIGHT)
+
+
+class TakesNeedAllocation(Takes):
+    """Shares by weight for up to 200 citizens, each named once; together exactly `carbon_mg`."""
+
+    into = NeedOrder
+    examples = MappingProxyType(
+        {
+            "Six kilograms by need": {
+                "shares": [{"citizen_id": f"{CITIZEN}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z", "weight": 3}],
+                "carbon_mg": 6_000_000,
+                "reason": "winter help",
+            }
+        }
+    )
+    shares = Several(fields.Nested(TakesNeed), required=True, least=1, most=MOST_CITIZENS)
+    carbon_mg = Whole(required=True, least=1, most=MOST_CARBON_MG)
+    reason = Text(required=True, least=2, most=300)
+    campaign_id = PublicId(CAMPAIGN, load_default=None)
+
+    @validates_schema
+    def _each_once(self, data: dict[str, Any], **_: Any) -> None:
+        seen: set[UUID] = set()
+        for place, share in enumerate(data["shares"]):
+            if share.citizen_id in seen:
+                raise ma.ValidationError({"shares": {place: {"citizen_id": ["is named twice"]}}})
+            seen.add(share.citizen_id)
 
 
 class ProjectsQuery(PageQuery):
@@ -181,9 +281,12 @@ class GivesAllocation(Gives):
     """One giving out of the pool."""
 
     id = PublicId(ALLOCATION)
+    rule = fields.String(metadata={"enum": list(RULES)})
+    campaign_id = PublicId(CAMPAIGN, allow_none=True)
     reason = fields.String()
-    carbon_mg_each = fields.Integer()
-    carbon_shown = _shown("carbon_mg_each")
+    carbon_mg = fields.Integer()
+    carbon_mg_each = fields.Integer(allow_none=True, metadata={"description": "null by need"})
+    carbon_shown = _shown("carbon_mg")
     allocated_at = Instant()
 
 
@@ -195,24 +298,26 @@ class GivesAllocations(Gives):
 
 
 class GivesShared(GivesAllocation):
-    """What an allocation came to."""
+    """What an allocation came to; `coin_milli_each` is the smallest share's where they differ."""
 
     citizens = fields.Integer()
-    carbon_mg = fields.Integer()
     coin_milli_each = fields.Integer()
+    coin_milli = fields.Integer()
 
 
 class GivesPool(Gives):
-    """The pool in milligrams: donated = on_the_way + available + allocated."""
+    """The pool in milligrams: donated = on_the_way + available + allocated + withdrawn."""
 
     region = fields.String()
     donated_mg = fields.Integer()
     on_the_way_mg = fields.Integer()
     available_mg = fields.Integer()
     allocated_mg = fields.Integer()
+    withdrawn_mg = fields.Integer()
     donated_shown = _shown("donated_mg")
     available_shown = _shown("available_mg")
     allocated_shown = _shown("allocated_mg")
+    withdrawn_shown = _shown("withdrawn_mg")
     donations = fields.Integer()
     citizens = fields.Integer()
     as_of = Instant()
@@ -234,11 +339,33 @@ class GivesHowToVerify(Gives):
     keys = fields.String()
 
 
+class GivesNotice(Gives):
+    """A withdrawal's notice, word for word as signed, and whether its signature holds."""
+
+    notice = fields.Dict(keys=fields.String())
+    proof = fields.Nested(GivesCertificateProof)
+    holds = fields.Boolean()
+
+
+class GivesSerials(Gives):
+    """The donation's serials, one a milligram, and what became of them; counts are milligrams."""
+
+    region = fields.String()
+    first_serial = fields.Integer()
+    last_serial = fields.Integer()
+    shared_mg = fields.Integer()
+    waiting_mg = fields.Integer()
+    withdrawn_mg = fields.Integer()
+
+
 class GivesCertificate(Gives):
-    """A certificate, word for word as signed, and whether its signature holds."""
+    """A certificate, word for word as signed, whether its signature holds, and how it stands today."""
 
     certificate = fields.Dict(keys=fields.String())
     proof = fields.Nested(GivesCertificateProof)
     holds = fields.Boolean()
+    state = fields.String(metadata={"enum": ["issued", "partly_withdrawn", "withdrawn"]})
+    serials = fields.Nested(GivesSerials)
+    withdrawal = fields.Nested(GivesNotice, allow_none=True)
     page = fields.String()
     how_to_verify = fields.Nested(GivesHowToVerify)

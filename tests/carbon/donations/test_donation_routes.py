@@ -62,9 +62,8 @@ def approved(city: Desk) -> str:
 
 
 def give(city: Desk, project: str, kilograms: int = 60, who: str = "donor", key: str | None = None) -> Any:
-    return city.ask(
-        who, "POST", f"{PROJECTS}/{project}/donations", {"carbon_mg": kilograms * KILOGRAM}, key=key
-    )
+    deed = {"carbon_mg": kilograms * KILOGRAM, "statement_version": "v1"}
+    return city.ask(who, "POST", f"{PROJECTS}/{project}/donations", deed, key=key)
 
 
 def share(city: Desk, *names: str, kilograms: int = 1, key: str | None = None) -> Any:
