@@ -14,7 +14,15 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from app.demo.charity import Gift, give, share_out
+from app.demo.charity import (
+    Charity,
+    Gift,
+    give,
+    give_what_is_withdrawn,
+    plan_spending,
+    share_out,
+    take_back,
+)
 from app.demo.charter import found_city, publish_factors, publish_rules
 from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_meter, water_meter
 from app.demo.market import Market, open_market, plan_vouchers
@@ -58,6 +66,8 @@ class Town:
     residents: list[Resident]
     market: Market
     gift: Gift
+    withdrawn: Gift
+    plan_line: UUID
 
 
 def seed_demo_city(settings: Settings) -> None:
@@ -122,6 +132,7 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
         },
         "rewards": {key: public_id(REWARD, reward) for key, reward in town.market.rewards.items()},
         "certificate": town.gift.certificate,
+        "withdrawn_certificate": town.withdrawn.certificate,
         "citizens": [
             {"persona": each.persona, "card": each.card, "utility_account": each.account}
             for each in town.residents[:3]
@@ -138,6 +149,8 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
     donor = hire(stage, "donor", Role.DONOR, at=at, organisation_id=enterprise)
     residents = settle_residents(stage, dice, at=at, count=citizens)
     gave = shanghai(month_start(today, -7), "10:00")
+    charity = Charity(enterprise_id=enterprise, donor=donor, publisher=publisher.actor)
+    withdrawn = give_what_is_withdrawn(stage, charity, today=today, at=gave - timedelta(days=10))
     admit = partial(admit_partner, stage, at=at, by=editor.actor)
     return Town(
         editor=editor,
@@ -150,14 +163,9 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
         water=admit("示例供水公司", data_source="water", adapter="utility_bills"),
         residents=residents,
         market=open_market(stage, at=at, editor=editor.actor),
-        gift=give(
-            stage,
-            today=today,
-            at=gave,
-            enterprise_id=enterprise,
-            donor=donor,
-            publisher=publisher.actor,
-        ),
+        gift=give(stage, charity, today=today, at=gave),
+        withdrawn=withdrawn,
+        plan_line=plan_spending(stage, today=today, at=gave, by=editor.actor),
     )
 
 
@@ -228,9 +236,14 @@ def _shares(stage: Stage, town: Town, *, now: datetime) -> list[Event]:
         (now - timedelta(days=12), people[:60], "绿色出行周 / Green travel week"),
     )
     by: Actor = town.publisher.actor
+    line = town.plan_line
+    withdrawn_at = now - timedelta(days=100)
     return [
-        (at, partial(share_out, stage, some, grams_each=2000, reason=reason, at=at, by=by))
-        for at, some, reason in planned
+        *(
+            (at, partial(share_out, stage, some, grams_each=2000, reason=reason, line=line, at=at, by=by))
+            for at, some, reason in planned
+        ),
+        (withdrawn_at, partial(take_back, stage, town.withdrawn, at=withdrawn_at, by=by)),
     ]
 
 

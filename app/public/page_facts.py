@@ -14,9 +14,11 @@ from app.public.scenario_words import MEASURES, STANDINGS, Words, scenario_words
 from app.publications.rule_desk import KINDS, rules_of_day
 from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
 from carbon.activities.batch_results import SENTENCES
-from carbon.donations.giving import DONATION, find_certificate
+from carbon.donations.deed_texts import STATEMENTS
+from carbon.donations.giving import DONATION
 from carbon.donations.pool import certificates, pool_state
-from carbon.donations.tables import DonationProject
+from carbon.donations.standing import certificate_standing, state_of
+from carbon.donations.tables import DonationProject, PoolLot
 from carbon.factors.catalogue import public_table, public_tables, whole_table
 from carbon.factors.changelog import changelog
 from carbon.factors.table_changes import table_changes
@@ -52,6 +54,24 @@ KIND_NAMES = {
     "household_saving": Words("家庭节约基准", "Household baseline"),
 }
 """In the order in which a reader meets them."""
+CERTIFICATE_STATES = {
+    "issued": Words("有效", "in force"),
+    "partly_withdrawn": Words("部分撤回", "partly withdrawn"),
+    "withdrawn": Words("已撤回", "withdrawn"),
+}
+CAUSE_WORDS = {
+    "claimed_elsewhere": Words("该减排量已在其他机制申报", "claimed elsewhere"),
+    "verification_withdrawn": Words("核证机构撤回核证", "the verification was withdrawn"),
+    "donor_asked": Words("捐赠企业申请", "at the donor's request"),
+}
+DOCUMENT_WORDS = {
+    "verification_report": Words("核证报告", "verification report"),
+    "baseline": Words("基准资料", "baseline"),
+    "meter_readings": Words("计量数据", "meter readings"),
+    "photo": Words("照片", "photo"),
+    "exclusivity": Words("专属证明", "exclusivity"),
+    "other": Words("其他", "other"),
+}
 
 
 def two_languages(text: str) -> Words:
@@ -163,6 +183,9 @@ def certificates_shown(call: Call, *, after: str | None, region_id: str) -> dict
         project.id: project
         for project in call.db.scalars(select(DonationProject).where(DonationProject.id.in_(ids)))
     }
+    gifts = {gift.id for gift in found.items}
+    lots = call.db.scalars(select(PoolLot).where(PoolLot.donation_id.in_(gifts)))
+    states = {lot.donation_id: CERTIFICATE_STATES[state_of(lot)] for lot in lots}
     return {
         "region": _named(region),
         "region_id": region_id,
@@ -173,6 +196,7 @@ def certificates_shown(call: Call, *, after: str | None, region_id: str) -> dict
                 "project": two_languages(projects[gift.project_id].title),
                 "carbon": grams_in_words(gift.carbon_mg),
                 "given_on": business_day(gift.given_at),
+                "state": states[gift.id],
             }
             for gift in found.items
         ],
@@ -181,17 +205,40 @@ def certificates_shown(call: Call, *, after: str | None, region_id: str) -> dict
 
 
 def certificate_shown(call: Call, donation_id: UUID) -> dict[str, Any]:
-    """One certificate, its proof, and the very bytes that were signed; refuses NotFound."""
-    found = find_certificate(call, donation_id)
-    said = found["certificate"]
+    """One certificate, its proof, the very bytes that were signed, how it stands; refuses NotFound."""
+    found = certificate_standing(call, donation_id)
+    said, withdrawal, statement = (
+        found["certificate"],
+        found["withdrawal"],
+        found["certificate"].get("statement"),
+    )
     return {
         **found,
+        "state_words": CERTIFICATE_STATES[found["state"]],
+        "statement_text": None if statement is None else STATEMENTS[statement["version"]],
+        "parts": {
+            name: grams_in_words(found["serials"][f"{name}_mg"])
+            for name in ("shared", "waiting", "withdrawn")
+        },
+        "withdrawn": None if withdrawal is None else _withdrawal_shown(withdrawal),
+        "documents": [{**each, "words": DOCUMENT_WORDS[each["kind"]]} for each in said.get("documents", ())],
         "project": two_languages(said["project"]),
         "region": _named(known_region(call.db, said["region"])),
         "carbon": grams_in_words(said["carbon_mg"]),
         "given_on": business_day(datetime.fromisoformat(said["given_at"])),
         # The record keeps a half-open period; people read its last day.
         "last_day": date.fromisoformat(said["period_end"]) - timedelta(days=1),
+        "signed_text": canonical_json(said).decode("utf-8"),
+    }
+
+
+def _withdrawal_shown(found: dict[str, Any]) -> dict[str, Any]:
+    said = found["notice"]
+    return {
+        **found,
+        "cause": CAUSE_WORDS[said["cause"]],
+        "reason": two_languages(said["reason"]),
+        "day": business_day(datetime.fromisoformat(said["withdrawn_at"])),
         "signed_text": canonical_json(said).decode("utf-8"),
     }
 

@@ -20,6 +20,7 @@ from app.public.page_facts import (
     tables_shown,
 )
 from app.public.pages import STYLESHEET, page, page_while_sent, readable, site
+from app.public.pool_facts import pool_shown, serial_shown
 from app.public.schemas import LanguageQuery, ListingQuery, RegionQuery
 from app.public.why_words import LANGUAGES, why_shown
 from carbon.activities.links import linked
@@ -153,6 +154,34 @@ def why(call: Call, asked: dict[str, Any], *, link: str) -> Response:
     shown.headers["X-Robots-Tag"] = "noindex, nofollow"
     shown.vary.add("Accept-Language")
     return shown
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/pool",
+    needs=PUBLIC,
+    query=RegionQuery,
+    summary="A region's pool, its spending plan and what was shared out, as a page",
+)
+@readable
+def pool(call: Call, asked: dict[str, Any]) -> Response:
+    """Show the pool."""
+    return page("pool.html", **pool_shown(call, asked["region"] or site().region))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/pool/serials/<int:serial>",
+    needs=PUBLIC,
+    query=RegionQuery,
+    summary="What became of one milligram of a pool, as a page",
+)
+@readable
+def pool_serial(call: Call, asked: dict[str, Any], *, serial: int) -> Response:
+    """Show a serial."""
+    return page("serial.html", **serial_shown(call, asked["region"] or site().region, serial))
 
 
 @endpoint(routes, "GET", "/problems", needs=PUBLIC, summary="Every problem this API answers, as a page")
