@@ -21,6 +21,7 @@ from rich.text import Text
 from app.factory import Product
 from app.product_calls import run
 from app.recomputation_command import add_recomputation
+from app.replay_command import add_replay
 from app.simulation_command import add_simulation
 from carbon.activities.adapters.shenzhen_tong.rides import read_rides
 from carbon.activities.adapters.shenzhen_tong.rules import shipped_rules
@@ -105,6 +106,7 @@ def _add_carbon(product: Product) -> None:
 
     add_simulation(product, carbon)
     add_recomputation(product, carbon)
+    add_replay(product, carbon)
 
     @carbon.command("examples")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))

@@ -124,6 +124,8 @@ def link_of(url: str | None) -> str | None:
 
 
 def _rate(rate: Mapping[str, Any]) -> Words:
+    if rate["per_mg"] is None:
+        return Words("兑换率无法复核", "the coin rate does not hold")
     mass, coins = grams_in_words(rate["per_mg"]), coins_in_words(rate["coins_milli"])
     return Words(f"{mass.zh} = {coins.zh}", f"{mass.en} = {coins.en}")
 

@@ -135,7 +135,8 @@ def explain_activity(call: Call, activity: Activity, replayer: Replayer | None =
     """
     row = call.db.get_one(Factor, activity.basis.factor_id)
     reversal = call.db.get(ActivityReversal, (activity.citizen_id, activity.id))
-    again = (replayer or Replayer(call)).replay(activity)
+    replayer = replayer or Replayer(call)
+    again = replayer.replay(activity)
     explained = {
         "id": public_id("act", activity.id),
         "scenario": activity.basis.scenario,
@@ -149,7 +150,7 @@ def explain_activity(call: Call, activity: Activity, replayer: Replayer | None =
         "steps": [asdict(step) for step in again.steps],
         "factor": _factor(call, row, activity.basis.found_by),
         "evidence": _evidence(call, activity, again),
-        "coins": _coins(call, activity, again),
+        "coins": _coins(call, activity, again, replayer),
         "entries": _entries(activity),
         "superseded": reversal is not None,
         "corrections": told_corrections(call, activity, partial(_factor, call)),
@@ -221,18 +222,27 @@ def _factor(call: Call, row: Factor, found_by: str) -> dict[str, Any]:
         "verified": row.verified,
         "assumption": row.assumption,
         "found_by": found_by,
-        "source": row.notes["source"],
-        "seen_in_original": row.notes["seen_in_original"],
+        "source": _part(row.notes, "source"),
+        "seen_in_original": _part(row.notes, "seen_in_original") is True,
         "table": {"id": public_id("pub", table.id), **_cited(table)},
     }
 
 
-def _coins(call: Call, activity: Activity, again: Replay) -> dict[str, Any]:
+def _part(notes: Any, name: str) -> Any:
+    """A part of what is noted beside a row; an empty one where nothing, or nothing of the kind, is."""
+    return notes.get(name, {}) if isinstance(notes, dict) else {}
+
+
+def _coins(call: Call, activity: Activity, again: Replay, replayer: Replayer) -> dict[str, Any]:
+    """What is not as it was signed is not repeated: a rate has no figures then, a cap is left out."""
     basis = activity.basis
     rate = call.db.get_one(Publication, basis.coin_rule_id)
+    figures = rate.content if replayer.rules(rate.id, "coin_rate") else {"coins_milli": None, "per_mg": None}
     cap = None if basis.cap_rule_id is None else call.db.get_one(Publication, basis.cap_rule_id)
+    if cap is not None and not replayer.rules(cap.id, "cap"):
+        cap = None
     return {
-        "rate": {**rate.content, **_cited(rate)},
+        "rate": {**figures, **_cited(rate)},
         "cap": None if cap is None else {**cap.content, **_cited(cap)},
         "before_cap_milli": again.coins_before_cap,
         "cut_milli": activity.coin_cut_milli,

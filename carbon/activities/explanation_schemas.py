@@ -93,10 +93,11 @@ class GivesUsedRule(GivesCited):
     coins_milli = fields.Integer()
 
 
-class GivesUsedRate(GivesUsedRule):
-    """The coin rate: `coins_milli` for `per_mg` milligrams."""
+class GivesUsedRate(GivesCited):
+    """The coin rate: `coins_milli` for `per_mg` milligrams; null where it is not as it was signed."""
 
-    per_mg = fields.Integer()
+    coins_milli = fields.Integer(allow_none=True)
+    per_mg = fields.Integer(allow_none=True)
 
 
 class GivesUsedCap(GivesUsedRule):

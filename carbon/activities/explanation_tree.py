@@ -160,7 +160,7 @@ def _factor(factor: Figures) -> dict[str, Any]:
 
 
 def _document(factor: Figures) -> dict[str, Any]:
-    source = factor["source"]
+    source = factor["source"] if isinstance(factor["source"], dict) else {}
     return _node(
         "document",
         title=("出处", "Document"),

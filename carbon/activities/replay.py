@@ -96,7 +96,7 @@ class Replayer:
         self._as_published = cache(self._is_as_published)
         self._rules_of = cache(self._load_rules)
         self._factors_of = cache(self._load_factors)
-        self._ends = cache(self._load_ends)
+        self._reached = cache(self._first_reached)
         self._posting = cache(self._load_posting)
 
     def replay(self, activity: Activity) -> Replay:
@@ -119,6 +119,10 @@ class Replayer:
             differs.append("coins")
         return Replay(assessment, share, coins, tuple(differs))
 
+    def rules(self, publication_id: UUID, kind: str) -> bool:
+        """Whether it is a publication of the kind, and says what was signed."""
+        return self._publication(publication_id).kind == kind and self._signed(publication_id)
+
     def _assess(self, activity: Activity) -> Assessment | None:
         inputs: Any = activity.inputs  # the column holds whatever JSON somebody wrote into it
         if not isinstance(inputs, dict):
@@ -128,7 +132,7 @@ class Replayer:
 
     def _coins(self, activity: Activity) -> int | None:
         rate = self._publication(activity.basis.coin_rule_id)
-        if rate.kind != "coin_rate" or not self._signed(rate.id):
+        if not self.rules(rate.id, "coin_rate"):
             return None
         return floor_to_milli_coins(
             activity.carbon_mg, coins_milli=rate.content["coins_milli"], per_mg=rate.content["per_mg"]
@@ -271,7 +275,10 @@ class Replayer:
         return self._call.db.get_one(Publication, publication_id)
 
     def _is_signed(self, publication_id: UUID) -> bool:
-        return signature_holds(self._call, self._publication(publication_id))
+        """Whether the document is as it was signed, and was published when its steps say so."""
+        found = self._publication(publication_id)
+        published_at = self._reached(publication_id, "published")
+        return found.published_at == published_at and signature_holds(self._call, found)
 
     def _is_as_published(self, factor_id: UUID) -> bool:
         """Whether the row is one that its signed table lays out, column by column."""
@@ -298,13 +305,12 @@ class Replayer:
         rows = select(Factor).where(Factor.scenario == scenario, Factor.region_id == region_id)
         return list(self._call.db.scalars(rows))
 
-    def _load_ends(self, publication_id: UUID) -> dict[str, datetime]:
-        """When it was withdrawn, and when another took its place."""
-        steps = select(PublicationStep.state, PublicationStep.recorded_at).where(
-            PublicationStep.publication_id == publication_id,
-            PublicationStep.state.in_(("withdrawn", "corrected")),
+    def _first_reached(self, publication_id: UUID, state: str) -> datetime | None:
+        return self._call.db.scalar(
+            select(func.min(PublicationStep.recorded_at)).where(
+                PublicationStep.publication_id == publication_id, PublicationStep.state == state
+            )
         )
-        return {row.state: row.recorded_at for row in self._call.db.execute(steps)}
 
     # Who ruled a day, as it stood at an instant.
 
@@ -325,10 +331,11 @@ class Replayer:
         return _begun(rule, day, before=at - AT_ONCE) and not self._replaced(rule, day, before=at + AT_ONCE)
 
     def _replaced(self, rule: Publication, day: date, *, before: datetime) -> bool:
-        ended = {state for state, at in self._ends(rule.id).items() if at < before}
-        if "corrected" in ended:
+        corrected, withdrawn = (self._reached(rule.id, state) for state in ("corrected", "withdrawn"))
+        if corrected is not None and corrected < before:
             return True
-        if "withdrawn" in ended and rule.withdrawn_from is not None and day >= rule.withdrawn_from:
+        from_day = rule.withdrawn_from
+        if withdrawn is not None and withdrawn < before and (from_day is None or day >= from_day):
             return True
         return any(
             other.subject == rule.subject

@@ -16,6 +16,7 @@ from app.demo.transit import Transit
 from app.demo_commands import add_demo_commands
 from app.factory import Product, create_product
 from app.product_calls import run
+from app.replay_command import every_credit
 from kernel.clock import FixedClock
 from kernel.identifiers import public_id
 from rewards.voucher_states import State
@@ -77,6 +78,24 @@ def test_rides_and_bills_are_credited_and_what_is_not_has_a_reason(
         "household_electricity_saving",
         "household_water_saving",
     }
+
+
+def test_every_credit_replays_equal(empty_product: Product, town: Town) -> None:
+    """Each is gone through, and none is left out: what the ledger was credited with is what replayed."""
+    assert town.residents
+    replayed = list(every_credit(empty_product))
+    assert {each.name: each.differs for each in replayed if each.differs} == {}
+    with empty_product.door.sessions() as session:
+        credits_ = session.execute(
+            text(
+                "SELECT t.id FROM ledger_transfer t JOIN ledger_account a"
+                " ON a.holder_id = t.holder_id AND a.id = t.account_id WHERE a.kind = 'citizen'"
+                " AND t.amount > 0 AND t.code IN ('CREDIT', 'CREDIT_CARBON', 'ALLOCATE')"
+            )
+        ).scalars()
+        assert sorted(credits_) == sorted({number for each in replayed for number in each.transfers})
+    assert len(replayed) > 1000
+    assert all(each.digest for each in replayed)
 
 
 def test_coins_of_an_old_share_of_the_pool_have_ended(empty_product: Product, town: Town) -> None:
