@@ -136,7 +136,7 @@ def changelog_shown(call: Call, *, after: str | None, region_id: str | None) -> 
     """What each published table changed, newest first; refuses NotFound, WrongCursor."""
     if region_id is not None:
         known_region(call.db, region_id)
-    regions = _regions(call.db)
+    regions = region_names(call.db)
     found = changelog(call, PageRequest(TABLES_A_PAGE, after), region_id=region_id)
     entries = [
         {

@@ -162,7 +162,8 @@ MACHINES = (
         note="Drafted by one person, approved by a second and published by a third, or by the second where"
         " the region's procedure asks for no review; frozen from then on. An approval is `reviewer_id`. A"
         " successor or a withdrawal closes it by `ends_on`, it stays published and is looked up for its"
-        " days; withdrawn is what never came into force, corrected what another took the place of. Steps: `publication_step`.",
+        " days; withdrawn is what never came into force, corrected what another took the place of. Steps:"
+        " `publication_step`.",
     ),
     Machine(
         title="Donation project 捐赠项目",
