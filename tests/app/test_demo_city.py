@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -126,16 +127,20 @@ def test_the_province_has_a_table_on_notice_with_an_objection_answered(
     empty_product: Product, town: Town
 ) -> None:
     client = empty_product.flask.test_client()
-    (notice,) = client.get("/v1/notices").json["items"]
+
+    def read(path: str) -> dict[str, Any]:
+        return dict(client.get(path).get_json())
+
+    (notice,) = read("/v1/notices")["items"]
     assert (notice["id"], notice["region"], notice["open"]) == (town.province.notice, "CN-GD", True)
     assert (notice["objections_raised"], notice["objections_unanswered"]) == (2, 1)
-    told = client.get(f"/v1/notices/{notice['id']}").json
+    told = read(f"/v1/notices/{notice['id']}")
     assert told["changes"]["counts"]["changed"] == 1
-    listed = client.get("/v1/public/factor-tables?region=CN-GD").json["items"]
+    listed = read("/v1/public/factor-tables?region=CN-GD")["items"]
     first = next(each for each in listed if each["subject"] == "own_bottle/assumption")
     assert (first["standing"], first["id"] == told["changes"]["against"]) == ("in_force", True)
     assert "自带水瓶" in client.get("/notices").get_data(as_text=True)
-    steps = client.get(f"/v1/public/factor-tables/{first['id']}").json["steps"]
+    steps = read(f"/v1/public/factor-tables/{first['id']}")["steps"]
     taken = " ".join(each["state"] for each in steps)
     assert taken == "draft in_review approved public_notice published"
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from threading import Barrier, Event
 from typing import Any
 from uuid import UUID
@@ -78,20 +79,20 @@ def states(database: Database, publication: UUID) -> list[str]:
     return [row.state for row in database.rows(steps, id=publication)]
 
 
-def each_by_another(
-    database: Database, works: Sequence[Callable[[Call], Any]], *, late: bool = False
-) -> list[str]:
+Work = Callable[[Call], object]
+
+
+def each_by_another(database: Database, works: Sequence[Work], *, late: bool = False) -> list[str]:
+    """What works came to that people of their own did at once."""
     now = AFTER if late else NOW
-    return at_once(
-        *(lambda work=work: database.run(work, actor=somebody(), now=now) for work in works)  # type: ignore[misc]  # a default binds it
-    )
+    return at_once(*(partial(database.run, work, actor=somebody(), now=now) for work in works))
 
 
 def test_of_reviewers_at_once_one_approves(database: Database) -> None:
     database.run(plant_procedure)
     for _ in range(TURNS):
         made = under_review(database)
-        works = [lambda call, made=made: approve(call, made, reason="race")] * 4
+        works = [partial(approve, publication_id=made, reason="race")] * 4
         outcomes = each_by_another(database, works)
         assert sorted(outcomes) == ["already_approved"] * 3 + ["done"]
         assert states(database, made).count("approved") == 1
@@ -104,8 +105,8 @@ def test_what_is_approved_and_returned_at_once_is_one_of_both_in_an_order(databa
         outcomes = each_by_another(
             database,
             [
-                lambda call, made=made: approve(call, made, reason="race"),
-                lambda call, made=made: send_back(call, made, reason="race"),
+                partial(approve, publication_id=made, reason="race"),
+                partial(send_back, publication_id=made, reason="race"),
             ],
         )
         (row,) = database.rows("SELECT state, reviewer_id FROM publication WHERE id = :id", id=made)
@@ -121,12 +122,10 @@ def test_a_draft_is_submitted_once_and_noticed_once(database: Database) -> None:
     database.run(plant_procedure)
     for _ in range(TURNS):
         made = drafted(database)
-        submitted = each_by_another(database, [lambda call, made=made: submit(call, made, reason="race")] * 4)
+        submitted = each_by_another(database, [partial(submit, publication_id=made, reason="race")] * 4)
         assert sorted(submitted) == ["done"] + ["not_a_draft"] * 3
-        database.run(lambda call, made=made: approve(call, made, reason="test"), actor=somebody())
-        noticed = each_by_another(
-            database, [lambda call, made=made: give_notice(call, made, reason="race")] * 4
-        )
+        database.run(partial(approve, publication_id=made, reason="test"), actor=somebody())
+        noticed = each_by_another(database, [partial(give_notice, publication_id=made, reason="race")] * 4)
         assert sorted(noticed) == ["done"] + ["not_under_review"] * 3
         (row,) = database.rows("SELECT review_round FROM publication WHERE id = :id", id=made)
         assert row.review_round == 1
@@ -146,7 +145,7 @@ def test_of_withdrawals_at_once_one_counts(database: Database) -> None:
     made = on_notice(database)
     database.run(lambda call: publish(call, made, reason="test"), actor=somebody(), now=AFTER)
     days = [AFTER.date() + timedelta(days=30 + number) for number in range(6)]
-    works = [lambda call, day=day: withdraw(call, made, from_day=day, reason="race") for day in days]
+    works = [partial(withdraw, publication_id=made, from_day=day, reason="race") for day in days]
     outcomes = each_by_another(database, works, late=True)
     assert sorted(outcomes) == ["already_withdrawn"] * 5 + ["done"]
     assert states(database, made).count("withdrawn") == 1
@@ -166,7 +165,7 @@ def test_an_objection_is_answered_once(database: Database) -> None:
         lambda call: raise_objection(call, made, body="no").id, actor=somebody(ActorKind.CITIZEN)
     )
     works = [
-        lambda call, ruling=ruling: answer(call, raised, ruling=ruling, body="so")
+        partial(answer, objection_id=raised, ruling=ruling, body="so")
         for ruling in ("dismissed", "upheld") * 3
     ]
     assert sorted(each_by_another(database, works)) == ["already_answered"] * 5 + ["done"]
@@ -250,8 +249,11 @@ def test_objections_and_publications_in_any_order_never_leave_a_published_row_wi
         if row.state == "published":
             assert (outcomes[0], raised) == ("done", 0)
             database.run(
-                lambda call, made=made: withdraw(
-                    call, made, from_day=AFTER.date() + timedelta(days=1), reason="next turn"
+                partial(
+                    withdraw,
+                    publication_id=made,
+                    from_day=AFTER.date() + timedelta(days=1),
+                    reason="next turn",
                 ),
                 actor=somebody(),
                 now=AFTER,
