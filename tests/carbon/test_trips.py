@@ -340,6 +340,12 @@ def test_a_car_free_day_under_two_names_is_credited_once(desk: Desk) -> None:
     assert broken(call) == []
 
 
+def test_of_what_is_claimed_by_the_day_one_a_day_counts_at_whatever_hours(desk: Desk) -> None:
+    publish_rule(desk.call, "trip_claims", "rail", {**RAIL, "slot": "day"})
+    assert desk.take(desk.metro, trip("e1", "08:02", "08:31")) == [CREDITED]
+    assert desk.take(desk.app, trip("a1", "18:02", "18:31")) == [CLAIMED]
+
+
 def slots_claimed(slot: str, **more: Any) -> list[str]:
     """Beginnings of the slots of one record that ends on 2026-11-19."""
     each = TripClass(
