@@ -68,13 +68,12 @@ def _received(unit: Callable[[Callable[[Call], Any]], Any], *, project: str, kin
 
 @endpoint(
     routes,
-    "POST",
+    "PUT",
     "/v1/operator/donation-projects/<project>/documents/<kind>",
     needs=Permission.DONATION_DECLARE,
     raw=RawBody(_received, MEDIA_TYPES, _HEADERS),
     gives=GivesDocument,
-    status=201,
-    summary="Put a document (PDF, PNG, JPEG, XLSX, up to 8 MiB) into an undecided project's dossier",
+    summary="Put a document (PDF, PNG, JPEG, XLSX, up to 8 MiB) into an undecided dossier; twice is once",
 )
 def put_document(call: Call, content: bytes, *, project: str, kind: str) -> DonationDocument:
     """Add a document."""

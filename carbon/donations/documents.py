@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 
 from carbon.donations.errors import DocumentThere, DocumentTypeUnknown, DossierClosed, DossierFull
 from carbon.donations.tables import MEDIA_TYPES, MOST_DOCUMENTS, DonationDocument, DonationProject
@@ -33,42 +32,42 @@ def add_document(call: Call, project: DonationProject, *, kind: str, content: by
     """Put a document into an undecided project's dossier.
 
     The project's row is locked, so that nobody decides while a document comes, and places are counted one
-    after the other. Refuses, in this order: `DossierClosed`, `DocumentTypeUnknown`, `DossierFull`,
-    `DocumentThere`.
+    after the other. The same document again is the one that stands. Refuses, in this order:
+    `DossierClosed`, `DocumentTypeUnknown`, `DocumentThere` (as another kind), `DossierFull`.
     """
     call.db.refresh(project, with_for_update={"key_share": True})
     require_open(project)
-    media_type = media_type_of(content)
+    media_type, mark = media_type_of(content), digest(content)
+    standing = call.db.scalars(
+        select(DonationDocument).where(
+            DonationDocument.project_id == project.id, DonationDocument.digest == mark
+        )
+    ).one_or_none()
+    if standing is not None:
+        require(standing.kind == kind, DocumentThere(document=public_id(DOCUMENT, standing.id)))
+        return standing
     taken = call.db.scalar(
         select(func.coalesce(func.max(DonationDocument.place), 0)).where(
             DonationDocument.project_id == project.id
         )
     )
     require(int(taken or 0) < MOST_DOCUMENTS, DossierFull(limit=MOST_DOCUMENTS))
-    mark = digest(content)
-    document_id = new_id()
-    row = {
-        "id": document_id,
-        "region_id": project.region_id,
-        "project_id": project.id,
-        "place": int(taken or 0) + 1,
-        "kind": kind,
-        "media_type": media_type,
-        "digest": mark,
-        "content_bytes": len(content),
-        "content": content,
-        "added_by": call.actor.known_id,
-        "added_at": call.now,
-    }
-    made = call.db.execute(
-        insert(DonationDocument)
-        .values(row)
-        .on_conflict_do_nothing(constraint="uq_donation_document_digest")
-        .returning(DonationDocument.id)
-    ).one_or_none()
-    require(made is not None, DocumentThere(sha256=mark.hex()))
-    audit(call, "add", subject=public_id(DOCUMENT, document_id), kind=kind, sha256=mark.hex())
-    return call.db.get_one(DonationDocument, document_id)
+    document = DonationDocument(
+        id=new_id(),
+        region_id=project.region_id,
+        project_id=project.id,
+        place=int(taken or 0) + 1,
+        kind=kind,
+        media_type=media_type,
+        digest=mark,
+        content_bytes=len(content),
+        content=content,
+        added_by=call.actor.known_id,
+        added_at=call.now,
+    )
+    call.db.add(document)
+    audit(call, "add", subject=public_id(DOCUMENT, document.id), kind=kind, sha256=mark.hex())
+    return document
 
 
 def require_open(project: DonationProject) -> None:

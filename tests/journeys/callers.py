@@ -4,10 +4,12 @@ All of them hold real tokens of a real product on a planted town; `caller_for` f
 `ids` are things of the first caller's by the name an address gives them.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from app.demo.charity import one_page_pdf
 from app.factory import TERMINAL_PERMISSIONS, Product, create_product
 from app.identity.roles import PERMISSIONS, Role
 from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
@@ -202,6 +205,7 @@ def _belongings(crowd: Crowd) -> None:
         ids["rule"] = make("operator_editor", "/v1/operator/rules", rule)["id"]
         project = {**PROJECT, "project_key": f"demo-{number}"}
         ids["project"] = make("donor", "/v1/operator/donation-projects", project)["id"]
+    _charity(crowd)
     codes = make("citizen", f"/v1/me/vouchers/{ids['voucher']}/codes", None, "GET")
     scan = {"code": codes["items"][0]["text"]}
     ids["redemption"] = make("till", "/v1/terminal/redemptions", scan)["id"]
@@ -219,3 +223,22 @@ def _belongings(crowd: Crowd) -> None:
     ids["partner"] = ids["ptn"]
     ids["publication"], ids["objection"] = heard_proposal(make, coming_day(40))
     ids["notice"] = ids["publication"]
+
+
+def _charity(crowd: Crowd) -> None:
+    """A dossier's document, and a gift of another project."""
+    make, ids, projects = crowd.make, crowd.ids, "/v1/operator/donation-projects"
+    report = one_page_pdf("an example")
+    mark = b64encode(sha256(report).digest()).decode()
+    document = crowd.send(
+        next(each for each in crowd.callers if each.role == "donor"),
+        "PUT",
+        f"{projects}/{ids['project']}/documents/baseline",
+        data=report,
+        headers={"Content-Digest": f"sha-256=:{mark}:"},
+    )
+    ids["document"], ids["kind"], ids["serial"] = document.json["id"], "baseline", "1"
+    given = make("donor", projects, {**PROJECT, "project_key": "demo-given"})["id"]
+    make("operator_publisher", f"{projects}/{given}/approval", {"reason": "complete"})
+    deed = {"carbon_mg": 50_000_000, "statement_version": "v1"}
+    ids["donation"] = make("donor", f"{projects}/{given}/donations", deed)["id"]
