@@ -12,7 +12,7 @@ from carbon.donations.pool_schemas import (
     GivesSerial,
     GivesWithdrawal,
     TakesPoolCampaign,
-    TakesWithdrawal,
+    TakesGiftWithdrawal,
 )
 from carbon.donations.serials import SerialFound, find_serial
 from carbon.donations.tables import DonationWithdrawal, PoolCampaign
@@ -34,7 +34,7 @@ routes = Routes("pool", __name__, description="What a region means to do with it
     "POST",
     "/v1/operator/donations/<donation>/withdrawal",
     needs=Permission.DONATION_WITHDRAW,
-    takes=TakesWithdrawal,
+    takes=TakesGiftWithdrawal,
     gives=GivesWithdrawal,
     status=201,
     idempotent=True,

@@ -17,7 +17,7 @@ from kernel.units import show_grams
 KEY = r"[a-z0-9]+(-[a-z0-9]+)*"
 
 
-class TakesWithdrawal(Takes):
+class TakesGiftWithdrawal(Takes):
     """Why a donation is withdrawn; both stand on its public page, so nobody is named."""
 
     examples = MappingProxyType(

@@ -339,7 +339,7 @@ class GivesHowToVerify(Gives):
     keys = fields.String()
 
 
-class GivesNotice(Gives):
+class GivesWithdrawalNotice(Gives):
     """A withdrawal's notice, word for word as signed, and whether its signature holds."""
 
     notice = fields.Dict(keys=fields.String())
@@ -366,6 +366,6 @@ class GivesCertificate(Gives):
     holds = fields.Boolean()
     state = fields.String(metadata={"enum": ["issued", "partly_withdrawn", "withdrawn"]})
     serials = fields.Nested(GivesSerials)
-    withdrawal = fields.Nested(GivesNotice, allow_none=True)
+    withdrawal = fields.Nested(GivesWithdrawalNotice, allow_none=True)
     page = fields.String()
     how_to_verify = fields.Nested(GivesHowToVerify)
