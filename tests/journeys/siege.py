@@ -66,6 +66,16 @@ def at_each(*methods: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("method", "address"), each, ids=[f"{one} {rule}" for one, rule in each])
 
 
+def at_each_taker_of_bytes() -> pytest.MarkDecorator:
+    """Every address whose body is bytes, whatever the method."""
+    each = [
+        (method, rule)
+        for method, rule in rules("POST", "PUT")
+        if "requestBody" in operation(method, rule) and body_schema(method, rule) is None
+    ]
+    return pytest.mark.parametrize(("method", "address"), each, ids=[f"{one} {rule}" for one, rule in each])
+
+
 def needed(method: str, address: str) -> Permission | None:
     """What the address asks its caller to hold; None where anybody may."""
     app = current_product().flask

@@ -13,7 +13,17 @@ import pytest
 
 from tests.journeys.callers import Crowd, crowd
 from tests.journeys.hostile import BRACKETS, JSON, NOBODY, spoiled_bodies, whole_bodies
-from tests.journeys.siege import WRITES, Siege, at_each, body_schema, needed, operation, path_of, right_body
+from tests.journeys.siege import (
+    WRITES,
+    Siege,
+    at_each,
+    at_each_taker_of_bytes,
+    body_schema,
+    needed,
+    operation,
+    path_of,
+    right_body,
+)
 
 BAD_KEYS = {
     "no key": None,
@@ -75,7 +85,7 @@ def test_an_absurd_idempotency_key_is_refused(city: Crowd, method: str, address:
     siege.ends()
 
 
-@at_each("PUT")
+@at_each_taker_of_bytes()
 def test_bytes_that_are_not_what_they_are_said_to_be_are_refused(
     city: Crowd, method: str, address: str
 ) -> None:
