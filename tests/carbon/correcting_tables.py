@@ -113,9 +113,9 @@ class Corrected:
         """Correct the table in force, and recompute by it."""
         return self.recompute(self.publish(grams), policy)
 
-    def hold(self, who: str, amount: int) -> HoldSet:
+    def hold(self, who: str, amount: int, *, name: str = "v") -> HoldSet:
         """A voucher's coins."""
-        held = HoldSet(holder_id=self.owners[who], purpose="voucher", reference=f"v-{who}/0")
+        held = HoldSet(holder_id=self.owners[who], purpose="voucher", reference=f"{name}-{who}/0")
 
         def work(call: Call) -> None:
             own = find_account(
