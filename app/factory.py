@@ -44,6 +44,7 @@ ROOMS = (
     "carbon.partners.routes",
     "carbon.equivalences.routes",
     "carbon.factors.routes",
+    "carbon.households.routes",
     "carbon.donations.routes",
     "carbon.donations.document_routes",
     "carbon.donations.pool_routes",

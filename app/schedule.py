@@ -25,6 +25,7 @@ from app.product_calls import command_call
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
 from carbon.activities.recomputation.work import do_waiting
+from carbon.households.assessment import assess_due
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.database import in_transaction
@@ -171,6 +172,12 @@ def expire_vouchers(turn: Turn) -> int:
     return turn.repeat(expire_vouchers_due)
 
 
+def assess_households(turn: Turn) -> int:
+    """Judge the months of homes of which something is new, home after home."""
+    secret = turn.product.settings.card_hash_secret.encode()
+    return turn.repeat(partial(assess_due, secret=secret))
+
+
 def add_checkpoints(turn: Turn) -> int:
     """Sum what folded accounts moved since their last checkpoint."""
 
@@ -293,6 +300,14 @@ SCHEDULE = (
         cron="*/10 * * * *",
         seconds=120,
         work=add_checkpoints,
+    ),
+    Scheduled(
+        name="assess_households",
+        says="judge the months of households of which something is new",
+        cron="20 17 * * *",
+        seconds=3600,
+        priority=-5,
+        work=assess_households,
     ),
     Scheduled(
         name="forget",

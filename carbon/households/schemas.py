@@ -31,21 +31,21 @@ _METER = {
     "number": "demo-m-001",
     "kind": "electricity",
     "point": "1",
-    "since": "2026-11-01",
+    "since": "2025-01-01",
     "modulus": 1_000_000,
     "resolution": 100,
 }
 _HOME = {
     "reference": "demo-home-001",
-    "standing": {"since": "2026-11-01", "price_tier": 1, "has_solar": False},
+    "standing": {"since": "2025-01-01", "price_tier": 1, "has_solar": False},
     "meters": [_METER],
-    "members": [{"subject": "3104700123456789", "since": "2026-11-01", "share": 1}],
+    "members": [{"subject": "3104700123456789", "since": "2025-01-01", "share": 1}],
 }
 _READING = {
-    "source_event_id": "read-2026-11-01-m-001",
+    "source_event_id": "read-2025-03-01-m-001",
     "meter": "demo-m-001",
     "kind": "electricity",
-    "day": "2026-11-01",
+    "day": "2025-03-01",
     "register": 123_456,
 }
 
@@ -67,7 +67,7 @@ class TakesMember(Takes):
 class TakesDeparture(Takes):
     """The first day without them."""
 
-    examples = MappingProxyType({"Somebody moves out": {"on": "2026-11-16"}})
+    examples = MappingProxyType({"Somebody moves out": {"on": "2025-03-16"}})
     on = _day(required=True)
 
 
@@ -76,7 +76,7 @@ class TakesStanding(Takes):
 
     into = StandingOrder
     examples = MappingProxyType(
-        {"The third tier": {"since": "2026-11-01", "price_tier": 3, "has_solar": False}}
+        {"The third tier": {"since": "2025-06-01", "price_tier": 3, "has_solar": False}}
     )
     since = _day(required=True)
     price_tier = Whole(least=1, most=9, required=True)
@@ -93,6 +93,7 @@ class TakesMeter(Takes):
             "In the place of another": {
                 **_METER,
                 "number": "demo-m-003",
+                "since": "2025-06-01",
                 "first_register": 0,
                 "last_register": 123_999,
             },
@@ -152,7 +153,7 @@ class TakesReadings(Takes):
                 "readings": [
                     {
                         **_READING,
-                        "source_event_id": "read-2026-11-01-m-001-b",
+                        "source_event_id": "read-2025-03-01-m-001-b",
                         "register": 123_465,
                         "corrects": _READING["source_event_id"],
                     }

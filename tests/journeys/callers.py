@@ -54,6 +54,16 @@ RULE: dict[str, Any] = {
 PROJECT: dict[str, Any] = dict(TakesDeclaration.examples["A retrofit"])
 
 
+HOME: dict[str, Any] = {
+    "reference": "home",
+    "standing": {"since": "2025-01-01", "price_tier": 1, "has_solar": False},
+    "meters": [
+        {"number": "m", "kind": "electricity", "since": "2025-01-01", "modulus": 10**6, "resolution": 100}
+    ],
+    "members": [{"subject": "", "since": "2025-01-01"}],
+}
+
+
 @dataclass(frozen=True)
 class Caller:
     """Somebody with a token."""
@@ -191,6 +201,18 @@ def _staff(call: Call, role: Role, region: str, organisations: dict[Role, UUID])
     return Caller(role.value, tokens.access_token, PERMISSIONS[role])
 
 
+def make_home(crowd: Crowd, number: int) -> None:
+    """A home of the first citizen, with a meter of its own."""
+    home = {
+        **HOME,
+        "reference": f"home-{number}",
+        "meters": [{**HOME["meters"][0], "number": f"m-{number:03d}"}],
+        "members": [{**HOME["members"][0], "subject": crowd.town.residents[0].card}],
+    }
+    made = crowd.make("partner", "/v1/partner/households", home)
+    crowd.ids |= {"household": made["id"], "member": made["members"][0]["id"]}
+
+
 def _belongings(crowd: Crowd) -> None:
     """One of everything an address can name, and three of what lists show."""
     make, ids = crowd.make, crowd.ids
@@ -205,6 +227,7 @@ def _belongings(crowd: Crowd) -> None:
         ids["rule"] = make("operator_editor", "/v1/operator/rules", rule)["id"]
         project = {**PROJECT, "project_key": f"demo-{number}"}
         ids["project"] = make("donor", "/v1/operator/donation-projects", project)["id"]
+        make_home(crowd, number)
     _charity(crowd)
     codes = make("citizen", f"/v1/me/vouchers/{ids['voucher']}/codes", None, "GET")
     scan = {"code": codes["items"][0]["text"]}

@@ -82,6 +82,13 @@ A_MOMENT = SystemClock().now()
 """One for all examples: two that tell one fact in two ways must not differ by the second they are sent in."""
 
 
+def in_a_home(city: Crowd, address: str, value: Any, name: str) -> Any:
+    """Homes and meters of their own, and people who bound a card."""
+    if name == "subject":
+        return city.town.residents[address.endswith("/members")].card
+    return f"demo-{new_id().hex[-20:]}" if name in {"reference", "number"} else value
+
+
 def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     """An example with what only this city has: its ids, its card, days to come."""
     if isinstance(value, dict):
@@ -90,7 +97,10 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
         return [in_the_city(city, address, each, name) for each in value]
     if name == "subject" and address == "/v1/partner/activities":
         return city.town.residents[0].card
+    if "/households" in address:
+        value = in_a_home(city, address, value, name)
     own = {
+        "meter": "m-000",
         "subject_number": "3104700123456789",
         "effective_from": coming_day(9),
         "from_day": coming_day(9),

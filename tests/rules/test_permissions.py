@@ -36,6 +36,8 @@ IN_PATHS = {
     "donation": f"don_{NOBODY}",
     "kind": "baseline",
     "link": NOBODY,
+    "household": f"hhd_{NOBODY}",
+    "member": f"hhm_{NOBODY}",
     "transfer": "1",
     "merchant": f"mer_{NOBODY}",
     "named": f"ptn_{NOBODY}",
