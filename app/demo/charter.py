@@ -17,6 +17,7 @@ from kernel.call import Call
 from kernel.clock import day_bounds
 from kernel.identifiers import new_id
 from kernel.publications.publishing import Draft, draft, publish
+from kernel.publications.shapes import SHAPES
 from kernel.signing import Purpose
 from kernel.tenancy import Region
 
@@ -46,6 +47,12 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         "standard",
         "先用活动碳币 / promotional coins first",
         {"classes": ["promotional", "standard"]},
+    ),
+    (
+        "household_saving",
+        "household_electricity_saving",
+        "家庭用电以自家往年同月为基准 / household electricity: the own same month of former years",
+        {**SHAPES["household_saving"].example, "baselines": ["own_same_month", "city_person_day"]},
     ),
     *(
         ("factor_fallback", scenario, f"{scenario} → {region}", {"region_id": region})

@@ -28,6 +28,7 @@ from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_met
 from app.demo.market import Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
 from app.demo.province import Province, publish_by_procedure
+from app.demo.shared_home import SharedHome, shared_home
 from app.demo.stage import Stage, month_start, shanghai
 from app.demo.transit import STATIONS, Transit
 from app.factory import create_product
@@ -68,6 +69,7 @@ class Town:
     gift: Gift
     withdrawn: Gift
     plan_line: UUID
+    home: SharedHome
 
 
 def seed_demo_city(settings: Settings) -> None:
@@ -92,6 +94,7 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
     events = [
         *_bills(stage, dice, town, today=today, now=now),
         *_rides(stage, dice, town, today=today),
+        *town.home.events(today=today),
         *_nights(stage, today=today),
         *_shares(stage, town, now=now),
         *((plan.at, plan.work) for plan in _shopping(stage, dice, town, now=now)),
@@ -133,6 +136,7 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
         "rewards": {key: public_id(REWARD, reward) for key, reward in town.market.rewards.items()},
         "certificate": town.gift.certificate,
         "withdrawn_certificate": town.withdrawn.certificate,
+        "household": town.home.outline(),
         "citizens": [
             {"persona": each.persona, "card": each.card, "utility_account": each.account}
             for each in town.residents[:3]
@@ -152,6 +156,7 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
     charity = Charity(enterprise_id=enterprise, donor=donor, publisher=publisher.actor)
     withdrawn = give_what_is_withdrawn(stage, charity, today=today, at=gave - timedelta(days=10))
     admit = partial(admit_partner, stage, at=at, by=editor.actor)
+    electricity = admit("示例供电公司", data_source="electricity", adapter="utility_bills")
     return Town(
         editor=editor,
         publisher=publisher,
@@ -159,13 +164,14 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
         donor=donor,
         province=publish_by_procedure(stage, today=today, residents=residents, enterprise_id=enterprise),
         transit=admit("示例通卡公司", data_source="transit", adapter="shenzhen_tong"),
-        electricity=admit("示例供电公司", data_source="electricity", adapter="utility_bills"),
+        electricity=electricity,
         water=admit("示例供水公司", data_source="water", adapter="utility_bills"),
         residents=residents,
         market=open_market(stage, at=at, editor=editor.actor),
         gift=give(stage, charity, today=today, at=gave),
         withdrawn=withdrawn,
         plan_line=plan_spending(stage, today=today, at=gave, by=editor.actor),
+        home=shared_home(stage, electricity, residents, today=today),
     )
 
 

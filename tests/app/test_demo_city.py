@@ -99,6 +99,16 @@ def test_every_credit_replays_equal(empty_product: Product, town: Town) -> None:
     assert all(each.digest for each in replayed)
 
 
+def test_a_home_that_two_people_share_waits_for_a_reading(empty_product: Product, town: Town) -> None:
+    assert len(town.home.people) == 2
+    revisions = counted(
+        empty_product, "SELECT first_day::text, figures->'reasons' FROM household_saving ORDER BY first_day"
+    )
+    assert list(revisions.values()) == [[], [], [], [], [], [], ["reading_missing"]]
+    lines = counted(empty_product, "SELECT outcome, count(*) FROM household_saving_line GROUP BY 1")
+    assert lines == {"credited": 12}
+
+
 def test_coins_of_an_old_share_of_the_pool_have_ended(empty_product: Product, town: Town) -> None:
     assert town.gift.certificate.startswith("don_")
     codes = counted(empty_product, "SELECT code, count(*)::int FROM ledger_transfer GROUP BY code")
