@@ -21,7 +21,10 @@ from tests.conftest import ROOT
 from tests.journeys.conftest import Running
 
 pytestmark = pytest.mark.xdist_group("make run")
-GUIDES = ("docs/start.md", "docs/partners.md", "docs/factor-tables.md", "docs/donations.md")
+GUIDES = (
+    *("docs/start.md", "docs/partners.md", "docs/factor-tables.md"),
+    *("docs/donations.md", "docs/households.md"),
+)
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
