@@ -145,8 +145,9 @@ def described(connection: Connection, owner: UUID) -> World:
     found = connection.execute(
         text(
             "SELECT a.source_event_id AS road, a.id, a.basis_id, b.factor_id, f.publication_id,"
-            " b.coin_rule_id, b.cap_rule_id, a.carbon_transfer_id"
-            " FROM activity a JOIN activity_basis b ON b.id = a.basis_id JOIN factor f ON f.id = b.factor_id WHERE a.citizen_id = :owner"
+            " b.coin_rule_id, b.cap_rule_id, a.carbon_transfer_id FROM activity a"
+            " JOIN activity_basis b ON b.id = a.basis_id JOIN factor f ON f.id = b.factor_id"
+            " WHERE a.citizen_id = :owner"
         ),
         {"owner": owner},
     ).all()
