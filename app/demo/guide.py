@@ -16,6 +16,11 @@ ROLES = {
 def guide(told: dict[str, Any]) -> Iterator[str]:
     """The lines that `make run` prints of DATA/demo.json."""
     yield from _section("Look 浏览", told["urls"].items())
+    if told["why"]:
+        yield from _section(
+            f"Why a ride became coins 一次出行如何变成碳币 (until {told['why']['ends_at'][:10]})",
+            [(told["urls"]["product"] + told["why"]["path"],)],
+        )
     staff = {**told["operators"], "donor": told["donor"]}
     province = told["province"]
     clerks = {name: merchant["clerk"] for name, merchant in told["merchants"].items()}

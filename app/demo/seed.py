@@ -6,7 +6,7 @@ The same day gives the same city, apart from ids, keys and passwords. What peopl
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from io import BytesIO
@@ -29,6 +29,7 @@ from app.demo.market import Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
 from app.demo.province import Province, publish_by_procedure
 from app.demo.shared_home import SharedHome, shared_home
+from app.demo.sharing import Shared, share_a_ride
 from app.demo.stage import Stage, month_start, shanghai
 from app.demo.transit import STATIONS, Transit
 from app.factory import create_product
@@ -70,6 +71,8 @@ class Town:
     withdrawn: Gift
     plan_line: UUID
     home: SharedHome
+    shared: Shared | None = None
+    """How one ride was counted, for whoever has the link."""
 
 
 def seed_demo_city(settings: Settings) -> None:
@@ -102,7 +105,7 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")
     for _, work in sorted(events, key=lambda event: event[0]):
         work()
-    return town
+    return replace(town, shared=share_a_ride(stage, town.residents[0], at=now))
 
 
 def outline(town: Town, settings: Settings) -> dict[str, Any]:
@@ -137,6 +140,9 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
         "certificate": town.gift.certificate,
         "withdrawn_certificate": town.withdrawn.certificate,
         "household": town.home.outline(),
+        "why": None
+        if town.shared is None
+        else {"path": town.shared.path, "ends_at": town.shared.ends_at.isoformat()},
         "citizens": [
             {"persona": each.persona, "card": each.card, "utility_account": each.account}
             for each in town.residents[:3]

@@ -131,6 +131,18 @@ def test_the_guide_shows_a_newcomer_every_login_and_key(empty_product: Product, 
     shown = "\n".join(guide(told))
     assert set(re.findall(r'"(?:password|key|token)": "([^"]+)"', json.dumps(told))) <= set(shown.split())
     assert "\n    product   http://127.0.0.1:8080\n" in shown
+    assert f"\n    http://127.0.0.1:8080{told['why']['path']}\n" in shown
+
+
+def test_the_guide_leads_to_a_page_that_says_why_a_ride_became_coins(
+    empty_product: Product, town: Town
+) -> None:
+    shared = outline(town, empty_product.settings)["why"]
+    client = empty_product.flask.test_client()
+    page = client.get(f"{shared['path']}?lang=en", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "replayed just now: equal" in page.get_data(as_text=True)
+    assert town.residents[0].card not in page.get_data(as_text=True)
 
 
 def test_the_province_has_a_table_on_notice_with_an_objection_answered(
