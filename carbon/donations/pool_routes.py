@@ -11,8 +11,8 @@ from carbon.donations.pool_schemas import (
     GivesPoolCampaigns,
     GivesSerial,
     GivesWithdrawal,
-    TakesPoolCampaign,
     TakesGiftWithdrawal,
+    TakesPoolCampaign,
 )
 from carbon.donations.serials import SerialFound, find_serial
 from carbon.donations.tables import DonationWithdrawal, PoolCampaign
