@@ -23,6 +23,7 @@ from tests.conftest import NOW, REGION, Database
 AFTER = NOW + timedelta(days=20)
 """When a notice that was given at NOW is over."""
 TURNS = 6
+TRIES = 100
 
 
 def somebody(kind: ActorKind = ActorKind.OPERATOR) -> Actor:
@@ -61,7 +62,7 @@ def at_once(*works: Callable[[], Any]) -> list[str]:
 
     def attempt(work: Callable[[], Any]) -> str:
         gate.wait()
-        while True:
+        for _ in range(TRIES):
             try:
                 work()
             except Busy:
@@ -69,6 +70,7 @@ def at_once(*works: Callable[[], Any]) -> list[str]:
             except Refusal as refusal:
                 return refusal.code
             return "done"
+        return Busy.code
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(attempt, works))
@@ -273,6 +275,6 @@ def test_comments_at_once_stay_within_their_number(database: Database, monkeypat
 def _wait_for_a_waiter(database: Database) -> None:
     """Until somebody stands behind a lock; whether one was seen there decides nothing."""
     waiting = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    for _ in range(2000):
+    for _ in range(300):
         if database.rows(waiting)[0].n:
             return
