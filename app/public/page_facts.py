@@ -165,6 +165,7 @@ def table_facts(call: Call, found: Publication) -> dict[str, Any]:
         "standing": STANDINGS.get(table["standing"]),  # a proposal has none
         "published_on": None if published_at is None else business_day(published_at),
         "rows": [_row_shown(row) for row in table["rows"]],
+        "steps": [{**step, "on": business_day(step["recorded_at"])} for step in table["steps"]],
     }
     return {
         "table": shown,
