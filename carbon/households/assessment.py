@@ -262,7 +262,7 @@ def _line(saving: HouseholdSaving, settled: Settled) -> HouseholdSavingLine:
         household_id=saving.household_id,
         region_id=saving.region_id,
         amount=settled.part.amount,
-        outcome=settled.outcome,
+        result=settled.outcome,
         code=settled.code,
         activity_id=settled.activity_id,
     )

@@ -129,7 +129,7 @@ def _period(
                 line=name,
                 amount=line["amount"],
                 own_amount=sum(part for member, part in line["parts"].items() if member in mine),
-                outcome=told[name].outcome if name in told else None,
+                outcome=told[name].result if name in told else None,
                 code=told[name].code if name in told else None,
                 activity_id=told[name].activity_id if name in told else None,
             )

@@ -22,7 +22,7 @@ from carbon.households.registration import (
 )
 from carbon.partners.registry import PREFIX as PARTNER
 from carbon.partners.schemas import CARD_NUMBER
-from kernel.http.fields import Day, Gives, Instant, PublicId, Several, Takes, Text, Whole
+from kernel.http.fields import Day, Gives, Instant, PublicId, Several, Takes, Text, Whole, YesOrNo
 
 _NUMBER = r"[0-9A-Za-z-]{1,32}"
 _KIND = ma.validate.OneOf(tuple(KINDS))
@@ -80,7 +80,7 @@ class TakesStanding(Takes):
     )
     since = _day(required=True)
     price_tier = Whole(least=1, most=9, required=True)
-    has_solar = fields.Boolean(required=True, truthy={True}, falsy={False})
+    has_solar = YesOrNo(required=True)
 
 
 class TakesMeter(Takes):
@@ -139,7 +139,7 @@ class TakesReading(Takes):
     kind = fields.String(required=True, validate=_KIND)
     day = _day(required=True)
     register = Whole(required=True, most=10**12)
-    estimated = fields.Boolean(load_default=False, truthy={True}, falsy={False})
+    estimated = YesOrNo(load_default=False)
     corrects = Text(load_default=None, allow_none=True, most=128, pattern=r"[!-~]{1,128}")
 
 

@@ -28,8 +28,8 @@ from kernel.database import Base
 
 KIND_IS_KNOWN = f"kind IN {tuple(KINDS)}"
 LINE_IS_KNOWN = f"line IN {LINES}"
-OUTCOMES = ("credited", "assessed", "stands", "rejected")
-OUTCOME_IS_KNOWN = f"outcome IN {OUTCOMES}"
+RESULTS = ("credited", "assessed", "stands", "rejected")
+RESULT_IS_KNOWN = f"result IN {RESULTS}"
 
 
 class Household(Base):
@@ -215,7 +215,7 @@ class HouseholdSavingLine(Base):
     __tablename__ = "household_saving_line"
     __table_args__ = (
         CheckConstraint(LINE_IS_KNOWN, name="line_is_known"),
-        CheckConstraint(OUTCOME_IS_KNOWN, name="outcome_is_known"),
+        CheckConstraint(RESULT_IS_KNOWN, name="result_is_known"),
         CheckConstraint("amount >= 0", name="amount_is_not_negative"),
         ForeignKeyConstraint(
             ["household_id", "member_id"], ["household_member.household_id", "household_member.id"]
@@ -228,7 +228,7 @@ class HouseholdSavingLine(Base):
     household_id: Mapped[UUID]
     region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
     amount: Mapped[int]
-    outcome: Mapped[str]
+    result: Mapped[str]
     code: Mapped[str | None]
     activity_id: Mapped[UUID | None]
     """Whose activity the part is; null where it was refused."""

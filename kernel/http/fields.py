@@ -75,6 +75,15 @@ class Whole(fields.Integer):
         return value
 
 
+class YesOrNo(fields.Boolean):
+    """JSON's `true` or `false`; never a number or a word for it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **rest: Any) -> bool:
+        if type(value) is not bool:
+            raise ma.ValidationError("must be true or false")
+        return value
+
+
 class Text(fields.String):
     """Text of bounded length without control characters and lone surrogates."""
 

@@ -75,6 +75,7 @@ _REWORDED = (
 _OURS = (
     # fields
     ("must be an id", "必须是编号"),
+    ("must be true or false", "必须是 true 或 false"),
     ("holds characters that are not text", "含有不允许的字符"),
     ("is not in the form that belongs here", "格式不正确"),
     ("is blank", "不能只有空白"),

@@ -182,7 +182,7 @@ def upgrade() -> None:
         sa.Column("household_id", sa.Uuid(), nullable=False),
         sa.Column("region_id", sa.Text(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), nullable=True),
         sa.Column("activity_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
@@ -190,8 +190,8 @@ def upgrade() -> None:
             name=op.f("ck_household_saving_line_line_is_known"),
         ),
         sa.CheckConstraint(
-            "outcome IN ('credited', 'assessed', 'stands', 'rejected')",
-            name=op.f("ck_household_saving_line_outcome_is_known"),
+            "result IN ('credited', 'assessed', 'stands', 'rejected')",
+            name=op.f("ck_household_saving_line_result_is_known"),
         ),
         sa.CheckConstraint("amount >= 0", name=op.f("ck_household_saving_line_amount_is_not_negative")),
         sa.ForeignKeyConstraint(

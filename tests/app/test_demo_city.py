@@ -105,7 +105,7 @@ def test_a_home_that_two_people_share_waits_for_a_reading(empty_product: Product
         empty_product, "SELECT first_day::text, figures->'reasons' FROM household_saving ORDER BY first_day"
     )
     assert list(revisions.values()) == [[], [], [], [], [], [], ["reading_missing"]]
-    lines = counted(empty_product, "SELECT outcome, count(*) FROM household_saving_line GROUP BY 1")
+    lines = counted(empty_product, "SELECT result, count(*) FROM household_saving_line GROUP BY 1")
     assert lines == {"credited": 12}
 
 

@@ -49,6 +49,7 @@ NEVER_WHOLE = {
     "a list": "[1]",
     "an object": "{}",
 }
+NEVER_YES_OR_NO = {"a number": "1", "a zero": "0", "a word": '"yes"', "text": '"true"', "a list": "[true]"}
 NEVER_DAY = {
     "year 0": '"0000-01-01"',
     "the 30th of February": '"2026-02-30"',
@@ -107,6 +108,8 @@ def example(schema: dict[str, Any], known: Callable[[str, dict[str, Any]], Any],
         return {name: example(inner, known, f"{at}/{name}") for name, inner in inside}
     if kind == "array":
         return [example(schema["items"], known, f"{at}/0")]
+    if kind == "boolean":
+        return False
     return int(schema.get("minimum", 0)) + 1 if kind == "integer" else _plain_text(schema)
 
 
@@ -157,7 +160,8 @@ def wrong_values(schema: dict[str, Any]) -> dict[str, str]:
         return {**NEVER_WHOLE, "less than allowed": str(least - 1), "more than allowed": str(most + 1)}
     if kind == "string" and "format" in schema:
         return {"date": NEVER_DAY, "date-time": NEVER_INSTANT}[schema["format"]]
-    return {"object": NEVER_OBJECT, "array": NEVER_LIST}.get(kind) or {**NEVER_TEXT, **_wrong_texts(schema)}
+    never = {"object": NEVER_OBJECT, "array": NEVER_LIST, "boolean": NEVER_YES_OR_NO}
+    return never.get(kind) or {**NEVER_TEXT, **_wrong_texts(schema)}
 
 
 def _wrong_texts(schema: dict[str, Any]) -> dict[str, str]:

@@ -116,7 +116,7 @@ class Street:
     def lines(self, saving: HouseholdSaving) -> list[tuple[str, int, str, str | None]]:
         found = self.call.db.query(HouseholdSavingLine).filter_by(saving_id=saving.id)
         ordered = found.order_by(HouseholdSavingLine.line, HouseholdSavingLine.member_id).all()
-        return [(each.line, each.amount, each.outcome, each.code) for each in ordered]
+        return [(each.line, each.amount, each.result, each.code) for each in ordered]
 
     def claims(self) -> list[tuple[date, date]]:
         """Days that are claimed now."""
