@@ -50,10 +50,13 @@ class Home:
     city: City
     clock: FixedClock
 
-    def ask(self, method: str, path: str, body: Any = None, *, who: int | None = None, **headers: str) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, *, who: int | None = None, key: str = "") -> Any:
         token = self.city.api_key if who is None else self.token(who)
         return self.product.flask.test_client().open(
-            path, method=method, json=body, headers={"Authorization": f"Bearer {token}", **headers}
+            path,
+            method=method,
+            json=body,
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": key},
         )
 
     def token(self, who: int) -> str:
@@ -70,8 +73,8 @@ class Home:
             ).access_token
 
     def register(self, **change: Any) -> Any:
-        key = {"Idempotency-Key": f"register-{change.get('reference', 'home-1')}"}
-        return self.ask("POST", "/v1/partner/households", {**HOME, **change}, **key)
+        key = f"register-{change.get('reference', 'home-1')}"
+        return self.ask("POST", "/v1/partner/households", {**HOME, **change}, key=key)
 
     def read(self, *readings: tuple[str, str, int]) -> list[Any]:
         sent = [
