@@ -12,15 +12,13 @@ from carbon.donations.allocation import ALLOCATION
 from carbon.donations.giving import DONATION
 from carbon.donations.plan import campaigns
 from carbon.donations.pool import pool_state
-from carbon.donations.serials import find_serial
+from carbon.donations.serials import find_serial, parse_serial
 from carbon.donations.tables import PoolAllocation, PoolCampaign, PoolShare
 from kernel.call import Call
 from kernel.clock import business_day
-from kernel.errors import NotFound, require
 from kernel.identifiers import public_id
 from kernel.paging import PageRequest
 from kernel.tenancy import known_region
-from kernel.units import INT64_MAX
 
 LINES_A_PAGE, ALLOCATIONS_A_PAGE = 50, 20
 RULES = {"equal": Words("等额分配", "equal shares"), "need": Words("按需分配", "by need")}
@@ -50,11 +48,10 @@ def pool_shown(call: Call, region_id: str) -> dict[str, Any]:
     }
 
 
-def serial_shown(call: Call, region_id: str, serial: int) -> dict[str, Any]:
-    """What became of a serial; refuses NotFound, SerialUnknown."""
-    require(1 <= serial <= INT64_MAX, NotFound("no serial is so large"))
+def serial_shown(call: Call, region_id: str, written: str) -> dict[str, Any]:
+    """What became of a serial; refuses NotFound (region), SerialUnknown."""
     region = known_region(call.db, region_id)
-    found = find_serial(call, region_id, serial)
+    found = find_serial(call, region_id, parse_serial(written))
     return {
         "region": Words(region.name_zh, region.name_en),
         "region_id": region_id,

@@ -173,13 +173,13 @@ def pool(call: Call, asked: dict[str, Any]) -> Response:
 @endpoint(
     routes,
     "GET",
-    "/pool/serials/<int:serial>",
+    "/pool/serials/<serial>",
     needs=PUBLIC,
     query=RegionQuery,
     summary="What became of one milligram of a pool, as a page",
 )
 @readable
-def pool_serial(call: Call, asked: dict[str, Any], *, serial: int) -> Response:
+def pool_serial(call: Call, asked: dict[str, Any], *, serial: str) -> Response:
     """Show a serial."""
     return page("serial.html", **serial_shown(call, asked["region"] or site().region, serial))
 

@@ -14,17 +14,15 @@ from carbon.donations.pool_schemas import (
     TakesGiftWithdrawal,
     TakesPoolCampaign,
 )
-from carbon.donations.serials import SerialFound, find_serial
+from carbon.donations.serials import SerialFound, find_serial, parse_serial
 from carbon.donations.tables import DonationWithdrawal, PoolCampaign
 from carbon.donations.withdrawal import withdraw
 from kernel.call import Call
-from kernel.errors import NotFound, require
 from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
 from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
-from kernel.units import INT64_MAX
 
 routes = Routes("pool", __name__, description="What a region means to do with its pool, and what it did.")
 
@@ -77,15 +75,14 @@ def show_plan(call: Call, page: dict[str, Any], *, region: str) -> Page[PoolCamp
 @endpoint(
     routes,
     "GET",
-    "/v1/public/pools/<region>/serials/<int:serial>",
+    "/v1/public/pools/<region>/serials/<serial>",
     needs=PUBLIC,
     gives=GivesSerial,
     summary="What became of one milligram: which donation it came from, and whether it was shared out",
 )
-def show_serial(call: Call, *, region: str, serial: int) -> SerialFound:
+def show_serial(call: Call, *, region: str, serial: str) -> SerialFound:
     """Look a serial up."""
-    require(1 <= serial <= INT64_MAX, NotFound("no serial is so large"))
-    return find_serial(call, region, serial)
+    return find_serial(call, region, parse_serial(serial))
 
 
 @endpoint(

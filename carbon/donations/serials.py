@@ -7,6 +7,7 @@ exclusion constraints stand behind it.
 Lock order: project, the donor's balance, the book, the pool's balance, citizens.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from carbon.donations.tables import Donation, PoolLot, PoolSerialUse, PoolShare
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.tenancy import known_region
+from kernel.units import INT64_MAX
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,13 @@ def pieces_of(call: Call, citizen_id: UUID, allocation_id: UUID) -> list[Piece]:
         Piece(donation_id=use.donation_id, first_serial=use.first_serial, last_serial=use.last_serial)
         for use in uses
     ]
+
+
+def parse_serial(written: str) -> int:
+    """A serial out of an address, in plain digits; refuses SerialUnknown."""
+    if not re.fullmatch("[1-9][0-9]{0,18}", written) or int(written) > INT64_MAX:
+        raise SerialUnknown
+    return int(written)
 
 
 def find_serial(call: Call, region_id: str, serial: int) -> SerialFound:

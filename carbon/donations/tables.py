@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import DATERANGE, ExcludeConstraint, Range
-from sqlalchemy.orm import Mapped, deferred, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.database import Base
 
@@ -141,7 +141,7 @@ class DonationDocument(Base):
     media_type: Mapped[str]
     digest: Mapped[bytes]
     content_bytes: Mapped[int] = mapped_column(Integer)
-    content: Mapped[bytes] = deferred(mapped_column())  # a list of documents reads none of them
+    content: Mapped[bytes] = mapped_column(deferred=True, nullable=False)  # a list reads none of them
     added_by: Mapped[UUID]
     added_at: Mapped[datetime]
 

@@ -39,7 +39,9 @@ def withdraw(call: Call, donation_id: UUID, *, cause: str, reason: str) -> Donat
     piece = take_back(call, donation_id)
     if piece is None:
         ended = lot_of(call, donation_id).withdrawn_at
-        raise NothingLeftToWithdraw if ended is None else AlreadyWithdrawn(withdrawn_at=ended.isoformat())
+        if ended is None:
+            raise NothingLeftToWithdraw
+        raise AlreadyWithdrawn(withdrawn_at=ended.isoformat())
     withdrawal = _signed(call, donation, piece, cause=cause, reason=reason)
     call.db.add(withdrawal)
     subject = public_id(DONATION, donation_id)

@@ -108,7 +108,7 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
         "sells_until": (A_MOMENT + timedelta(days=300)).isoformat(timespec="seconds"),
     }
     prefix = str(value).partition("_")[0]
-    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids"}:
+    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids", "citizen_id"}:
         return city.ids[prefix]
     return own.get(name, value)
 

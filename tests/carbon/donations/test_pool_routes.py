@@ -137,7 +137,7 @@ def test_anybody_looks_a_serial_up_and_reads_of_no_citizen(city: Desk) -> None:
     page = reading(city.product, "/pool/serials/1")
     assert gift in page
     assert citizen not in page
-    for nowhere in ("0", str(60 * KILOGRAM + 1), str(2**63), "9" * 400):
+    for nowhere in ("0", "01", "１", str(60 * KILOGRAM + 1), str(2**63), "9" * 400):
         assert city.ask("", "GET", f"/v1/public/pools/{REGION}/serials/{nowhere}").status_code == 404
     reading(city.product, f"/pool/serials/{2**63}", 404)
     reading(city.product, "/pool?region=CN-XX", 404)
