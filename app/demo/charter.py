@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from app.demo.correction import MISPRINTED, misprint
 from app.demo.regions import REGIONS
 from app.demo.stage import Stage
 from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
@@ -114,7 +115,10 @@ def publish_rules(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor
 
 
 def publish_factors(stage: Stage, *, since: datetime, editor: Actor, publisher: Actor) -> None:
-    """Draft and publish every shipped factor table, each no sooner than the day it is in force from."""
+    """Draft and publish every shipped factor table, each no sooner than the day it is in force from.
+
+    One is misprinted, and corrected later: see `correction`.
+    """
     for bundle, at in sorted(_dated(since), key=lambda pair: pair[1]):
 
         def drafted(call: Call, bundle: Bundle = bundle) -> Any:
@@ -130,6 +134,6 @@ def publish_factors(stage: Stage, *, since: datetime, editor: Actor, publisher: 
 
 def _dated(since: datetime) -> Iterator[tuple[Bundle, datetime]]:
     for name in shipped_bundle_names():
-        bundle = read_shipped_bundle(name)
+        bundle = misprint() if name == MISPRINTED else read_shipped_bundle(name)
         first = since if bundle.valid_from is None else day_bounds(bundle.valid_from)[0]
         yield bundle, max(since, first)

@@ -24,6 +24,7 @@ from app.demo.charity import (
     take_back,
 )
 from app.demo.charter import found_city, publish_factors, publish_rules
+from app.demo.correction import correct_misprint
 from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_meter, water_meter
 from app.demo.market import Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
@@ -94,12 +95,17 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
     _say("  regions, keys, staff, factor tables, rules")
     found_city(stage, at=began)
     town = _people(stage, dice, today=today, at=began, citizens=citizens)
+    corrected = shanghai(today - timedelta(days=20), "10:00")
     events = [
         *_bills(stage, dice, town, today=today, now=now),
         *_rides(stage, dice, town, today=today),
         *town.home.events(today=today),
         *_nights(stage, today=today),
         *_shares(stage, town, now=now),
+        (
+            corrected,
+            partial(correct_misprint, stage, at=corrected, editor=town.editor, publisher=town.publisher),
+        ),
         *((plan.at, plan.work) for plan in _shopping(stage, dice, town, now=now)),
     ]
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")

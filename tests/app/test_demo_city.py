@@ -110,6 +110,19 @@ def test_a_home_that_two_people_share_waits_for_a_reading(empty_product: Product
     assert lines == {"credited": 12}
 
 
+def test_a_misprint_was_corrected_and_the_citizens_read_it(empty_product: Product, town: Town) -> None:
+    states = counted(empty_product, "SELECT state, count(*) FROM recomputation GROUP BY state")
+    assert states == {"done": 1}
+    corrected = counted(
+        empty_product,
+        "SELECT citizen_id, count(*) FROM activity_correction"
+        " WHERE carbon_mg_after < carbon_mg_before GROUP BY 1",
+    )
+    homes = [home.id for home in town.residents if home.account is not None]
+    assert set(corrected) <= set(homes)
+    assert len(corrected) > len(homes) // 2
+
+
 def test_coins_of_an_old_share_of_the_pool_have_ended(empty_product: Product, town: Town) -> None:
     assert town.gift.certificate.startswith("don_")
     codes = counted(empty_product, "SELECT code, count(*)::int FROM ledger_transfer GROUP BY code")

@@ -9,6 +9,7 @@ from carbon.reconciliation import CHECKS
 from kernel.database import create_engine
 from ledger.reconciliation import reconcile
 from tests.carbon.city import lines, plant_city, ride
+from tests.carbon.correcting_tables import with_rides
 from tests.conftest import Database
 
 NAMES = {"basis_id": "0", "batch_id": "gen_random_uuid()"}
@@ -39,6 +40,32 @@ def test_a_broken_carbon_invariant_is_named(database: Database, statement: str) 
         connection.execute(text(statement))
     owner.dispose()
     assert names_broken(database) == BREAKS[statement]
+
+
+CORRECTION_BREAKS = (
+    "UPDATE activity_correction SET carbon_mg_after = carbon_mg_after + 10 WHERE carbon_transfer_id IS NOT NULL",
+    "UPDATE activity_correction SET carbon_mg_before = carbon_mg_before + 1, carbon_mg_after = carbon_mg_after + 1",
+    "DELETE FROM activity_correction",
+    "UPDATE recomputation_part SET posted_at = NULL",
+    "UPDATE recomputation_part SET coin_milli_difference = coin_milli_difference + 1",
+    "UPDATE recomputation SET told = jsonb_set(told, '{totals,carbon_mg_difference}', '7')",
+    "UPDATE ledger_transfer SET amount = amount - 1 WHERE code = 'CORRECTION' AND unit = 'carbon'",
+    "UPDATE ledger_transfer SET amount = amount - 1 WHERE reference LIKE 'correction/fund/%'",
+    "DELETE FROM ledger_transfer WHERE code = 'CORRECTION' AND unit = 'coin'",
+)
+
+
+@pytest.mark.parametrize("statement", CORRECTION_BREAKS)
+def test_a_broken_correction_is_named(database: Database, statement: str) -> None:
+    city = with_rides(database, [1_000, 2_000])
+    city.spend(city.hold("card-000", 4_000))
+    city.correct("23.3")
+    assert names_broken(database) == set()
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text(statement))
+    owner.dispose()
+    assert "L13" in names_broken(database)
 
 
 @pytest.mark.parametrize("column", NAMES)
