@@ -43,8 +43,8 @@ def test_a_broken_carbon_invariant_is_named(database: Database, statement: str) 
 
 
 CORRECTION_BREAKS = (
-    "UPDATE activity_correction SET carbon_mg_after = carbon_mg_after + 10 WHERE carbon_transfer_id IS NOT NULL",
-    "UPDATE activity_correction SET carbon_mg_before = carbon_mg_before + 1, carbon_mg_after = carbon_mg_after + 1",
+    "UPDATE activity_correction SET carbon_mg_after = carbon_mg_after + 10",
+    "UPDATE activity_correction SET carbon_mg_before = carbon_mg_before + 1",
     "DELETE FROM activity_correction",
     "UPDATE recomputation_part SET posted_at = NULL",
     "UPDATE recomputation_part SET coin_milli_difference = coin_milli_difference + 1",
