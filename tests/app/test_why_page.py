@@ -15,7 +15,7 @@ from app.identity.sign_in import WechatUser, sign_in_citizen
 from app.identity.tokens import issue
 from app.public.why_words import arithmetic_in, why_shown
 from carbon.activities.intake import take_chunk
-from carbon.activities.links import LINK_LIFE
+from carbon.activities.links import LINK_LIFE, linked
 from carbon.activities.replay import _CHECKS
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
 from carbon.partners.registry import find_partner
@@ -142,6 +142,9 @@ def test_nothing_behind_a_link_tells_who_where_or_at_what_hour(
     ):
         assert private not in shown, private
     assert "transfer_id" not in shown
+    told = database.run(lambda call: linked(call, path.removeprefix("/why/")))
+    assert {"id", "occurred_at", "facts", "entries"} & set(told) == set()
+    assert "福田口岸" not in str(told)
     assert "2026-11-20" in shown
 
 
