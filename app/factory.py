@@ -41,6 +41,7 @@ ROOMS = (
     "carbon.activities.routes",
     "carbon.activities.batch_routes",
     "carbon.activities.recomputation.routes",
+    "carbon.activities.hold_routes",
     "carbon.partners.routes",
     "carbon.equivalences.routes",
     "carbon.factors.routes",

@@ -12,6 +12,7 @@ class Permission(StrEnum):
 
     # citizens
     ME_READ = "me.read"
+    HOLD_APPEAL = "hold.appeal"
     CONSENT_GIVE = "consent.give"
     ACTIVITY_SHARE = "activity.share"
     VOUCHER_EXCHANGE = "voucher.exchange"
@@ -36,6 +37,9 @@ class Permission(StrEnum):
     MERCHANT_MANAGE = "merchant.manage"
     REWARD_MANAGE = "reward.manage"
     VOUCHER_DEACTIVATE = "voucher.deactivate"
+    ACTIVITY_HOLD = "activity.hold"
+    HOLD_READ = "hold.read"
+    HOLD_DECIDE = "hold.decide"
     DONATION_DECLARE = "donation.declare"
     DONATION_APPROVE = "donation.approve"
     DONATION_GIVE = "donation.give"

@@ -77,6 +77,14 @@ def hold(
     return [Held(row.account_id, row.hold_id, row.amount) for row in rows]
 
 
+def lock_available(call: Call, account: Account) -> int:
+    """What a hold may set aside of one account until the end of the transaction; what is due is posted."""
+    values = {"holder": account.holder_id, "account": account.id, "today": call.today, "now": call.now}
+    call.db.execute(_LOCK, values)
+    available: int = call.db.execute(_AVAILABLE, values).scalar_one()
+    return max(available, 0)
+
+
 def spend(
     call: Call, held: HoldSet, contra: Account, *, code: Code, reference: str, occurred_at: datetime
 ) -> Spent:
@@ -131,6 +139,10 @@ def release(call: Call, held: HoldSet, *, cause: str, grace_on: date | None) -> 
     return Released(row.released, row.ended, row.graced)
 
 
+_LOCK = text("SELECT ledger_expire(:holder, :account, :today, :now)")
+_AVAILABLE = text(
+    "SELECT posted - held FROM ledger_balance WHERE holder_id = :holder AND account_id = :account"
+)
 _HOLD = text(
     "SELECT account_id, hold_id, amount FROM ledger_hold_coins(:holder, CAST(:accounts AS bigint[]), :amount,"
     " :purpose, :reference, CAST(:until AS timestamptz), :today, :now)"

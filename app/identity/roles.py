@@ -30,6 +30,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.ME_READ,
                 Permission.CONSENT_GIVE,
                 Permission.ACTIVITY_SHARE,
+                Permission.HOLD_APPEAL,
                 Permission.VOUCHER_EXCHANGE,
                 Permission.VOUCHER_CANCEL,
                 Permission.OBJECTION_RAISE,
@@ -54,6 +55,8 @@ PERMISSIONS = MappingProxyType(
                 Permission.REWARD_MANAGE,
                 Permission.BATCH_READ,
                 Permission.BATCH_CANCEL,
+                Permission.ACTIVITY_HOLD,
+                Permission.HOLD_READ,
                 Permission.DONATION_DECLARE,
                 Permission.DONATION_GIVE,
                 Permission.DONATION_READ,
@@ -77,6 +80,8 @@ PERMISSIONS = MappingProxyType(
                 Permission.PUBLICATION_PUBLISH,
                 Permission.PUBLICATION_READ,
                 Permission.VOUCHER_DEACTIVATE,
+                Permission.HOLD_READ,
+                Permission.HOLD_DECIDE,
                 Permission.DONATION_APPROVE,
                 Permission.DONATION_READ,
                 Permission.DONATION_WITHDRAW,
@@ -91,6 +96,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.PUBLICATION_READ,
                 Permission.DONATION_READ,
                 Permission.BATCH_READ,
+                Permission.HOLD_READ,
             }
         ),
         Role.DONOR: frozenset(

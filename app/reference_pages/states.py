@@ -16,6 +16,7 @@ from sqlalchemy import CheckConstraint
 from app.identity import sign_in
 from carbon.activities import batch_states
 from carbon.activities.recomputation import states as recomputation_states
+from carbon.activities import holds as activity_holds
 from carbon.donations import giving
 from carbon.factors import correcting
 from carbon.partners import registry
@@ -135,6 +136,15 @@ MACHINES = (
         ways=_ways(recomputation_states.TRANSITIONS),
         note="`carbon/activities/recomputation/states.py`. What was posted before it was cancelled stays."
         " Each change is a row of `recomputation_step`.",
+    ),
+    Machine(
+        title="Activity on hold 核查中的行为",
+        table="activity_hold",
+        column="state",
+        begins="held",
+        ways=_ways(activity_holds.TRANSITIONS),
+        note="`carbon/activities/holds.py`. Once an activity; its citizen appeals once while it is held, and"
+        " another person than who held it decides. Each change is said in the audit trail.",
     ),
     Machine(
         title="Data partner 数据合作方",

@@ -13,14 +13,16 @@ from uuid import UUID
 
 import polars as pl
 from sqlalchemy import Row, text
+from sqlalchemy.dialects.postgresql import insert
 
 from carbon.activities.allotment import give_back_usage
 from carbon.activities.recomputation.credits_behind import credits_of
 from carbon.activities.tables import ActivityReversal
 from kernel.call import Call
-from kernel.errors import BrokenInvariant
+from kernel.errors import BrokenInvariant, Busy
+from kernel.identifiers import new_id
 from kernel.publications.rules import Cap, cap_by_id
-from ledger.accounts import Account, institution
+from ledger.accounts import Account, find_account, institution
 from ledger.bulk_accounts import ManyAccounts, lock_citizens
 from ledger.chart import NO_CLASS, STANDARD, Code, Kind, Unit
 from ledger.posting import Transfer, post
@@ -99,29 +101,69 @@ def take_back_corrected(
     standing = _standing(call, [each.row for each in corrected])
     reversals = []
     for each in corrected:
-        row, found = each.row, standing[each.row.id]
-        account = _account(row, coins, unit=Unit.COIN, validity_class=STANDARD)
-        carbon_id = None
-        # Kilograms before coins, as credits are posted: two who hold one of both each would wait for ever.
-        if found.carbon_mg:
-            of_carbon = _account(row, carbon, unit=Unit.CARBON)
-            carbon_id = _take_carbon_back(call, row, of_carbon, contra, amount=found.carbon_mg)
-        absorbed, coin_id = _take_share_back(call, row, account, found)
+        account = _account(each.row, coins, unit=Unit.COIN, validity_class=STANDARD)
+        of_carbon = _account(each.row, carbon, unit=Unit.CARBON)
+        reversals.append(_taken_back(call, each, standing[each.row.id], (account, of_carbon, contra)))
         _pay_the_fund_back(call, each, account)
-        reversals.append(
-            ActivityReversal(
-                citizen_id=row.citizen_id,
-                activity_id=row.id,
-                superseded_by=each.superseded_by,
-                coin_milli=found.coin_milli,
-                coin_absorbed_milli=absorbed,
-                carbon_mg=found.carbon_mg,
-                coin_transfer_id=coin_id,
-                carbon_transfer_id=carbon_id,
-                recorded_at=call.now,
-            )
+    if not _kept(call, reversals):
+        raise Busy("one of these was refused at this moment", retry_after_s=1)
+
+
+def lower_cap_of(call: Call, citizen_id: UUID, activity_id: UUID) -> None:
+    """Lower what its cap counts for an activity that is to be taken back."""
+    row = call.db.execute(_ONE, {"citizen": citizen_id, "activity": activity_id}).one()
+    if row.cap_rule_id is not None:
+        give_back_usage(
+            call,
+            citizen_id=str(citizen_id),
+            cap=cap_by_id(call, row.cap_rule_id),
+            region_id=row.region_id,
+            day=row.business_day,
+            activity_id=activity_id,
         )
-    call.db.add_all(reversals)
+
+
+def take_back_refused(call: Call, citizen_id: UUID, activity_id: UUID) -> bool:
+    """Take back what an activity came to; False, and the caller undoes it, when it was taken back before."""
+    row = call.db.execute(_ONE, {"citizen": citizen_id, "activity": activity_id}).one()
+    coins = find_account(call, citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD)
+    carbon = find_account(call, citizen_id, kind=Kind.CITIZEN, unit=Unit.CARBON)
+    contra = institution(call, row.region_id, kind=Kind.SOURCE, unit=Unit.CARBON)
+    standing = _standing(call, [row])[activity_id]
+    taken = _taken_back(call, Corrected(row, new_id()), standing, (coins, carbon, contra))
+    return _kept(call, [taken])
+
+
+def _taken_back(
+    call: Call, each: Corrected, standing: _Standing, accounts: tuple[Account, Account, Account]
+) -> dict[str, Any]:
+    """Post what one activity came to the other way; its reversal.
+
+    `accounts` are the citizen's of coins and of kilograms, and where those came from.
+    """
+    row, (of_coins, of_carbon, contra) = each.row, accounts
+    carbon_id = None
+    # Kilograms before coins, as credits are posted: two who hold one of both each would wait for ever.
+    if standing.carbon_mg:
+        carbon_id = _take_carbon_back(call, row, of_carbon, contra, amount=standing.carbon_mg)
+    absorbed, coin_id = _take_share_back(call, row, of_coins, standing)
+    return {
+        "citizen_id": row.citizen_id,
+        "activity_id": row.id,
+        "superseded_by": each.superseded_by,
+        "coin_milli": standing.coin_milli,
+        "coin_absorbed_milli": absorbed,
+        "carbon_mg": standing.carbon_mg,
+        "coin_transfer_id": coin_id,
+        "carbon_transfer_id": carbon_id,
+        "recorded_at": call.now,
+    }
+
+
+def _kept(call: Call, reversals: list[dict[str, Any]]) -> bool:
+    """Keep reversals; False when one of the activities has one already."""
+    statement = insert(ActivityReversal).on_conflict_do_nothing().returning(ActivityReversal.activity_id)
+    return len(call.db.execute(statement, reversals).all()) == len(reversals)
 
 
 def _standing(call: Call, rows: list[Row[Any]]) -> dict[UUID, _Standing]:
@@ -234,11 +276,17 @@ _NEWEST = text(
     " CAST(:ids AS uuid[])) AS k (citizen, id) JOIN activity_correction c ON c.citizen_id = k.citizen"
     " AND c.activity_id = k.id ORDER BY c.citizen_id, c.activity_id, c.number DESC"
 )
-_CORRECTED = text(
-    "SELECT c.* FROM unnest(CAST(:events AS text[]), CAST(:revisions AS int[])) WITH ORDINALITY"
-    " AS k (event, revision, place) CROSS JOIN LATERAL ("
+_COLUMNS = (
     "SELECT a.citizen_id, a.id, b.partner_id, a.source_event_id, a.revision, b.region_id, a.business_day,"
     " b.cap_rule_id, a.coin_milli, a.carbon_mg, a.coin_transfer_id, a.carbon_transfer_id"
+)
+_ONE = text(
+    f"{_COLUMNS} FROM activity a JOIN activity_basis b ON b.id = a.basis_id"
+    " WHERE a.citizen_id = :citizen AND a.id = :activity"
+)
+_CORRECTED = text(
+    "SELECT c.* FROM unnest(CAST(:events AS text[]), CAST(:revisions AS int[])) WITH ORDINALITY"  # noqa: S608 - our own text
+    f" AS k (event, revision, place) CROSS JOIN LATERAL ({_COLUMNS}"
     " FROM activity_reference r"
     " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
     " JOIN activity_basis b ON b.id = a.basis_id"

@@ -115,6 +115,55 @@ class TripTooLong(Refusal):
     title_zh = "一条记录所占的时间过长,超过 366 个时段"
 
 
+class ActivityHeld(Refusal):
+    """What this record corrects is on hold, or was refused after one."""
+
+    kind = Kind.CONFLICT
+    title_zh = "所更正的行为正在核查,或核查后已被驳回"
+
+
+class ActivityHeldBefore(Refusal):
+    """This activity is on hold, or was once; that is decided once."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该行为正在核查或已核查过,只核查一次"
+
+
+class ActivityReversed(Refusal):
+    """This activity was taken back already."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该行为已被冲正"
+
+
+class AppealedBefore(Refusal):
+    """There is an appeal against this hold already."""
+
+    kind = Kind.CONFLICT
+    title_zh = "已提交过申诉"
+
+
+class HoldDecided(Refusal):
+    """This hold is decided."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该核查已有结论"
+
+
+class HolderCannotDecide(Refusal):
+    """Who put the activity on hold does not decide about it."""
+
+    kind = Kind.FORBIDDEN
+    title_zh = "发起核查的人不能作出结论"
+
+
+class TimeToAppeal(Refusal):
+    """The citizen has not appealed yet and still has time to; it may be released meanwhile."""
+
+    kind = Kind.CONFLICT
+    title_zh = "市民尚在申诉期内且未申诉,此间只能解除核查"
+
+
 class LineRefused(Refusal):
     """The record is not in the form that activities have."""
 

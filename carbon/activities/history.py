@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from carbon.activities.tables import Activity, ActivityReversal
+from carbon.activities.holds import holds_of
+from carbon.activities.tables import Activity, ActivityHold, ActivityReversal
 from carbon.listing import newest_first
 from kernel.call import Call
 from kernel.paging import Page, PageRequest
@@ -28,6 +29,7 @@ class Lived:
     carbon_transfer_id: int | None
     reason: str | None
     superseded: bool
+    hold: ActivityHold | None
     recorded_at: datetime
 
 
@@ -44,10 +46,11 @@ def own_activities(call: Call, page: PageRequest) -> Page[Lived]:
             )
         )
     )
-    return Page([_lived(activity, superseded) for activity in found.items], found.next)
+    held = holds_of(call, citizen, [activity.id for activity in found.items])
+    return Page([_lived(activity, superseded, held) for activity in found.items], found.next)
 
 
-def _lived(activity: Activity, superseded: set[UUID]) -> Lived:
+def _lived(activity: Activity, superseded: set[UUID], held: dict[UUID, ActivityHold]) -> Lived:
     return Lived(
         id=activity.id,
         partner_id=activity.basis.partner_id,
@@ -61,5 +64,6 @@ def _lived(activity: Activity, superseded: set[UUID]) -> Lived:
         carbon_transfer_id=activity.carbon_transfer_id,
         reason=activity.reason,
         superseded=activity.id in superseded,
+        hold=held.get(activity.id),
         recorded_at=activity.recorded_at,
     )

@@ -21,6 +21,7 @@ from carbon.activities.crediting import claim_credits, post_credits
 from carbon.activities.duplicates import refuse_standing
 from carbon.activities.errors import LineRefused
 from carbon.activities.evidence import weigh
+from carbon.activities.holds import refuse_held
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
 from carbon.activities.references import DUPLICATE, claim_references, number_revisions, refuse_repeated
@@ -111,7 +112,8 @@ def _take(
         secret=intake.card_secret,
         batch_id=intake.batch_id,
     )
-    frame = claim_meters(call, claimant, refuse_repeated(frame))
+    frame = refuse_held(call, refuse_repeated(frame), partner.id)
+    frame = claim_meters(call, claimant, frame)
     frame = claim_trips(call, claimant, frame, rules.trip_classes)
     frame = claim_references(call, frame, partner_id=partner.id)
     frame = free_unused(call, end_unused(call, frame))

@@ -74,6 +74,11 @@ def end_unused(call: Call, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop("meter_claim")
 
 
+def end_refused(call: Call, partner_id: UUID, source_event_id: str) -> None:
+    """Give the days back that a refused fact had claimed."""
+    call.db.execute(_END_REFUSED, {"partner": partner_id, "event": source_event_id, "now": call.now})
+
+
 def _not_standing(call: Call, claimant: Claimant, wanted: pl.DataFrame) -> pl.DataFrame:
     values = {"partner": claimant.partner_id, "events": array_of(wanted["source_event_id"])}
     schema = {"source_event_id": pl.String, "revision": pl.Int64}
@@ -269,6 +274,10 @@ _FORMER = text(
 _END_FORMER = text(
     "UPDATE meter_claim SET ended_at = :now WHERE partner_id = :partner AND source_event_id = :event"
     " AND revision < :revision AND ended_at IS NULL RETURNING id"
+)
+_END_REFUSED = text(
+    "UPDATE meter_claim SET ended_at = :now WHERE partner_id = :partner AND source_event_id = :event"
+    " AND ended_at IS NULL"
 )
 _END = text("UPDATE meter_claim SET ended_at = :now WHERE id = ANY (:ids)")
 _REVIVE = text("UPDATE meter_claim SET ended_at = NULL WHERE id = ANY (:ids)")

@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import fields
 
 from carbon.activities.adapters.activity_fields import UNITS
+from carbon.activities.hold_schemas import GivesOwnHold
 from carbon.methodologies.inputs import INPUTS
 from kernel.http.fields import Day, Gives, Instant, PublicId, Takes, Text
 from kernel.units import INT64_MAX, show_coins, show_grams
@@ -125,7 +126,10 @@ class GivesActivity(Gives):
     coin_transfer_id = _number("coin_transfer_id")
     carbon_transfer_id = _number("carbon_transfer_id")
     reason = fields.String(allow_none=True)
-    superseded = fields.Boolean()
+    superseded = fields.Boolean(
+        metadata={"description": "its source corrected it, or it was refused after a hold: it was taken back"}
+    )
+    hold = fields.Nested(GivesOwnHold, allow_none=True)
     recorded_at = Instant()
 
 

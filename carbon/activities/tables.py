@@ -33,6 +33,7 @@ APPEND_ONLY = (
     "activity_batch_line",
     "activity_batch_step",
 )
+HOLD_STATES = ("held", "released", "refused")
 WAITING = (State.UPLOADED, State.RUNNING)
 """A worker may have to take these."""
 
@@ -172,13 +173,14 @@ class Activity(Base):
 
 
 class ActivityReversal(Base):
-    """An activity that a correction of its source superseded, and what was posted to take it back."""
+    """An activity that a correction superseded or a decision refused, and what was posted to take it back."""
 
     __tablename__ = "activity_reversal"
 
     citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
     activity_id: Mapped[UUID] = mapped_column(primary_key=True)
     superseded_by: Mapped[UUID]
+    """The activity that stands in its place; of a refused one an id of its own, which says when."""
     coin_milli: Mapped[int]
     coin_absorbed_milli: Mapped[int]
     """What the citizen no longer had; a fund bears it."""
@@ -202,6 +204,44 @@ class ActivityLink(Base):
     secret_digest: Mapped[bytes] = mapped_column(unique=True)
     made_at: Mapped[datetime]
     ends_at: Mapped[datetime]
+
+
+class ActivityHold(Base):
+    """An activity whose coins are set aside, why, what its citizen says, and what was decided."""
+
+    __tablename__ = "activity_hold"
+    __table_args__ = (
+        UniqueConstraint("id"),
+        CheckConstraint(f"state IN {HOLD_STATES}", name="state_is_known"),
+        CheckConstraint("(state = 'held') = (decided_at IS NULL)", name="decided_once"),
+        CheckConstraint(
+            "(decided_at IS NULL) = (decided_by IS NULL)"
+            " AND (decided_at IS NULL) = (decision_reason IS NULL)",
+            name="a_decision_is_whole",
+        ),
+        CheckConstraint("decided_by <> held_by", name="two_persons_decide"),
+        CheckConstraint("(appeal IS NULL) = (appealed_at IS NULL)", name="an_appeal_is_dated"),
+        CheckConstraint("length(appeal) <= 1000", name="an_appeal_ends"),
+        CheckConstraint("coin_milli >= 0", name="coins_are_not_negative"),
+        Index("ix_activity_hold_region", "region_id", "id"),
+    )
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    activity_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID]
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    state: Mapped[str]
+    reason_zh: Mapped[str]
+    reason_en: Mapped[str]
+    coin_milli: Mapped[int]
+    """What was there to be set aside."""
+    held_by: Mapped[str]
+    held_at: Mapped[datetime]
+    appeal: Mapped[str | None]
+    appealed_at: Mapped[datetime | None]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    decision_reason: Mapped[str | None]
 
 
 class ActivityBatch(Base):

@@ -16,11 +16,13 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
+from sqlalchemy import delete
 
 from carbon.activities.batch_records import BATCH
 from carbon.activities.errors import TripClaimed, TripTooLong
 from carbon.activities.meters import METERED, Claimant
 from carbon.activities.recognition import GOOD, refuse
+from carbon.activities.tables import TripClaim
 from carbon.activities.trip_slots import SLOT_SECONDS, SLOTS_MOST, slots_of, spans_of
 from kernel.bulk_text import (
     array_of,
@@ -83,6 +85,13 @@ def free_unused(call: Call, frame: pl.DataFrame) -> pl.DataFrame:
     if not unused.is_empty():
         _free(call, unused.select("citizen_id", "activity_id", "first_slot", "last_slot"))
     return frame.drop("first_slot", "last_slot")
+
+
+def free_refused(call: Call, citizen_id: UUID, activity_id: UUID) -> None:
+    """Free the slots of an activity that was refused: who sends the true trip gets them."""
+    call.db.execute(
+        delete(TripClaim).where(TripClaim.citizen_id == citizen_id, TripClaim.activity_id == activity_id)
+    )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ away again: what was credited, and what was taken back, stands elsewhere.
 
 Evidence of a published tier counts for its share of the kilograms: an activity's basis says which tier and
 which rule, and a partner's contract which tiers it may claim. What stands was taken as device-verified.
+
+An activity may be put on hold, once, and is released or refused by another person; its citizen appeals once.
 """
 
 import sqlalchemy as sa
@@ -17,6 +19,24 @@ branch_labels = None
 depends_on = None
 
 _WHOLE = "device_verified"
+_LATER = {
+    "appeal": sa.Text(),
+    "appealed_at": sa.DateTime(timezone=True),
+    "decided_by": sa.Text(),
+    "decided_at": sa.DateTime(timezone=True),
+    "decision_reason": sa.Text(),
+}
+_CHECKS = {
+    "state_is_known": "state IN ('held', 'released', 'refused')",
+    "decided_once": "(state = 'held') = (decided_at IS NULL)",
+    "a_decision_is_whole": (
+        "(decided_at IS NULL) = (decided_by IS NULL) AND (decided_at IS NULL) = (decision_reason IS NULL)"
+    ),
+    "two_persons_decide": "decided_by <> held_by",
+    "an_appeal_is_dated": "(appeal IS NULL) = (appealed_at IS NULL)",
+    "an_appeal_ends": "length(appeal) <= 1000",
+    "coins_are_not_negative": "coin_milli >= 0",
+}
 
 
 def upgrade() -> None:
@@ -31,6 +51,32 @@ def upgrade() -> None:
     )
     op.execute("REVOKE UPDATE ON trip_claim FROM tanpuhui_app")
     op.execute("GRANT DELETE ON trip_claim TO tanpuhui_app")
+    _activities_are_held()
+
+
+def _activities_are_held() -> None:
+    texts = ("state", "reason_zh", "reason_en", "held_by")
+    op.create_table(
+        "activity_hold",
+        sa.Column("citizen_id", sa.Uuid(), nullable=False),
+        sa.Column("activity_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("region_id", sa.Text(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
+        sa.Column("coin_milli", sa.BigInteger(), nullable=False),
+        sa.Column("held_at", sa.DateTime(timezone=True), nullable=False),
+        *(sa.Column(name, kind, nullable=True) for name, kind in _LATER.items()),
+        *(
+            sa.CheckConstraint(condition, name=op.f(f"ck_activity_hold_{name}"))
+            for name, condition in _CHECKS.items()
+        ),
+        sa.ForeignKeyConstraint(["region_id"], ["region.id"], name=op.f("fk_activity_hold_region_id")),
+        sa.PrimaryKeyConstraint("citizen_id", "activity_id", name=op.f("pk_activity_hold")),
+        sa.UniqueConstraint("id", name=op.f("uq_activity_hold_id")),
+    )
+    op.create_index("ix_activity_hold_region", "activity_hold", ["region_id", "id"])
+    op.execute("REVOKE UPDATE ON activity_hold FROM tanpuhui_app")
+    op.execute(f"GRANT UPDATE (state, {', '.join(_LATER)}) ON activity_hold TO tanpuhui_app")
 
 
 def _evidence_has_tiers() -> None:
@@ -56,6 +102,7 @@ def _evidence_has_tiers() -> None:
 
 
 def downgrade() -> None:
+    op.drop_table("activity_hold")
     op.drop_table("trip_claim")
     op.drop_column("activity_basis", "evidence_rule_id")
     op.drop_column("activity_basis", "evidence")

@@ -218,7 +218,7 @@ def _belongings(crowd: Crowd) -> None:
     make, ids = crowd.make, crowd.ids
     for number in range(3):
         ride = crowd.town.ride(crowd.town.residents[0], f"ride-{number}", SystemClock().now())
-        ids["activity"] = make("partner", "/v1/partner/activities", ride)["activity_id"]
+        ids["act"] = ids["activity"] = make("partner", "/v1/partner/activities", ride)["activity_id"]
     for number in range(3):
         ids["voucher"] = make("citizen", "/v1/me/vouchers", {"reward_id": ids["rwd"]})["id"]
         batch = {"reference": f"r{number}", "adapter": "shenzhen_tong"}
@@ -246,6 +246,8 @@ def _belongings(crowd: Crowd) -> None:
     ids["partner"] = ids["ptn"]
     ids["publication"], ids["objection"] = heard_proposal(make, coming_day(40))
     ids["notice"] = ids["publication"]
+    doubt = {"citizen_id": ids["ctz"], "activity_id": ids["act"], "reason_zh": "示例", "reason_en": "why"}
+    ids["hold"] = make("operator_editor", "/v1/operator/holds", doubt)["id"]
 
 
 def _charity(crowd: Crowd) -> None:

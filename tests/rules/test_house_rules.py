@@ -42,6 +42,7 @@ WITHOUT_REGION = {
     "activity_correction": "its activity says the region",
     "recomputation_part": "its recomputation says the region",
     "activity_reference": "its partner says the region",
+    "trip_claim": "its activity says the region",
     "activity_batch_line": "its batch says the region",
 }
 

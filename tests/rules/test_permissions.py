@@ -38,6 +38,7 @@ IN_PATHS = {
     "link": NOBODY,
     "household": f"hhd_{NOBODY}",
     "member": f"hhm_{NOBODY}",
+    "hold": f"hld_{NOBODY}",
     "transfer": "1",
     "merchant": f"mer_{NOBODY}",
     "named": f"ptn_{NOBODY}",
