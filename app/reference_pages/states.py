@@ -15,8 +15,8 @@ from sqlalchemy import CheckConstraint
 
 from app.identity import sign_in
 from carbon.activities import batch_states
-from carbon.activities.recomputation import states as recomputation_states
 from carbon.activities import holds as activity_holds
+from carbon.activities.recomputation import states as recomputation_states
 from carbon.donations import giving
 from carbon.factors import correcting
 from carbon.partners import registry
