@@ -46,12 +46,14 @@ def test_a_project_under_another_spelling_is_the_same_project(call: Call) -> Non
 def test_power_that_an_enterprise_offers_is_credited_to_no_household(call: Call) -> None:
     """The meter of a solar roof: offered first, then billed as a saving, then sent as generation."""
     city = plant_homes(call)
-    project_of(call, "roof", POWER)
+    project = project_of(call, "roof", POWER)
     intake = city.intake()
     assert take_chunk(call, intake, read(BILL_2025)).select("outcome", "code").rows() == [TAKEN]
-    with pytest.raises(Refusal) as refused:
-        take_activity(call, intake, _generated("g1"))
-    assert refused.value.code == "meter_interval_taken"
+    # Nor under the name that the project's own claim has.
+    for event in ("g1", public_id("prj", project.id)):
+        with pytest.raises(Refusal) as refused:
+            take_activity(call, intake, _generated(event))
+        assert refused.value.code == "meter_interval_taken"
     later = BILL_2025.replace("2025-", "2026-")
     assert take_chunk(call, intake, read(later)).select("outcome", "code").rows() == [CREDITED]
 
