@@ -204,7 +204,10 @@ def _create_corrections() -> None:
         ),
         sa.PrimaryKeyConstraint("citizen_id", "activity_id", "number", name=op.f("pk_activity_correction")),
         sa.UniqueConstraint(
-            "citizen_id", "activity_id", "recomputation_id", name=op.f("uq_activity_correction_citizen_id")
+            "citizen_id",
+            "activity_id",
+            "recomputation_id",
+            name=op.f("uq_activity_correction_citizen_id_activity_id_recomputation_id"),
         ),
     )
 

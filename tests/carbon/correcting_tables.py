@@ -21,7 +21,7 @@ from kernel.identifiers import public_id
 from kernel.publications.tables import Publication
 from ledger.accounts import find_account
 from ledger.chart import STANDARD, Code, Kind, Unit
-from ledger.holds import HoldSet, hold, release, spend
+from ledger.holds import HoldSet, hold, spend
 from ledger.reconciliation import CHECKS as LEDGER_CHECKS
 from ledger.reconciliation import reconcile
 from tests.carbon.city import OFFICIAL, City, as_operator, lines, plant_city, ride
@@ -136,10 +136,6 @@ class Corrected:
             ).amount
 
         return self.database.run(work)
-
-    def release(self, held: HoldSet) -> None:
-        """The citizen gives the voucher back."""
-        self.database.run(lambda call: release(call, held, cause="cancelled"))
 
     def balances(self, unit: str) -> list[int]:
         """What stands on the accounts of the people, in the order of their cards."""
