@@ -23,6 +23,8 @@ from carbon.activities.subjects import SubjectHashes
 from carbon.households.kinds import Kind
 from carbon.households.registration import HOUSEHOLD, MEMBER
 from carbon.households.tables import Household, HouseholdMember
+from carbon.partners.registry import find_partner
+from carbon.partners.tables import DEVICE_VERIFIED
 from kernel.call import Call
 from kernel.canonical import canonical_json
 from kernel.clock import day_bounds
@@ -132,8 +134,11 @@ def _send(
 ) -> list[Settled]:
     if not sent:
         return []
+    tiers = find_partner(call, period.household.partner_id).evidence_tiers
+    # What a meter showed is seen by a device; a contract without that tier says itself what it has.
+    evidence = DEVICE_VERIFIED if DEVICE_VERIFIED in tiers else None
     rows = [
-        _line(period, event, part, revision, bound[part.member.id], place)
+        {**_line(period, event, part, revision, bound[part.member.id], place), "evidence": evidence}
         for place, (event, (part, revision)) in enumerate(sent.items(), start=1)
     ]
     intake = HouseholdIntake(partner_id=period.household.partner_id, card_secret=secret)

@@ -17,6 +17,7 @@ from carbon.households.registration import (
     find_household,
 )
 from carbon.partners.bindings import unbind, withdraw_consent
+from carbon.partners.registry import find_partner, grant_evidence
 from carbon.partners.tables import Binding
 from kernel.call import Call
 from kernel.identifiers import public_id
@@ -38,7 +39,7 @@ from tests.carbon.households.street import (
 )
 from tests.carbon.test_intake import activities, broken
 from tests.carbon.test_meters import read
-from tests.conftest import at
+from tests.conftest import NOW, at
 
 MILLIGRAMS_A_KWH = 441_900
 """By the grid factor of Guangdong that is in force in April of 2026."""
@@ -76,7 +77,8 @@ def test_a_saving_is_credited_once_and_shared_to_the_unit(street: Street) -> Non
 
 def test_it_explains_itself_and_replays(street: Street) -> None:
     whole_march(street)
-    street.judge()
+    # After the rules of this city were published: a credit before that would rightly not replay.
+    street.judge(now=NOW + timedelta(hours=1))
     lived = activities(street.call)[0]
     tree = explain(street.call, lived.citizen_id, int(lived.carbon_transfer_id or 0))
     assert tree["replays_equal"]
@@ -253,6 +255,26 @@ def test_a_number_that_is_anothers_now_brings_nobody_anothers_share(street: Stre
     street.judge()
     assert street.lines(street.last())[0] == ("saving", 15_500, "rejected", "unbound_card")
     assert len(activities(street.call)) == 1
+
+
+@pytest.mark.parametrize(
+    ("tiers", "told"),
+    [
+        (["self_check_in", "device_verified"], ("credited", None)),
+        (["self_check_in"], ("rejected", "evidence_unknown")),
+        (["self_check_in", "photo"], ("rejected", "evidence_missing")),
+    ],
+)
+def test_a_meter_is_a_device_where_the_contract_has_that_tier(
+    street: Street, tiers: list[str], told: tuple[str, str | None]
+) -> None:
+    whole_march(street)
+    partner = find_partner(street.call, street.city.partner_id)
+    grant_evidence(street.call, partner.id, tiers=tiers, reason="demo city")
+    street.call.db.refresh(partner)
+    street.judge()
+    assert street.lines(street.last()) == [("saving", 15_500, *told)] * 2
+    assert street.claims() == ([(MARCH, APRIL)] if told[1] is None else [])
 
 
 def test_a_month_is_judged_when_it_has_settled(street: Street) -> None:
