@@ -52,6 +52,7 @@ ROOMS = (
     "rewards.routes",
     "rewards.terminal_kit.routes",
     "merchants.routes",
+    "merchants.offline_routes",
 )
 TERMINAL_PERMISSIONS = frozenset({Permission.TERMINAL_REDEEM, Permission.REDEMPTION_REVERSE})
 LARGEST_BODY = 1 << 30

@@ -37,6 +37,7 @@ from ledger.chart import Code, Kind, Unit
 from ledger.expiry import expire_due as expire_coins_due
 from ledger.folds import roll_checkpoints
 from ledger.posting import roll_pending_legs
+from rewards.vouchers import close_due as close_vouchers_due
 from rewards.vouchers import expire_due as expire_vouchers_due
 
 Result = TypeVar("Result")
@@ -168,8 +169,8 @@ def expire_coins(turn: Turn) -> int:
 
 
 def expire_vouchers(turn: Turn) -> int:
-    """End vouchers whose last day is over."""
-    return turn.repeat(expire_vouchers_due)
+    """End vouchers whose last day is over, and those that waited for offline scans long enough."""
+    return turn.repeat(expire_vouchers_due) + turn.repeat(close_vouchers_due)
 
 
 def assess_households(turn: Turn) -> int:

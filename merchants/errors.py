@@ -37,6 +37,34 @@ class SessionOver(Refusal):
     title_zh = "预核销已超时或已使用,请重新扫码"
 
 
+class TerminalWithoutKey(Refusal):
+    """This terminal was paired without a key of its own; pair it anew to use it offline."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该收银端配对时未登记密钥,请重新配对后再离线使用"
+
+
+class OfflineNotAllowed(Refusal):
+    """No rule in force lets terminals honour vouchers without asking."""
+
+    kind = Kind.CONFLICT
+    title_zh = "本地区未发布离线核销规则"
+
+
+class OfflineChainBroken(Refusal):
+    """These records do not continue the chain of this terminal."""
+
+    kind = Kind.CONFLICT
+    title_zh = "离线记录与该收银端的记录链不连续"
+
+
+class OfflineClockWrong(Refusal):
+    """This record was written by a clock that ran ahead or went back."""
+
+    kind = Kind.CONFLICT
+    title_zh = "离线记录的时间不可信"
+
+
 class ReversalWindowOver(Refusal):
     """The time in which this redemption may be reversed is over."""
 

@@ -1,9 +1,10 @@
-"""L7 whole: the vouchers' half, and each redemption and reversal against the ledger's rows."""
+"""L7 whole: the vouchers' half, and each redemption and reversal against the ledger's rows; offline scans."""
 
 from dataclasses import replace
 
 from sqlalchemy import TextClause, text
 
+from ledger.reconciliation import Check
 from rewards.reconciliation import L7 as VOUCHERS
 from rewards.reconciliation import STOCK
 
@@ -58,4 +59,41 @@ L7 = replace(
         ),
     ),
 )
-CHECKS = (L7, STOCK)
+OFFLINE = Check(
+    "offline",
+    "An offline scan uses its voucher once or is a case with both parties; funders owe what they bear.",
+    (
+        _query(
+            "an offline scan and its case or redemption differ",
+            """SELECT r.terminal_id, r.counter, r.outcome FROM offline_record r
+               LEFT JOIN offline_conflict f ON f.terminal_id = r.terminal_id AND f.counter = r.counter
+               LEFT JOIN redemption d ON d.id = r.redemption_id
+               WHERE (r.outcome = 'conflict') <> (f.id IS NOT NULL)
+               OR (r.outcome = 'redeemed' AND (d.voucher_id, d.cycle, d.terminal_id)
+                   IS DISTINCT FROM (r.voucher_id, r.cycle, r.terminal_id))""",
+        ),
+        _query(
+            "the chain of a till has a gap or a link that does not hold",
+            """SELECT terminal_id, counter FROM (SELECT terminal_id, counter, previous_hash,
+               lag(counter, 1, 0::bigint) OVER chain AS before, lag(record_hash) OVER chain AS hash
+               FROM offline_record WINDOW chain AS (PARTITION BY terminal_id ORDER BY counter)) linked
+               WHERE counter <> before + 1
+               OR previous_hash <> coalesce(hash, decode(repeat('00', 32), 'hex'))""",
+        ),
+        _query(
+            "what is owed for a conflict differs from what the funders bear",
+            """SELECT f.id AS conflict, f.liable, f.cost_fen, coalesce(t.total, 0) AS owed FROM offline_conflict f
+               FULL JOIN (SELECT holder_id, split_part(reference, '/', 2) AS till,
+               split_part(reference, '/', 3) AS counter, sum(amount) AS total FROM ledger_transfer
+               WHERE code = 'PAYABLE' AND reference LIKE 'offline/%' GROUP BY 1, 2, 3) t
+               ON t.holder_id = f.merchant_id AND t.till = f.terminal_id::text AND t.counter = f.counter::text
+               WHERE coalesce(t.total, 0) <> CASE WHEN f.liable = 'funders' THEN f.cost_fen ELSE 0 END""",
+        ),
+        _query(
+            "a case names no other party",
+            """SELECT id AS conflict, cause FROM offline_conflict WHERE cause NOT IN ('late', 'frozen')
+               AND num_nonnulls(other_terminal_id, other_principal) <> 1""",
+        ),
+    ),
+)
+CHECKS = (L7, STOCK, OFFLINE)

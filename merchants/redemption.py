@@ -87,7 +87,7 @@ def confirm(call: Call, session: UUID) -> Redeemed:
             raise SessionOver
         seen.append(voucher.key.voucher_id)
         require(voucher.locked(call.now), SessionOver())
-    return _honour(call, terminal, voucher)
+    return honour(call, terminal, voucher)
 
 
 def redeem(call: Call, code: str) -> Redeemed:
@@ -96,7 +96,7 @@ def redeem(call: Call, code: str) -> Redeemed:
     Refuses, in this order: what `scan` refuses, `AccountFrozen`.
     """
     terminal = terminal_at_door(call)
-    return _honour(call, terminal, scan(call, terminal, code))
+    return honour(call, terminal, scan(call, terminal, code))
 
 
 def _reserve(call: Call, terminal: KnownTerminal, voucher: Shown) -> tuple[UUID, datetime]:
@@ -131,7 +131,8 @@ def merchant_account(call: Call, merchant_id: UUID, unit: Unit) -> Account:
     raise BrokenInvariant("a merchant has its accounts from the first moment")
 
 
-def _honour(call: Call, terminal: KnownTerminal, voucher: Shown) -> Redeemed:
+def honour(call: Call, terminal: KnownTerminal, voucher: Shown) -> Redeemed:
+    """Use a taken voucher that may be used, at a till; refuses `AccountFrozen`."""
     if State.REDEEMED not in TRANSITIONS[voucher.state]:
         raise BrokenInvariant(f"a voucher never goes from {voucher.state} to redeemed")
     redemption = new_id()

@@ -7,6 +7,7 @@ from uuid import UUID
 from marshmallow import fields
 
 from kernel.http.fields import Day, Gives, Instant, PublicId, Takes, Text, Whole
+from merchants.offline_conflicts import CONFLICT
 from merchants.onboarding import MERCHANT, STORE
 from merchants.redemption import REDEMPTION
 from merchants.terminals import TERMINAL
@@ -120,9 +121,10 @@ class GivesReversed(Gives):
 
 
 class GivesLine(Gives):
-    """One line of a statement."""
+    """One line of a statement: of a redemption or its reversal, or of an offline conflict."""
 
-    redemption_id = PublicId(REDEMPTION)
+    redemption_id = PublicId(REDEMPTION, attribute="used_id", allow_none=True)
+    conflict_id = PublicId(CONFLICT, allow_none=True)
     what = Text()
     store_id = PublicId(STORE)
     terminal_id = PublicId(TERMINAL)

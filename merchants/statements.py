@@ -1,8 +1,9 @@
 """What a merchant honoured on one business day, line by line, with a digest anyone can make again.
 
-Lines are redemptions and reversals under the day they happened; the same figures stand in the ledger
-as rows against the merchant's accounts, which reconciliation compares. Figures and digest are made in
-one reading of all lines, however many: they speak of the same moment, and only some lines are in memory.
+Lines are redemptions, reversals and what funders bear of offline conflicts, under the day they were
+booked; the same figures stand in the ledger as rows against the merchant's accounts, which reconciliation
+compares. Figures and digest are made in one reading of all lines, however many: they speak of the same
+moment, and only some lines are in memory.
 """
 
 import hashlib
@@ -26,20 +27,31 @@ from merchants.redemption import merchant_account
 FIRST_LINES = 1000
 """So many lines stand in the statement itself; those that follow are read page by page."""
 _AT_ONCE = 1000
-_WHAT = ("redemption", "reversal")
+_WHAT = ("redemption", "reversal", "conflict")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StatementLine:
-    """One redemption (+) or reversal (-), in milli-coins and fen."""
+    """One redemption (+), reversal (-) or conflict that funders bear (+), in milli-coins and fen."""
 
     redemption_id: UUID
+    """Of a conflict, its own id."""
     what: str
     store_id: UUID
     terminal_id: UUID
     coin_milli: int
     payable_fen: int
     happened_at: datetime
+
+    @property
+    def used_id(self) -> UUID | None:
+        """The redemption it is about; None of a conflict."""
+        return None if self.what == _WHAT[2] else self.redemption_id
+
+    @property
+    def conflict_id(self) -> UUID | None:
+        """The conflict it is about; None of any other line."""
+        return self.redemption_id if self.what == _WHAT[2] else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +94,7 @@ class _Totals:
         self.coin_milli += row.coin_milli
         self.payable_fen += row.payable_fen
         for share in row.payables:
-            self.owed[share["funder_id"]] += -share["cost_fen"] if row.reversal else share["cost_fen"]
+            self.owed[share["funder_id"]] += -share["cost_fen"] if row.reversal == 1 else share["cost_fen"]
 
     def by_funder(self) -> list[FunderTotal]:
         return [FunderTotal(funder_id=UUID(who), payable_fen=fen) for who, fen in sorted(self.owed.items())]
@@ -192,6 +204,8 @@ _LINES = (
     f" UNION ALL SELECT r.id, 1, '{_WHAT[1]}', r.store_id, r.terminal_id, -r.coin_milli, -r.cost_fen,"
     " r.payables, b.reversed_at FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id"
     " WHERE b.merchant_id = :merchant AND b.business_day = :day"
+    f" UNION ALL SELECT id, 2, '{_WHAT[2]}', store_id, terminal_id, 0, cost_fen, payables, recorded_at"
+    " FROM offline_conflict WHERE merchant_id = :merchant AND business_day = :day AND liable = 'funders'"
 )
 _ORDER = "happened_at, redemption_id, reversal"
 _ALL_LINES = text(f"{_LINES} ORDER BY {_ORDER}")

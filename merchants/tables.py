@@ -8,12 +8,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.database import Base
 
-APPEND_ONLY = ("redemption", "redemption_reversal", "scan_refusal")
+APPEND_ONLY = ("redemption", "redemption_reversal", "scan_refusal", "offline_record", "offline_conflict")
 
 
 class Merchant(Base):
@@ -127,4 +127,78 @@ class ScanRefusal(Base):
     terminal_id: Mapped[UUID] = mapped_column(ForeignKey("terminal.id"))
     refusal: Mapped[str]
     voucher_id: Mapped[UUID | None]
+    recorded_at: Mapped[datetime]
+
+
+class OfflineRecord(Base):
+    """A scan that a till accepted without asking, as it wrote and signed it, and what became of it."""
+
+    __tablename__ = "offline_record"
+    __table_args__ = (
+        CheckConstraint("counter >= 1", name="counters_begin_at_one"),
+        CheckConstraint("outcome IN ('redeemed', 'conflict', 'refused')", name="outcome_is_known"),
+        CheckConstraint("(outcome = 'redeemed') = (redemption_id IS NOT NULL)", name="what_it_redeemed"),
+        CheckConstraint("(outcome = 'refused') = (refusal IS NOT NULL)", name="why_it_was_refused"),
+        CheckConstraint("outcome = 'refused' OR voucher_id IS NOT NULL", name="which_voucher"),
+    )
+
+    terminal_id: Mapped[UUID] = mapped_column(ForeignKey("terminal.id"), primary_key=True)
+    counter: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    store_id: Mapped[UUID]
+    code: Mapped[str]
+    scanned_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    previous_hash: Mapped[bytes]
+    signature: Mapped[bytes]
+    record_hash: Mapped[bytes]
+    outcome: Mapped[str]
+    refusal: Mapped[str | None]
+    voucher_id: Mapped[UUID | None]
+    cycle: Mapped[int | None] = mapped_column(Integer)
+    redemption_id: Mapped[UUID | None] = mapped_column(ForeignKey("redemption.id"))
+
+
+class OfflineConflict(Base):
+    """A till honoured without asking what was not there to be honoured: both parties, and who bears it.
+
+    `payables` is as of a redemption; empty where the merchant bears it.
+    """
+
+    __tablename__ = "offline_conflict"
+    __table_args__ = (
+        UniqueConstraint("terminal_id", "counter"),
+        ForeignKeyConstraint(
+            ["terminal_id", "counter"], ["offline_record.terminal_id", "offline_record.counter"]
+        ),
+        CheckConstraint(
+            "cause IN ('redeemed', 'reversed', 'cancelled', 'expired', 'deactivated', 'late', 'frozen')",
+            name="cause_is_known",
+        ),
+        CheckConstraint("liable IN ('merchant', 'funders')", name="somebody_bears_it"),
+        CheckConstraint("cost_fen >= 0", name="cost_is_not_negative"),
+        Index("ix_offline_conflict_statement", "merchant_id", "business_day"),
+        Index("ix_offline_conflict_region", "region_id", "id"),
+        Index("ix_offline_conflict_recent", "terminal_id", "recorded_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
+    terminal_id: Mapped[UUID]
+    counter: Mapped[int]
+    merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchant.id"))
+    store_id: Mapped[UUID] = mapped_column(ForeignKey("store.id"))
+    holder_id: Mapped[UUID]
+    voucher_id: Mapped[UUID]
+    cycle: Mapped[int] = mapped_column(Integer)
+    cause: Mapped[str]
+    other_redemption_id: Mapped[UUID | None] = mapped_column(ForeignKey("redemption.id"))
+    other_terminal_id: Mapped[UUID | None] = mapped_column(ForeignKey("terminal.id"))
+    other_principal: Mapped[str | None]
+    """Who ended the voucher, where no till is the other party."""
+    liable: Mapped[str]
+    cost_fen: Mapped[int]
+    payables: Mapped[list[Any]]
+    business_day: Mapped[date]
+    scanned_at: Mapped[datetime]
     recorded_at: Mapped[datetime]

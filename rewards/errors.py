@@ -113,6 +113,13 @@ class VoucherRedeemed(Refusal):
     title_zh = "该券已核销"
 
 
+class VoucherClosing(Refusal):
+    """This voucher is being ended; its coins go back once no offline scan of it can arrive."""
+
+    kind = Kind.GONE
+    title_zh = "该券正在结束,待离线核销截止后退回碳币"
+
+
 class VoucherEnded(Refusal):
     """This voucher has ended and its coins went back."""
 

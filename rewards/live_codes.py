@@ -16,10 +16,11 @@ from sqlalchemy import Row, insert, text
 from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
 from kernel.errors import NotFound, require
+from kernel.publications.rules import offline_rule
 from kernel.signing import Purpose
-from rewards.errors import VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
+from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.tables import VoucherCode
-from rewards.voucher_codes import ONLINE_ONLY, STEP_S, issue, steps
+from rewards.voucher_codes import GRACE_S, ONLINE_ONLY, STEP_S, issue, steps
 from rewards.voucher_states import LIVE, State
 from rewards.vouchers import Key
 
@@ -69,19 +70,28 @@ def new_code_id(call: Call, key: Key, *, region_id: str, cycle: int) -> None:
 def live_codes(call: Call, voucher_id: UUID) -> list[LiveCode]:
     """The next ten minutes of codes of the calling citizen's voucher.
 
-    Refuses, in this order: `NotFound`, `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`,
-    `VoucherLocked`.
+    They name the voucher's store where a rule lets terminals honour it without asking; what was handed out
+    so is remembered with the voucher. Refuses, in this order: `NotFound`, `VoucherRedeemed`,
+    `VoucherClosing`, `VoucherEnded`, `VoucherPastItsDay`, `VoucherLocked`.
     """
     voucher = _usable(call, voucher_id)
+    ends, scope_no = steps(call.now, ends_at=voucher.ends_at), ONLINE_ONLY
+    rule = None if voucher.scope_no is None else offline_rule(call, voucher.region_id, day=call.today)
+    if rule is not None and voucher.cost_fen <= rule.face_fen and ends:
+        # Locked and judged again: nothing is handed out of a voucher that ends meanwhile.
+        call.db.execute(_LOCK, {"holder": voucher.holder_id, "voucher": voucher.id})
+        voucher = _usable(call, voucher_id)
+        scope_no = voucher.scope_no
+        until = ends[-1] + timedelta(seconds=GRACE_S, hours=rule.sync_hours)
+        call.db.execute(_HANDED_OUT, {"holder": voucher.holder_id, "voucher": voucher.id, "until": until})
     signer = call.keys.signer(call.db, Purpose.VOUCHER_CODE, now=call.now)
-    scope_no = ONLINE_ONLY if voucher.scope_no is None else voucher.scope_no
     return [
         LiveCode(
             text=issue(signer, code_id=bytes(voucher.code_id), scope_no=scope_no, not_after=not_after),
             shown_from=not_after - timedelta(seconds=STEP_S),
             not_after=not_after,
         )
-        for not_after in steps(call.now, ends_at=voucher.ends_at)
+        for not_after in ends
     ]
 
 
@@ -123,6 +133,8 @@ def _usable(call: Call, voucher_id: UUID) -> Row[Any]:
     if row is None:
         raise NotFound("no such voucher")
     require(row.state != State.REDEEMED, VoucherRedeemed(cycle=row.cycle))
+    if row.state == State.CLOSING:
+        raise VoucherClosing(closes_at=row.closes_at.isoformat())
     require(row.state in LIVE, VoucherEnded(state=row.state))
     require(call.now < row.ends_at, VoucherPastItsDay())
     require(row.state == State.ISSUED or row.locked_until <= call.now, VoucherLocked())
@@ -130,11 +142,16 @@ def _usable(call: Call, voucher_id: UUID) -> Row[Any]:
 
 
 _WITH_CODE_ID = text(
-    "SELECT v.holder_id, v.id, v.region_id, v.state, v.cycle, v.scope_no, v.ends_at, v.locked_until,"
-    " c.code_id"
+    "SELECT v.holder_id, v.id, v.region_id, v.state, v.cycle, v.scope_no, v.cost_fen, v.ends_at,"
+    " v.locked_until, v.closes_at, c.code_id"
     " FROM voucher v JOIN voucher_code c"
     " ON c.holder_id = v.holder_id AND c.voucher_id = v.id AND c.cycle = v.cycle"
     " WHERE v.holder_id = :holder AND v.id = :voucher"
+)
+_LOCK = text("SELECT 1 FROM voucher WHERE holder_id = :holder AND id = :voucher FOR UPDATE")
+_HANDED_OUT = text(
+    "UPDATE voucher SET offline_until = greatest(offline_until, :until)"
+    " WHERE holder_id = :holder AND id = :voucher"
 )
 _ALIAS = text(
     "INSERT INTO voucher_alias (holder_id, voucher_id, region_id, digits_digest, cycle, ends_at)"

@@ -73,6 +73,14 @@ def reserved(call: Call, session: UUID, *, till: UUID | None = None) -> Shown | 
     return None if row is None else _shown(row)
 
 
+def taken(call: Call, key: Key) -> Shown:
+    """A voucher known by its key, locked, as `presented` shows it; refuses `NotFound`."""
+    row = _take(call, _TAKE, {"holder": key.holder_id, "voucher": key.voucher_id}, None)
+    if row is None:
+        raise NotFound("no such voucher")
+    return _shown(row)
+
+
 def is_alias(code: str) -> bool:
     """Whether it is a number to type rather than a code."""
     return _DIGITS.fullmatch(code) is not None

@@ -3,7 +3,7 @@
 from sqlalchemy import TextClause, text
 
 from ledger.reconciliation import Check
-from rewards.voucher_states import LIVE, OUT, one_of
+from rewards.voucher_states import HELD, OUT, one_of
 
 
 def _query(name: str, sql: str) -> TextClause:
@@ -23,7 +23,7 @@ L7 = Check(
             f"""SELECT v.id AS voucher, v.cycle, v.state, v.price_coin_milli, coalesce(h.total, 0) AS held
                 FROM voucher v LEFT JOIN ({_LIVE_HOLDS}) h
                 ON h.holder_id = v.holder_id AND h.reference = v.id || '/' || v.cycle
-                WHERE coalesce(h.total, 0) <> CASE WHEN {one_of("v.state", LIVE)}
+                WHERE coalesce(h.total, 0) <> CASE WHEN {one_of("v.state", HELD)}
                 THEN v.price_coin_milli ELSE 0 END""",
         ),
         _query(

@@ -11,7 +11,6 @@ from kernel.http.fields import PageQuery
 from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
-from ledger.holds import Released
 from rewards.catalogue import Offer, OnShelf, add_funder, offer_reward, shelf
 from rewards.errors import VoucherPastItsDay
 from rewards.exchange import exchange
@@ -33,7 +32,7 @@ from rewards.schemas import (
     TakesOffer,
     TakesReason,
 )
-from rewards.vouchers import VOUCHER, Owned, all_owned, cancel, deactivate, key_of, owned
+from rewards.vouchers import VOUCHER, GivenBack, Owned, all_owned, cancel, deactivate, key_of, owned
 
 routes = Routes("rewards", __name__, description="What coins buy, and the vouchers they become.")
 
@@ -171,7 +170,7 @@ def png(call: Call, *, voucher: str) -> Response:
     idempotent=True,
     summary="Give a voucher back for its coins",
 )
-def give_back(call: Call, *, voucher: str) -> Released:
+def give_back(call: Call, *, voucher: str) -> GivenBack:
     """Cancel one voucher of the caller."""
     return cancel(call, parse_public_id(VOUCHER, voucher))
 
@@ -187,7 +186,7 @@ def give_back(call: Call, *, voucher: str) -> Released:
     idempotent=True,
     summary="Withdraw an unused voucher, with a reason its owner reads",
 )
-def withdraw(call: Call, why: Reason, *, voucher: str) -> Released:
+def withdraw(call: Call, why: Reason, *, voucher: str) -> GivenBack:
     """Deactivate a voucher of the caller's region."""
     return deactivate(call, key_of(call, parse_public_id(VOUCHER, voucher)), reason=why.reason)
 

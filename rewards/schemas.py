@@ -142,6 +142,7 @@ class GivesVoucher(Gives):
     price_coin_milli = Whole()
     issued_at = Instant()
     ends_at = Instant()
+    closes_at = Instant(allow_none=True)
 
 
 class GivesVouchers(Gives):
@@ -173,8 +174,12 @@ class GivesAlias(Gives):
 
 
 class GivesReleased(Gives):
-    """What came back: milli-coins in all, of them ended at once, of them given grace."""
+    """What came back: milli-coins in all, of them ended at once, of them given grace.
+
+    Nothing yet where `closes_at` says when: a terminal may have honoured the voucher without asking.
+    """
 
     coin_milli = Whole(attribute="amount")
     ended_coin_milli = Whole(attribute="ended")
     graced_coin_milli = Whole(attribute="graced")
+    closes_at = Instant(allow_none=True)

@@ -18,6 +18,7 @@ from rewards.voucher_states import LAST_CYCLE, LIVE, State, one_of
 
 SLOTS = 16
 """A stock that many draw from at once stands in this many rows, so it does not serialise the city."""
+ENDS = ", ".join(repr(end.value) for end in (State.EXPIRED, State.CANCELLED, State.DEACTIVATED))
 APPEND_ONLY = ("voucher_step", "voucher_code")
 
 
@@ -108,6 +109,19 @@ class Voucher(Base):
             f"(state = '{State.LOCKED}') = (num_nonnulls(lock_session, locked_until, lock_by) = 3)",
             name="a_lock_has_its_session",
         ),
+        CheckConstraint(
+            f"(state = '{State.CLOSING}') = (num_nonnulls(closes_at, closing_to) = 2)"
+            " AND num_nonnulls(closes_at, closing_to) <> 1",
+            name="closing_says_when_and_what",
+        ),
+        CheckConstraint(f"closing_to IN ({ENDS})", name="it_closes_to_an_end"),
+        Index("ix_voucher_closing", "closes_at", postgresql_where=sql("closes_at IS NOT NULL")),
+        Index(
+            "ix_voucher_offline",
+            "scope_no",
+            "offline_until",
+            postgresql_where=sql("offline_until IS NOT NULL"),
+        ),
         Index("ix_voucher_id", "id"),  # operators know a voucher by its id alone
         Index("ix_voucher_lock_session", "lock_session", postgresql_where=sql("lock_session IS NOT NULL")),
         Index("ix_voucher_ending", "ends_at", postgresql_where=sql(one_of("state", LIVE))),
@@ -133,6 +147,10 @@ class Voucher(Base):
     lock_session: Mapped[UUID | None]
     locked_until: Mapped[datetime | None]
     lock_by: Mapped[UUID | None]
+    offline_until: Mapped[datetime | None]
+    """Until when a scan may be handed in that a terminal accepted without asking; absent where none can."""
+    closes_at: Mapped[datetime | None]
+    closing_to: Mapped[str | None]
 
 
 class VoucherStep(Base):

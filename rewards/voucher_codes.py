@@ -36,9 +36,8 @@ SEEN_KEPT = timedelta(days=7, seconds=GRACE_S)
 MOST_SCOPE = 2**32 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REFUSALS: dict[str, type[Refusal]] = {
-    refusal.code: refusal for refusal in (*CodeRefused.__subclasses__(), CodeOnlineOnly)
-}
+_KINDS: tuple[type[Refusal], ...] = (*CodeRefused.__subclasses__(), CodeOnlineOnly)
+_REFUSALS = {kind.code: kind for kind in _KINDS}
 
 
 @dataclass(frozen=True, kw_only=True)

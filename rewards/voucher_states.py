@@ -2,6 +2,9 @@
 
 A lock that ran out counts as issued again, so no job has to unlock. A reversal starts the next cycle:
 `cycle` counts the issues of one voucher, 0 to 9, each with its own hold and its own code id.
+
+A voucher of which a terminal may have honoured a code without asking does not end at once: it is closing,
+gives no codes and is refused online, until no such record can arrive any more.
 """
 
 from enum import StrEnum
@@ -14,6 +17,7 @@ class State(StrEnum):
 
     ISSUED = "issued"
     LOCKED = "locked"
+    CLOSING = "closing"
     REDEEMED = "redeemed"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -22,19 +26,22 @@ class State(StrEnum):
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.ISSUED: frozenset(
-        {State.LOCKED, State.REDEEMED, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}
+        {State.LOCKED, State.REDEEMED, State.CLOSING, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}
     ),
     State.LOCKED: frozenset(
-        {State.LOCKED, State.REDEEMED, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}
+        {State.LOCKED, State.REDEEMED, State.CLOSING, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}
     ),
+    State.CLOSING: frozenset({State.REDEEMED, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}),
     State.REDEEMED: frozenset({State.ISSUED, State.EXPIRED}),
     State.EXPIRED: frozenset(),
     State.CANCELLED: frozenset(),
     State.DEACTIVATED: frozenset(),
 }
 LIVE = (State.ISSUED, State.LOCKED)
+"""These may be used."""
+HELD = (*LIVE, State.CLOSING)
 """Coins are held for these."""
-OUT = (State.ISSUED, State.LOCKED, State.REDEEMED)
+OUT = (*HELD, State.REDEEMED)
 """An item of the stock is out for these."""
 
 

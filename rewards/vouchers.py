@@ -5,13 +5,13 @@ a condition whose row count is checked. Locks go voucher, use of the reward, bal
 stock, which the whole city draws from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, text
+from sqlalchemy import Row, TextClause, insert, select, text
 
 from kernel.audit import audit
 from kernel.call import Call
@@ -19,7 +19,7 @@ from kernel.errors import BrokenInvariant, NotFound, require
 from kernel.identifiers import new_id, public_id
 from kernel.paging import Page, PageRequest
 from ledger.holds import HoldSet, Released, release
-from rewards.errors import VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
+from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.stock import put_back
 from rewards.tables import Reward, Voucher, VoucherStep
 from rewards.voucher_states import LIVE, TRANSITIONS, State, one_of
@@ -62,6 +62,13 @@ class Held:
     lock_session: UUID | None
     locked_until: datetime | None
     lock_by: UUID | None
+    offline_until: datetime | None
+    closes_at: datetime | None
+    closing_to: str | None
+
+    def open_offline(self, now: datetime) -> bool:
+        """Whether a terminal may have honoured it without asking and can still say so."""
+        return self.offline_until is not None and now < self.offline_until
 
     def locked(self, now: datetime) -> bool:
         """Whether a scan holds it now; a lock that ran out does not."""
@@ -81,6 +88,15 @@ class Owned:
     price_coin_milli: int
     issued_at: datetime
     ends_at: datetime
+    closes_at: datetime | None = None
+    """When a voucher that is closing ends and its coins go back."""
+
+
+@dataclass(frozen=True)
+class GivenBack(Released):
+    """What came back; nothing yet where `closes_at` says when."""
+
+    closes_at: datetime | None = None
 
 
 def coins_of(key: Key, *, cycle: int) -> HoldSet:
@@ -103,11 +119,18 @@ def take_session(call: Call, session: UUID) -> Held | None:
 
 
 def require_usable(voucher: Held, now: datetime) -> None:
-    """Refuses, in this order: `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`, `VoucherLocked`."""
-    require(voucher.state is not State.REDEEMED, VoucherRedeemed(cycle=voucher.cycle))
-    require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))
+    """Refuses, in this order: as `require_live`, `VoucherPastItsDay`, `VoucherLocked`."""
+    require_live(voucher)
     require(now < voucher.ends_at, VoucherPastItsDay())
     require(not voucher.locked(now), VoucherLocked())
+
+
+def require_live(voucher: Held) -> None:
+    """Refuses, in this order: `VoucherRedeemed`, `VoucherClosing`, `VoucherEnded`."""
+    require(voucher.state is not State.REDEEMED, VoucherRedeemed(cycle=voucher.cycle))
+    if voucher.state is State.CLOSING and voucher.closes_at is not None:
+        raise VoucherClosing(closes_at=voucher.closes_at.isoformat())
+    require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))
 
 
 def lock(call: Call, voucher: Held, *, by: UUID, reason: str) -> tuple[UUID, datetime]:
@@ -137,6 +160,8 @@ def _move(call: Call, voucher: Held, change: dict[str, Any], *, reason: str) -> 
         "session": None,
         "until": None,
         "by": None,
+        "closes_at": None,
+        "closing_to": None,
         **change,
     }
     if values["to"] not in TRANSITIONS[voucher.state]:
@@ -182,17 +207,15 @@ def note_step(
     )
 
 
-def cancel(call: Call, voucher_id: UUID) -> Released:
-    """Give a voucher of the calling citizen back for its coins; what of them has ended ends at once.
+def cancel(call: Call, voucher_id: UUID) -> GivenBack:
+    """Give a voucher of the calling citizen back for its coins; what of them has ended ends with it.
 
-    Refuses, in this order: `NotFound`, `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`,
-    `VoucherLocked`.
+    Refuses, in this order: `NotFound`, `VoucherRedeemed`, `VoucherClosing`, `VoucherEnded`,
+    `VoucherPastItsDay`, `VoucherLocked`.
     """
     voucher = take(call, Key(holder_id=call.actor.known_id, voucher_id=voucher_id))
     require_usable(voucher, call.now)
-    back = _end(call, voucher, State.CANCELLED, reason="cancelled by its owner", grace_days=None)
-    back_on_shelf(call, [voucher])
-    return back
+    return _end_in_time(call, voucher, State.CANCELLED, reason="cancelled by its owner")
 
 
 def key_of(call: Call, voucher_id: UUID) -> Key:
@@ -205,21 +228,18 @@ def key_of(call: Call, voucher_id: UUID) -> Key:
     return Key(holder_id=row.holder_id, voucher_id=voucher_id)
 
 
-def deactivate(call: Call, key: Key, *, reason: str) -> Released:
+def deactivate(call: Call, key: Key, *, reason: str) -> GivenBack:
     """Withdraw an unused voucher for a reason its owner can read; coins past their day get grace.
 
-    Refuses, in this order: `NotFound` (or of another region), `VoucherRedeemed`, `VoucherEnded`,
-    `VoucherLocked`.
+    Refuses, in this order: `NotFound` (or of another region), `VoucherRedeemed`, `VoucherClosing`,
+    `VoucherEnded`, `VoucherLocked`.
     """
     voucher = take(call, key)
     require(voucher.region_id == call.region, NotFound("no such voucher"))
-    require(voucher.state is not State.REDEEMED, VoucherRedeemed(cycle=voucher.cycle))
-    require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))
+    require_live(voucher)
     require(not voucher.locked(call.now), VoucherLocked())
     audit(call, "voucher.deactivated", subject=key.public, reason=reason)
-    back = _end(call, voucher, State.DEACTIVATED, reason=reason, grace_days=voucher.grace_days)
-    back_on_shelf(call, [voucher])
-    return back
+    return _end_in_time(call, voucher, State.DEACTIVATED, reason=reason)
 
 
 def expire_due(call: Call, *, most: int = 20) -> int:
@@ -232,15 +252,42 @@ def expire_due(call: Call, *, most: int = 20) -> int:
     its use with the balance in hand. Few, because their owners wait for the commit. The items go back
     after the last balance, so nobody who buys ever waits for a citizen that this job waits for.
     """
-    due = call.db.execute(_DUE, {"now": call.now, "most": most, "seen": most * _LOOK_AHEAD}).all()
+    done, ended = 0, []
+    for voucher in _taken_due(call, _DUE, most=most):
+        if voucher.state not in LIVE or voucher.ends_at > call.now or voucher.locked(call.now):
+            continue
+        done += 1
+        if voucher.open_offline(call.now):
+            _close(call, voucher, State.EXPIRED, reason="not used in time")
+        else:
+            _end(call, voucher, State.EXPIRED, reason="not used in time")
+            ended.append(voucher)
+    back_on_shelf(call, ended)
+    return done
+
+
+def close_due(call: Call, *, most: int = 20) -> int:
+    """End up to `most` vouchers that are closing and whose offline scans can no longer arrive.
+
+    Returns how many; call it again until it returns 0. One a citizen and few at once, as `expire_due`.
+    """
     ended = []
-    for row in due:
-        voucher = take(call, Key(holder_id=row.holder_id, voucher_id=row.id))
-        if voucher.state in LIVE and voucher.ends_at <= call.now and not voucher.locked(call.now):
-            _end(call, voucher, State.EXPIRED, reason="not used in time", grace_days=None)
+    for voucher in _taken_due(call, _CLOSING, most=most):
+        if (
+            voucher.state is State.CLOSING
+            and voucher.closing_to is not None
+            and not voucher.open_offline(call.now)
+        ):
+            _end(call, voucher, State(voucher.closing_to), reason="no offline scan arrived")
             ended.append(voucher)
     back_on_shelf(call, ended)
     return len(ended)
+
+
+def _taken_due(call: Call, due: TextClause, *, most: int) -> Iterator[Held]:
+    found = call.db.execute(due, {"now": call.now, "most": most, "seen": most * _LOOK_AHEAD}).all()
+    for row in found:
+        yield take(call, Key(holder_id=row.holder_id, voucher_id=row.id))
 
 
 def free_use(call: Call, voucher: Held) -> None:
@@ -275,8 +322,25 @@ def all_owned(call: Call, page: PageRequest) -> Page[Owned]:
     return page.page(found, binding, lambda item: [str(item.id)])
 
 
-def _end(call: Call, voucher: Held, to: State, *, reason: str, grace_days: int | None) -> Released:
-    grace_on = None if grace_days is None else call.today + timedelta(days=grace_days)
+def _end_in_time(call: Call, voucher: Held, to: State, *, reason: str) -> GivenBack:
+    """End a voucher: at once, or once no terminal can say any more that it honoured it without asking."""
+    if voucher.open_offline(call.now):
+        _close(call, voucher, to, reason=reason)
+        return GivenBack(0, 0, 0, voucher.offline_until)
+    back = _end(call, voucher, to, reason=reason)
+    back_on_shelf(call, [voucher])
+    return GivenBack(back.amount, back.ended, back.graced)
+
+
+def _close(call: Call, voucher: Held, to: State, *, reason: str) -> None:
+    change = {"to": State.CLOSING, "closes_at": voucher.offline_until, "closing_to": to.value}
+    _move(call, voucher, change, reason=reason)
+
+
+def _end(call: Call, voucher: Held, to: State, *, reason: str) -> Released:
+    # Coins past their day live on only where somebody else than their owner ended the voucher.
+    graced = to is State.DEACTIVATED
+    grace_on = call.today + timedelta(days=voucher.grace_days) if graced else None
     coins = coins_of(voucher.key, cycle=voucher.cycle)
     free_use(call, voucher)
     back = release(call, coins, cause=to.value, grace_on=grace_on)
@@ -305,6 +369,9 @@ def _held(row: Row[Any]) -> Held:
         lock_session=row.lock_session,
         locked_until=row.locked_until,
         lock_by=row.lock_by,
+        offline_until=row.offline_until,
+        closes_at=row.closes_at,
+        closing_to=row.closing_to,
     )
 
 
@@ -325,13 +392,15 @@ _OWNED = select(
     Voucher.price_coin_milli,
     Voucher.issued_at,
     Voucher.ends_at,
+    Voucher.closes_at,
     Voucher.locked_until,
 ).join(Reward, Reward.id == Voucher.reward_id)
 _TAKE = text("SELECT * FROM voucher WHERE holder_id = :holder AND id = :voucher FOR UPDATE")
 _TAKE_SESSION = text("SELECT * FROM voucher WHERE lock_session = :session FOR UPDATE")
 _MOVE = text(
     "UPDATE voucher SET state = :to, cycle = :next, lock_session = CAST(:session AS uuid),"
-    " locked_until = CAST(:until AS timestamptz), lock_by = CAST(:by AS uuid)"
+    " locked_until = CAST(:until AS timestamptz), lock_by = CAST(:by AS uuid),"
+    " closes_at = CAST(:closes_at AS timestamptz), closing_to = CAST(:closing_to AS text)"
     " WHERE holder_id = :holder AND id = :voucher AND state = :from AND cycle = :cycle"
 )
 _LOOK_AHEAD = 10
@@ -340,6 +409,11 @@ _DUE = text(
     "SELECT DISTINCT ON (holder_id) holder_id, id FROM ("  # noqa: S608 - our own states
     f"SELECT holder_id, id FROM voucher WHERE ends_at <= :now AND {one_of('state', LIVE)}"
     " AND (locked_until IS NULL OR locked_until <= :now) ORDER BY ends_at LIMIT :seen"
+    ") due ORDER BY holder_id, id LIMIT :most"
+)
+_CLOSING = text(
+    "SELECT DISTINCT ON (holder_id) holder_id, id FROM ("
+    "SELECT holder_id, id FROM voucher WHERE closes_at <= :now ORDER BY closes_at LIMIT :seen"
     ") due ORDER BY holder_id, id LIMIT :most"
 )
 _UNUSE = text(

@@ -44,6 +44,12 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("reversal_window", "standard", "24 小时内可冲正 / reversal within 24 h", {"hours": 24}),
     ("grace", "standard", "退回碳币宽限 30 天 / 30 days of grace", {"days": 30}),
     (
+        "offline",
+        "standard",
+        "断网核销每台终端 50 张、500 元 / offline: 50 vouchers, 500 yuan a terminal",
+        {"face_fen": 2000, "redemptions": 50, "total_fen": 50_000, "sync_hours": 24, "liable": "funders"},
+    ),
+    (
         "spending_order",
         "standard",
         "先用活动碳币 / promotional coins first",

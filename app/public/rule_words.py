@@ -11,6 +11,9 @@ from kernel.units import show_grams
 CLASSES: Mapping[str, Words] = MappingProxyType(
     {"standard": Words("普通碳币", "standard coins"), "promotional": Words("活动碳币", "promotional coins")}
 )
+_BEARERS = MappingProxyType(
+    {"merchant": Words("商户", "the merchant"), "funders": Words("出资方", "the funders")}
+)
 _PERIODS = MappingProxyType({"day": Words("每日", "day"), "month": Words("每月", "calendar month")})
 _SLOTS = MappingProxyType(
     {
@@ -92,6 +95,20 @@ def _grace(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Wor
     return Words(
         f"非本人原因而迟退的碳币宽限 {days} 天",
         f"coins that come back too late by no fault of the citizen live {days} more days",
+    )
+
+
+def _offline(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    face, total = (
+        f"{content[name] // 100:,}.{content[name] % 100:02d}" for name in ("face_fen", "total_fen")
+    )
+    bears = _BEARERS[content["liable"]]
+    return Words(
+        f"断网时每台终端最多核销 {content['redemptions']} 张、合计 {total} 元，单张不超过 {face} 元，"
+        f"{content['sync_hours']} 小时内补传；重复核销的损失由{bears.zh}承担，不由居民承担",
+        f"without a network a terminal honours at most {content['redemptions']} vouchers and {total} yuan,"
+        f" each up to {face} yuan, handed in within {content['sync_hours']} h; a second use is borne by"
+        f" {bears.en}, never by the citizen",
     )
 
 
@@ -188,6 +205,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "prepare_lock": _prepare_lock,
         "reversal_window": _reversal_window,
         "grace": _grace,
+        "offline": _offline,
         "factor_fallback": _fallback,
         "evidence_tier": _evidence_tier,
         "trip_claims": _trip_claims,

@@ -31,7 +31,9 @@ from kernel.tenancy import Region, known_region
 from ledger.chart import SPENDING_ORDER
 
 KINDS = tuple(SHAPES)
-ONE_OF_A_REGION = frozenset({"coin_rate", "prepare_lock", "reversal_window", "grace", "spending_order"})
+ONE_OF_A_REGION = frozenset(
+    {"coin_rate", "prepare_lock", "reversal_window", "grace", "offline", "spending_order"}
+)
 """Kinds of which a region has one rule at a time, under the subject `standard`."""
 
 FURTHEST_START = timedelta(days=731)

@@ -99,6 +99,23 @@ class IntakeRules:
     trip_classes: list[TripClass]
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfflineRule:
+    """Offline redemption: the dearest voucher, the most a till honours until it hands them in, who bears."""
+
+    rule_id: UUID
+    face_fen: int
+    redemptions: int
+    total_fen: int
+    sync_hours: int
+    liable: str
+
+    @property
+    def most(self) -> int:
+        """Redemptions until the next sync: a terminal knows no prices, so each counts as the dearest."""
+        return min(self.redemptions, self.total_fen // self.face_fen)
+
+
 def rule_in_force(call: Call, region_id: str, *, kind: str, subject: str, day: date) -> Publication:
     """The one publication of this kind and subject that rules `day`, or NoRuleInForce."""
     for rule in rules_in_force(call, region_id, kind=kind, day=day):
@@ -234,6 +251,14 @@ def grace(call: Call, region_id: str, *, day: date) -> timedelta:
 def spending_order(call: Call, region_id: str, *, day: date) -> tuple[str, ...]:
     """The validity classes in the order they are spent; refuses NoRuleInForce."""
     return tuple(_only(call, region_id, "spending_order", day).content["classes"])
+
+
+def offline_rule(call: Call, region_id: str, *, day: date) -> OfflineRule | None:
+    """What terminals may honour without asking on a day; None where no rule lets them."""
+    for rule in rules_in_force(call, region_id, kind="offline", day=day):
+        if rule.subject == STANDARD:
+            return OfflineRule(rule_id=rule.id, **rule.content)
+    return None
 
 
 def fallback(call: Call, region_id: str, *, scenario: str, day: date) -> Fallback | None:

@@ -168,6 +168,18 @@ SHAPES: Mapping[str, Shape] = {
         },
         {"scenarios": ["metro_ride"], "slot": "five_minutes"},
     ),
+    "offline": Shape(
+        "What terminals may honour without asking, and who bears a voucher that was honoured twice",
+        "`standard`",
+        {
+            "face_fen": _whole("the dearest voucher that is honoured offline, in fen"),
+            "redemptions": _whole("the most a terminal honours until it hands them in", 1, 200),
+            "total_fen": _whole("the most of them in fen, each counted as the dearest"),
+            "sync_hours": _whole("hours within which they are handed in", 1, 24 * 7),
+            "liable": _choice("who bears a second use: the merchant, or the funders", "merchant", "funders"),
+        },
+        {"face_fen": 2000, "redemptions": 50, "total_fen": 50_000, "sync_hours": 24, "liable": "funders"},
+    ),
     "spending_order": Shape(
         "Which coins are spent first",
         "`standard`",

@@ -46,7 +46,7 @@ Find = Callable[[int], Ed25519PublicKey | None]
 class Refused(Exception):  # noqa: N818 - an answer, not an error
     """The code is not accepted; `code` says why, `facts` are figures for programmes."""
 
-    def __init__(self, code: str, **facts: int) -> None:
+    def __init__(self, code: str, **facts: Any) -> None:
         super().__init__(code)
         self.code, self.facts = code, facts
 

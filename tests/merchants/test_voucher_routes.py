@@ -204,7 +204,12 @@ def test_cancelling_and_deactivating_give_the_coins_back(city: City) -> None:
         city.ask("citizen", "POST", "/v1/me/vouchers", {"reward_id": reward}).json["id"] for _ in range(2)
     )
     gone = city.ask("citizen", "POST", f"/v1/me/vouchers/{first}/cancellation")
-    assert gone.json == {"coin_milli": 3000, "ended_coin_milli": 0, "graced_coin_milli": 0}
+    assert gone.json == {
+        "coin_milli": 3000,
+        "ended_coin_milli": 0,
+        "graced_coin_milli": 0,
+        "closes_at": None,
+    }
     off = city.ask("operator", "POST", f"/v1/vouchers/{second}/deactivation", {"reason": "shop closed"})
     assert (off.status_code, off.json["coin_milli"]) == (201, 3000)
     states = [item["state"] for item in city.ask("citizen", "GET", "/v1/me/vouchers").json["items"]]

@@ -42,6 +42,8 @@ HISTORY = (
     "merchant",
     "meter_reading",
     "objection_answer",
+    "offline_conflict",
+    "offline_record",
     "pool_allocation",
     "pool_serial_use",
     "pool_share",
@@ -97,7 +99,7 @@ CHANGED = {
     "sign_in_attempts": "attempts window_started_at",
     "sign_in_session": "current_token end_cause ended_at expires_at",
     "terminal": "paired_at public_key revoked_at state token_digest",
-    "voucher": "cycle lock_by lock_session locked_until state",
+    "voucher": "closes_at closing_to cycle lock_by lock_session locked_until offline_until state",
     "voucher_alias": "cycle digits_digest ends_at used_at",
 }
 """Columns that may change, and no other of the table."""
