@@ -113,10 +113,12 @@ def plan_spending(stage: Stage, *, today: date, at: datetime, by: Actor) -> UUID
         starts_on=month_start(today, 1),
         ends_on=month_start(today, 4),
     )
-    lines = [
-        stage.play(lambda call, line=line: plan(call, line).id, at=at, actor=by) for line in (commute, winter)
-    ]
+    lines = [stage.play(partial(_planned, line), at=at, actor=by) for line in (commute, winter)]
     return lines[0]
+
+
+def _planned(line: Line, call: Call) -> UUID:
+    return plan(call, line).id
 
 
 def _given(

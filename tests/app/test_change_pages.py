@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 from app.factory import Product
@@ -83,7 +84,8 @@ def test_what_a_document_prints_twice_is_shown_with_both_places(product: Product
     assert "两处不一致" in page
     assert "正文第 3 页 46.7；" in page
     assert HOSTILE not in page
-    (row,) = product.flask.test_client().get(f"/v1/public/factor-tables/{table}").json["rows"]
+    seen: Any = product.flask.test_client().get(f"/v1/public/factor-tables/{table}").json
+    (row,) = seen["rows"]
     assert (row["value"], row["other_value"], row["other_place"]) == ("46.7", "46.8", HOSTILE)
     assert "46.8" in product.flask.test_client().get(f"/v1/public/factor-tables/{table}/rows.csv").text
 

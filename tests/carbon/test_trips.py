@@ -324,7 +324,7 @@ def test_a_car_free_day_under_two_names_is_credited_once(desk: Desk) -> None:
     publish_rule(call, "trip_claims", "car_free", {"scenarios": ["car_free_day"], "slot": "day"})
 
     def still(event: str, until: datetime, hours: int) -> dict[str, Any]:
-        more = {"scenario": "car_free_day", "metres": None, "standing_hours": hours}
+        more: dict[str, Any] = {"scenario": "car_free_day", "metres": None, "standing_hours": hours}
         return ride(event, CARD, occurred_at=until, **more)
 
     assert desk.take(desk.metro, still("d1", on("00:00", day=19), 48)) == [CREDITED]

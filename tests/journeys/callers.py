@@ -255,14 +255,14 @@ def _charity(crowd: Crowd) -> None:
     make, ids, projects = crowd.make, crowd.ids, "/v1/operator/donation-projects"
     report = one_page_pdf("an example")
     mark = b64encode(sha256(report).digest()).decode()
-    document = crowd.send(
+    document: Any = crowd.send(
         next(each for each in crowd.callers if each.role == "donor"),
         "PUT",
         f"{projects}/{ids['project']}/documents/baseline",
         data=report,
         headers={"Content-Digest": f"sha-256=:{mark}:"},
-    )
-    ids["document"], ids["kind"], ids["serial"] = document.json["id"], "baseline", "1"
+    ).json
+    ids["document"], ids["kind"], ids["serial"] = document["id"], "baseline", "1"
     given = make("donor", projects, {**PROJECT, "project_key": "demo-given"})["id"]
     make("operator_publisher", f"{projects}/{given}/approval", {"reason": "complete"})
     deed = {"carbon_mg": 50_000_000, "statement_version": "v1"}

@@ -160,7 +160,8 @@ def test_who_decides_sees_what_looks_like_the_same(call: Call) -> None:
     third = project_of(call, "c", verification_document="a third")
     alike = claims_of(call, first)["likenesses"]
     assert alike == [{"project_id": third.id, "why": "same_enterprise_and_days"}]
-    copied = project_of(call, "d", enterprise_id=new_id(), **year(2020))
+    days: dict[str, Any] = {**year(2020)}
+    copied = project_of(call, "d", enterprise_id=new_id(), **days)
     assert {"project_id": first.id, "why": "same_document"} in claims_of(call, copied)["likenesses"]
     assert claims_of(call, second)["likenesses"] == []
 

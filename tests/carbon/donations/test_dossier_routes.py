@@ -157,7 +157,7 @@ def test_the_decision_freezes_the_dossier_and_the_certificate_names_its_document
 
 
 def test_claims_are_named_over_http_and_who_decides_reads_them(desk: Desk) -> None:
-    named = {
+    named: dict[str, Any] = {
         "meters": [{"counts": "electricity", "number": "PV-17"}],
         "registrations": [{"scheme": "ccer", "number": "CCER 17"}],
     }

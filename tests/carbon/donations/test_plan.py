@@ -2,6 +2,7 @@
 
 from datetime import date
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_line_of_the_plan_is_spent_to_its_budget_and_no_further(call: Call) ->
     plant_rules(call)
     gift(call, "a", 100)
     line = plan(person(call), COMMUTE).id
-    on_it = {"carbon_mg_each": 4 * KILOGRAM, "reason": "first ride", "campaign_id": line}
+    on_it: dict[str, Any] = {"carbon_mg_each": 4 * KILOGRAM, "reason": "first ride", "campaign_id": line}
     for _ in range(2):
         allocate(person(call), [new_id()], **on_it)
     with pytest.raises(PoolCampaignSpent) as refused:

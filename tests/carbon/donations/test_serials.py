@@ -1,6 +1,8 @@
 """Every milligram given has a serial; it is shared out once or withdrawn once, whoever comes at once."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -158,7 +160,7 @@ def test_sharing_and_withdrawing_at_once_never_use_a_milligram_twice(database: D
     """Whoever comes first, what is shared out and what is withdrawn are the gift, each once."""
     database.run(plant_rules)
     gifts = [database.run(partial(_given, key, 10)) for key in ("a", "b", "c")]
-    works = [
+    works: list[Callable[[Call], Any]] = [
         *(partial(_shared_out, 2) for _ in range(6)),
         *(partial(_withdrawn, donation) for donation in gifts for _ in range(2)),
     ]
