@@ -73,7 +73,7 @@ MACHINES = (
         ways=_ways(voucher_states.TRANSITIONS),
         note="`rewards/voucher_states.py`. A lock that ran out counts as issued, no job unlocks. Closing is a"
         " voucher that ended while a terminal may have honoured it without asking: it waits for the record."
-        " From redeemed only a reversal leads back, as the next cycle; each change is a row of `voucher_step`.",
+        " From redeemed only a reversal leads back, as the next cycle; each change is a `voucher_step`.",
     ),
     Machine(
         title="Redemption 核销",
