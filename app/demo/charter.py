@@ -9,6 +9,7 @@ from typing import Any
 
 from app.demo.correction import MISPRINTED, misprint
 from app.demo.regions import REGIONS
+from app.demo.doubts import RULES as DOUBTS
 from app.demo.stage import Stage
 from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
 from carbon.factors.factor_rows import Bundle
@@ -109,7 +110,7 @@ def publish_rules(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor
                     effective_from=IN_FORCE_FROM,
                 ),
             ).id
-            for kind, subject, title, content in RULES
+            for kind, subject, title, content in (*RULES, *DOUBTS)
         ]
 
     drafts = stage.play(written, at=at, actor=editor)

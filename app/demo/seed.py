@@ -25,6 +25,7 @@ from app.demo.charity import (
 )
 from app.demo.charter import found_city, publish_factors, publish_rules
 from app.demo.correction import correct_misprint
+from app.demo.doubts import ride_twice
 from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_meter, water_meter
 from app.demo.market import Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
@@ -66,6 +67,7 @@ class Town:
     transit: DataPartner
     electricity: DataPartner
     water: DataPartner
+    apps: tuple[DataPartner, DataPartner]
     residents: list[Resident]
     market: Market
     gift: Gift
@@ -106,6 +108,7 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
             corrected,
             partial(correct_misprint, stage, at=corrected, editor=town.editor, publisher=town.publisher),
         ),
+        *_doubts(stage, town, today=today),
         *((plan.at, plan.work) for plan in _shopping(stage, dice, town, now=now)),
     ]
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")
@@ -178,6 +181,10 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
         transit=admit("示例通卡公司", data_source="transit", adapter="shenzhen_tong"),
         electricity=electricity,
         water=admit("示例供水公司", data_source="water", adapter="utility_bills"),
+        apps=(
+            admit("示例共享单车", data_source="transit", adapter="ndjson"),
+            admit("示例打卡应用", data_source="transit", adapter="ndjson"),
+        ),
         residents=residents,
         market=open_market(stage, at=at, editor=editor.actor),
         gift=give(stage, charity, today=today, at=gave),
@@ -263,6 +270,14 @@ def _shares(stage: Stage, town: Town, *, now: datetime) -> list[Event]:
         ),
         (withdrawn_at, partial(take_back, stage, town.withdrawn, at=withdrawn_at, by=by)),
     ]
+
+
+def _doubts(stage: Stage, town: Town, *, today: date) -> list[Event]:
+    """Yesterday a citizen rode a bicycle that two apps saw."""
+    began = shanghai(today - timedelta(days=1), "09:00")
+    by = town.editor.actor
+    rider = town.residents[3]
+    return [(began, partial(ride_twice, stage, town.apps, rider, began=began, editor=by))]
 
 
 def _shopping(stage: Stage, dice: Random, town: Town, *, now: datetime) -> list[Any]:

@@ -78,6 +78,7 @@ def test_rides_and_bills_are_credited_and_what_is_not_has_a_reason(
         "bus_ride",
         "household_electricity_saving",
         "household_water_saving",
+        "shared_bike_ride",
     }
 
 
@@ -121,6 +122,25 @@ def test_a_misprint_was_corrected_and_the_citizens_read_it(empty_product: Produc
     homes = [home.id for home in town.residents if home.account is not None]
     assert set(corrected) <= set(homes)
     assert len(corrected) > len(homes) // 2
+
+
+def test_a_ride_that_two_apps_saw_is_one_and_a_doubted_one_is_held_with_an_appeal(
+    empty_product: Product, town: Town
+) -> None:
+    assert len(town.apps) == 2
+    rides = counted(
+        empty_product,
+        "SELECT a.source_event_id, b.evidence FROM activity a JOIN activity_basis b ON b.id = a.basis_id"
+        " WHERE b.scenario = 'shared_bike_ride'",
+    )
+    assert rides == {
+        "lock-1": "device_verified",
+        "check-2": "self_check_in",
+        "lock-2": "device_verified",
+    }
+    held = counted(empty_product, "SELECT state, length(appeal) FROM activity_hold")
+    assert list(held) == ["held"]
+    assert held["held"]
 
 
 def test_coins_of_an_old_share_of_the_pool_have_ended(empty_product: Product, town: Town) -> None:
