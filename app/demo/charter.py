@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from app.demo.correction import MISPRINTED, misprint
-from app.demo.regions import REGIONS
 from app.demo.doubts import RULES as DOUBTS
+from app.demo.regions import REGIONS
 from app.demo.stage import Stage
 from carbon.factors.bundle_files import read_shipped_bundle, shipped_bundle_names
 from carbon.factors.factor_rows import Bundle
