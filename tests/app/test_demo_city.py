@@ -128,7 +128,7 @@ def test_a_ride_that_two_apps_saw_is_one_and_a_doubted_one_is_held_with_an_appea
     empty_product: Product, town: Town
 ) -> None:
     assert len(town.apps) == 2
-    rides = counted(
+    rides: dict[str, Any] = counted(
         empty_product,
         "SELECT a.source_event_id, b.evidence FROM activity a JOIN activity_basis b ON b.id = a.basis_id"
         " WHERE b.scenario = 'shared_bike_ride'",
