@@ -50,7 +50,7 @@ def misprint() -> Bundle:
 def correct_misprint(stage: Stage, *, at: datetime, editor: Employee, publisher: Employee) -> None:
     """Publish the correction of the misprinted table, and correct by it what was credited."""
     misprinted = stage.play(_misprinted, at=at)
-    named = f"corrects: {public_id(PREFIX, misprinted)}\ncorrection_reason: {REASON}\n"
+    named = f'corrects: {public_id(PREFIX, misprinted)}\ncorrection_reason: "{REASON}"\n'
     text = _shipped().replace("rows:\n", f"{named}rows:\n", 1)
     bundle = read_bundle(text.encode(), form="yaml")
     table_id = stage.play(lambda call: draft_factor_table(call, bundle).id, at=at, actor=editor.actor)
