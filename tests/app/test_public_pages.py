@@ -97,7 +97,8 @@ def test_every_refusal_stands_on_the_page_of_problems(product: Product) -> None:
 def test_public_keys_show_no_private_half(product: Product) -> None:
     keys = product.flask.test_client().get("/v1/public/keys").get_json()
     assert set(keys) == {"voucher_code", "publication", "certificate"}
-    assert set(keys["voucher_code"][0]) == {"kid", "algorithm", "public_key", "retired"}
+    days = {"signs_from", "retired_at"}
+    assert set(keys["voucher_code"][0]) == {"kid", "algorithm", "public_key", "retired", *days}
 
 
 def test_the_docs_page_loads_nothing_from_outside(product: Product) -> None:
@@ -192,7 +193,7 @@ def test_rules_are_told_in_both_languages_with_their_source(product: Product, da
 def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
     assert set(KIND_NAMES) == set(SHAPES)
     assert set(MEASURES) == set(Measure)
-    assert set(STANDINGS) == {"in_force", "coming", "superseded", "withdrawn"}
+    assert set(STANDINGS) == {"in_force", "coming", "superseded", "corrected", "withdrawn"}
     shipped = {row.scenario for name in shipped_bundle_names() for row in read_shipped_bundle(name).rows}
     assert shipped - set(SCENARIOS) == set()
 
