@@ -12,7 +12,19 @@ from datetime import UTC, datetime, timedelta
 
 from kernel.errors import BrokenInvariant, Refusal
 from kernel.signing import Signer, VerificationKeys
-from rewards.errors import CodeOnlineOnly, CodeRefused
+from rewards.errors import (
+    CodeForAnotherStore,
+    CodeKeyUnknown,
+    CodeNotCanonical,
+    CodeNotYetValid,
+    CodeOnlineOnly,
+    CodeSeen,
+    CodeSignatureWrong,
+    CodeTooOld,
+    CodeVersionUnknown,
+    CodeWrongLength,
+    CodeWrongPrefix,
+)
 from rewards.terminal_kit import cv1_verifier
 from rewards.terminal_kit.cv1_verifier import (
     DOMAIN,
@@ -36,8 +48,19 @@ SEEN_KEPT = timedelta(days=7, seconds=GRACE_S)
 MOST_SCOPE = 2**32 - 1
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_KINDS: tuple[type[Refusal], ...] = (*CodeRefused.__subclasses__(), CodeOnlineOnly)
-_REFUSALS = {kind.code: kind for kind in _KINDS}
+_REFUSALS: dict[str, type[Refusal]] = {
+    "code_for_another_store": CodeForAnotherStore,
+    "code_key_unknown": CodeKeyUnknown,
+    "code_not_canonical": CodeNotCanonical,
+    "code_not_yet_valid": CodeNotYetValid,
+    "code_online_only": CodeOnlineOnly,
+    "code_seen": CodeSeen,
+    "code_signature_wrong": CodeSignatureWrong,
+    "code_too_old": CodeTooOld,
+    "code_version_unknown": CodeVersionUnknown,
+    "code_wrong_length": CodeWrongLength,
+    "code_wrong_prefix": CodeWrongPrefix,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,8 +43,21 @@ REWARDS = (
     ("book-discount", "图书满 50 减 10 元", "10 yuan off books from 50", "books", 50, 1000, 60, 5, 500),
     ("fresh-greens", "当日鲜蔬券", "Greens of the day", None, 15, 300, 3, 30, 1000),
     ("adopt-a-tree", "认养一棵树", "Adopt a tree", None, 500, 5000, 90, 1, 10),
+    (
+        "breakfast-bun",
+        "早餐包一个(限一店)",
+        "A breakfast bun, first store only",
+        "bakery",
+        10,
+        300,
+        30,
+        20,
+        1000,
+    ),
 )
-SOLD = tuple(key for key, *_ in REWARDS if key not in {"fresh-greens", "adopt-a-tree"})
+OF_ONE_STORE = frozenset({"breakfast-bun"})
+"""Honoured by the first store of their merchant only, so a till there may honour them without a network."""
+SOLD = tuple(key for key, *_ in REWARDS if key not in {"fresh-greens", "adopt-a-tree", *OF_ONE_STORE})
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,8 @@ class Till:
     actor: Actor
     token: str
     store: str
+    store_id: UUID
+    scope_no: int
 
 
 @dataclass(frozen=True)
@@ -224,11 +239,11 @@ def _open_store(call: Call, stage: Stage, merchant: UUID, name: str) -> Till:
         organisation_id=merchant,
         permissions=TERMINAL_PERMISSIONS,
     )
-    return Till(actor, paired.token, name)
+    return Till(actor, paired.token, name, store.id, store.scope_no)
 
 
 def _offer(call: Call, row: tuple[Any, ...], shops: dict[str, Shop], funders: list[UUID]) -> UUID:
-    _, title_zh, title_en, shop, coins, cost_fen, valid_days, limit, stock = row
+    key, title_zh, title_en, shop, coins, cost_fen, valid_days, limit, stock = row
     return offer_reward(
         call,
         Offer(
@@ -243,5 +258,6 @@ def _offer(call: Call, row: tuple[Any, ...], shops: dict[str, Shop], funders: li
             sells_from=call.now,
             sells_until=call.now + timedelta(days=3 * 365),
             merchant_id=shops[shop].id if shop else None,
+            scope_no=shops[shop].tills[0].scope_no if shop and key in OF_ONE_STORE else None,
         ),
     )

@@ -42,7 +42,7 @@ from carbon.partners.registry import PREFIX as PARTNER
 from kernel.actor import Actor
 from kernel.identifiers import new_id, public_id
 from ledger.expiry import expire_due as expire_coins
-from merchants.onboarding import MERCHANT
+from merchants.onboarding import MERCHANT, STORE
 from merchants.terminals import TERMINAL
 from rewards.catalogue import REWARD
 from rewards.vouchers import expire_due as expire_vouchers
@@ -139,7 +139,11 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
                 "id": public_id(MERCHANT, shop.id),
                 "clerk": shop.clerk.login,
                 "tills": {
-                    till.store: {"id": public_id(TERMINAL, till.actor.known_id), "token": till.token}
+                    till.store: {
+                        "id": public_id(TERMINAL, till.actor.known_id),
+                        "token": till.token,
+                        "store_id": public_id(STORE, till.store_id),
+                    }
                     for till in shop.tills
                 },
             }

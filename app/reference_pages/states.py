@@ -24,7 +24,7 @@ from kernel.database import Base
 from kernel.publications import notice, publishing, review, withdrawal
 from kernel.publications.tables import UNPUBLISHED
 from ledger import holds
-from merchants import redemption_reversal, terminals
+from merchants import offline, redemption_reversal, terminals
 from rewards import voucher_states
 
 ROOT = Path(__file__).parents[2]
@@ -72,8 +72,8 @@ MACHINES = (
         begins="issued",
         ways=_ways(voucher_states.TRANSITIONS),
         note="`rewards/voucher_states.py`. A lock that ran out counts as issued, no job unlocks. Closing is a"
-        " voucher that ended while a terminal may have honoured it without asking: it waits for the record."
-        " From redeemed only a reversal leads back, as the next cycle; each change is a `voucher_step`.",
+        " voucher that ended while a terminal may have honoured it without asking: it waits for it. From"
+        " redeemed only a reversal leads back, as the next cycle; each change is a row of `voucher_step`.",
     ),
     Machine(
         title="Redemption 核销",
@@ -87,6 +87,16 @@ MACHINES = (
         ),
         note="A redemption's row never changes; a reversal is a row of its own, at most one. Its outcome is"
         " what becomes of the voucher: it lives again, or its days are over and the coins go back.",
+    ),
+    Machine(
+        title="Offline scan 离线核销记录",
+        table="offline_record",
+        column="outcome",
+        begins="written",
+        implied=("written",),
+        ways=tuple(Way("written", end, offline.hand_in) for end in ("redeemed", "conflict", "refused")),
+        note="Written and signed by the terminal, it stands here from the moment it is handed in and never"
+        " changes. A conflict is a row of `offline_conflict` that names both parties and who bears it.",
     ),
     Machine(
         title="Coins held for a voucher 冻结的碳币",

@@ -9,6 +9,7 @@ from app.settings import SettingsWrong, read_settings
 from app.story.carbon_acts import are_pushed, comes, is_given, is_published, says_why
 from app.story.cast import Story, gather
 from app.story.market_acts import adds_up, exchanges, is_scanned
+from app.story.offline_act import works_without_a_network
 from app.story.teller import Teller
 from app.story.visitor import Unexpected
 from kernel.clock import SystemClock
@@ -40,6 +41,7 @@ def play(story: Story) -> None:
     says_why(story, citizen)
     voucher = exchanges(story, citizen)
     redeemed = is_scanned(story, citizen, voucher)
+    works_without_a_network(story, citizen)
     adds_up(story, redeemed)
 
 

@@ -50,6 +50,14 @@ class Visitor:
         headers = {"Idempotency-Key": key or str(uuid4())}
         return self._ask("POST", path, json=body, headers=headers)
 
+    def ask(
+        self, method: str, path: str, body: dict[str, Any] | None, *, token: str, key: str
+    ) -> tuple[int, dict[str, Any]]:
+        """What a till asks, with its own secret; status and answer."""
+        headers = {"Idempotency-Key": key, **({"Authorization": f"Bearer {token}"} if token else {})}
+        answer = self._ask(method, path, json=body, headers=headers)
+        return answer.status_code, answer.json()
+
     def put(self, path: str, content: bytes) -> Any:
         """Upload `content` with its digest (RFC 9530)."""
         digest = base64.b64encode(hashlib.sha256(content).digest()).decode()

@@ -97,8 +97,9 @@ def test_every_refusal_stands_on_the_page_of_problems(product: Product) -> None:
 def test_public_keys_show_no_private_half(product: Product) -> None:
     keys = product.flask.test_client().get("/v1/public/keys").get_json()
     assert set(keys) == {"voucher_code", "publication", "certificate"}
-    days = {"signs_from", "retired_at"}
-    assert set(keys["voucher_code"][0]) == {"kid", "algorithm", "public_key", "retired", *days}
+    assert set(keys["voucher_code"][0]) == {
+        *("kid", "algorithm", "public_key", "signs_from", "retired", "retired_at")
+    }
 
 
 def test_the_docs_page_loads_nothing_from_outside(product: Product) -> None:
@@ -211,6 +212,13 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
         ("prepare_lock", "standard", {"seconds": 60}, "60 秒", "60 s"),
         ("reversal_window", "standard", {"hours": 24}, "24 小时内可以冲正", "within 24 h"),
         ("grace", "standard", {"days": 30}, "宽限 30 天", "30 more days"),
+        (
+            "offline",
+            "standard",
+            {"face_fen": 2000, "redemptions": 50, "total_fen": 50_005, "sync_hours": 24, "liable": "funders"},
+            "最多核销 50 张、合计 500.05 元，单张不超过 20.00 元，24 小时内补传；重复核销的损失由出资方承担",
+            "at most 50 vouchers and 500.05 yuan, each up to 20.00 yuan, handed in within 24 h",
+        ),
         ("factor_fallback", "walk", {"region_id": "CN"}, "采用中国的因子", "walk takes the factor of China"),
         ("factor_fallback", "new_one", {"region_id": "CN-XX"}, "new_one在本地", "factor of CN-XX"),
         (
@@ -234,6 +242,7 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
         "lock",
         "window",
         "grace",
+        "offline",
         "fallback",
         "unknown-words",
         "order",
