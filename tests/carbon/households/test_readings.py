@@ -77,6 +77,14 @@ def test_another_number_for_a_day_is_a_correction_or_refused(street: Street) -> 
     assert street.call.db.query(MeterReading).count() == 3
 
 
+def test_a_correction_counts_whatever_it_is_called_and_an_estimate_too(street: Street) -> None:
+    first = reading(MARCH, 100, source_event_id="e1")
+    street.took(first, reading(MARCH, 120, source_event_id="a1", corrects="e1"))
+    assert kept(street) == [(MARCH, 120, False)]
+    street.took(reading(MARCH, 130, source_event_id="a0", corrects="a1", estimated=True))
+    assert kept(street) == [(MARCH, 130, True)]
+
+
 def test_a_correction_names_a_reading_of_its_meter_and_day(street: Street) -> None:
     street.took(reading(MARCH, 100, source_event_id="e1"))
     for wrong in (
