@@ -83,7 +83,7 @@ def test_what_is_spent_is_taken_down_to_zero_or_the_floor_and_no_further(
     city.everything_holds()
 
 
-def test_a_voucher_that_was_issued_keeps_its_coins(city: Corrected) -> None:
+def test_trap_20_a_voucher_that_was_issued_keeps_its_coins(city: Corrected) -> None:
     held = city.hold("card-000", 4_670)
     city.correct("23.3", Policy.FLOOR)
     holds = city.database.rows("SELECT amount FROM ledger_hold")

@@ -183,7 +183,7 @@ def test_a_citizen_reads_which_table_why_and_how_much(desk: Desk, city: Correcte
 
 
 @pytest.mark.parametrize("policy", Policy)
-def test_what_was_displayed_stays_and_the_correction_stands_beside_it(
+def test_trap_20_what_was_displayed_stays_and_the_correction_stands_beside_it(
     desk: Desk, city: Corrected, policy: Policy
 ) -> None:
     """Trap 20: a corrected factor changes no history that was shown."""

@@ -1,23 +1,27 @@
-"""Traps 10 to 21 that the field has fallen into, each by its number and told as what happens instead.
+"""Traps 10 to 21 that the field has fallen into: each has tests that bear its number.
 
-10  one trip through two apps        with the claims of trips
-11  registers of a meter             here, as far as bills go; the rest with households
-12  one of several meters missing    with households
-13  months of different length       with households
-14  a saving claimed twice at home   with households
+Here stand those of no other place; the rest stands beside what it tests.
+
+10  one trip through two apps        test_trips.py
+11  registers of a meter             here as far as bills go; households/test_registers.py, test_judgement.py
+12  one of several meters missing    households/test_judgement.py, test_assessment.py
+13  months of different length       households/test_judgement.py
+14  a saving claimed twice at home   households/test_assessment.py, test_judgement.py
 15  a fallback nobody published      here
 16  a mode richer than the table     here
-17  kilograms counted elsewhere      with donations
+17  kilograms counted elsewhere      donations/test_claims.py
 18  one lot sold twice               here
 19  one calculation, two haircuts    here: there is no market, so caps are the only haircut
-20  a corrected factor               here, for what was credited and bought before; with recomputation
-                                     for what is counted anew
-21  whom a baseline is fair to       with households
+20  a corrected factor               here for a new table; test_recomputation.py, test_recomputation_desk.py
+                                     for one that corrects
+21  whom a baseline is fair to       households/test_judgement.py
 """
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -50,6 +54,7 @@ from tests.conftest import NOW, REGION, Database
 from tests.rewards.world import acting, shelf
 from tests.rewards.world import publish_rules as publish_voucher_rules
 
+TRAPS = range(10, 22)
 TABLE = read_shipped_bundle(OFFICIAL)
 METRO = TABLE.rows[0]
 
@@ -270,3 +275,13 @@ def test_trap_20_a_new_table_changes_neither_what_was_shown_nor_a_voucher(call: 
 
 def _held(call: Call, activity: Activity) -> dict[Unit, int]:
     return {each.unit: each.available for each in balances(call, activity.citizen_id) if each.available}
+
+
+def test_every_trap_has_tests_that_bear_its_number() -> None:
+    here = Path(__file__).parent
+    named = {
+        int(number)
+        for path in here.rglob("test_*.py")
+        for number in re.findall(r"^def test_trap_([0-9]+)_", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert named == set(TRAPS)

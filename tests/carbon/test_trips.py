@@ -96,7 +96,7 @@ def test_without_a_rule_nothing_is_claimed_and_both_are_credited(desk: Desk) -> 
     assert desk.slots() == []
 
 
-def test_the_same_ride_through_two_apps_is_credited_once(ruled: Desk) -> None:
+def test_trap_10_the_same_ride_through_two_apps_is_credited_once(ruled: Desk) -> None:
     assert ruled.take(ruled.metro, trip("e1", "08:02", "08:31")) == [CREDITED]
     assert ruled.slots() == ["08:00", "08:05", "08:10", "08:15", "08:20", "08:25", "08:30"]
     assert ruled.take(ruled.app, trip("a1", "08:03", "08:33")) == [CLAIMED]
@@ -112,7 +112,7 @@ def test_a_tap_is_one_slot_at_most_and_meets_the_ride_it_closes(ruled: Desk) -> 
     assert ruled.take(ruled.app, trip("a2", "08:35", "08:50")) == [CREDITED]
 
 
-def test_a_partial_overlap_is_refused_whole_and_the_rest_may_be_sent_alone(ruled: Desk) -> None:
+def test_trap_10_a_partial_overlap_is_refused_whole_and_the_rest_may_be_sent_alone(ruled: Desk) -> None:
     assert ruled.take(ruled.metro, trip("e1", "08:00", "08:30")) == [CREDITED]
     before = ruled.slots()
     assert ruled.take(ruled.app, trip("a1", "08:20", "09:00")) == [CLAIMED]

@@ -43,7 +43,7 @@ def test_a_project_under_another_spelling_is_the_same_project(call: Call) -> Non
         assert refused.value.facts["first"] == public_id("prj", first.id)
 
 
-def test_power_that_an_enterprise_offers_is_credited_to_no_household(call: Call) -> None:
+def test_trap_17_power_that_an_enterprise_offers_is_credited_to_no_household(call: Call) -> None:
     """The meter of a solar roof: offered first, then billed as a saving, then sent as generation."""
     city = plant_homes(call)
     project = project_of(call, "roof", POWER)
@@ -58,7 +58,7 @@ def test_power_that_an_enterprise_offers_is_credited_to_no_household(call: Call)
     assert take_chunk(call, intake, read(later)).select("outcome", "code").rows() == [CREDITED]
 
 
-def test_power_that_a_household_was_credited_for_is_offered_by_no_enterprise(call: Call) -> None:
+def test_trap_17_power_that_a_household_was_credited_for_is_offered_by_no_enterprise(call: Call) -> None:
     city = plant_homes(call)
     assert take_chunk(call, city.intake(), read(BILL_2025)).select("outcome", "code").rows() == [CREDITED]
     with pytest.raises(MeterOffered) as refused:
@@ -105,7 +105,7 @@ def test_one_meter_stands_behind_one_project_until_that_is_rejected(call: Call) 
     project_of(call, "same roof", POWER)
 
 
-def test_a_number_of_another_scheme_stands_behind_one_project(call: Call) -> None:
+def test_trap_17_a_number_of_another_scheme_stands_behind_one_project(call: Call) -> None:
     first = project_of(call, "a", CERTIFICATE)
     spelled = Claims(registrations=(Registration(scheme="green_certificate", number="gec0017"),))
     with pytest.raises(RegistrationOffered) as refused:
@@ -125,7 +125,7 @@ def _rides(city: City, *events: str) -> Claims:
     return Claims(records=tuple(Record(partner_id=city.partner_id, source_event_id=each) for each in events))
 
 
-def test_a_ride_that_staff_were_credited_for_is_given_by_no_employer(call: Call) -> None:
+def test_trap_17_a_ride_that_staff_were_credited_for_is_given_by_no_employer(call: Call) -> None:
     city = plant_city(call)
     city.bind(call, ["card-017"])
     take_activity(call, city.intake(), lines(ride("e1")))

@@ -58,7 +58,7 @@ def whole_march(street: Street, used: int = 1_240) -> None:
     street.took(reading(MARCH, 200_000), reading(APRIL, 200_000 + used))
 
 
-def test_a_saving_is_credited_once_and_shared_to_the_unit(street: Street) -> None:
+def test_trap_14_a_saving_is_credited_once_and_shared_to_the_unit(street: Street) -> None:
     whole_march(street, used=1_235)
     assert street.judge() == 1
     saving = street.last()
@@ -105,7 +105,7 @@ def test_judged_again_it_adds_nothing(street: Street) -> None:
     assert street.marks() == before
 
 
-def test_one_of_two_meters_without_a_reading_waits_for_it(street: Street) -> None:
+def test_trap_12_one_of_two_meters_without_a_reading_waits_for_it(street: Street) -> None:
     home = street.homes["home-1"].household
     add_meter(at(street.call, REGISTERED), home, meter_order("m-2", "2"), secret=SECRET)
     street.took(*(reading(day, register // 10, "m-2") for day, register in LAST_YEAR))
@@ -143,7 +143,7 @@ def test_a_corrected_reading_posts_the_difference(street: Street) -> None:
     assert broken(street.call) == []
 
 
-def test_who_moves_out_has_the_days_until_then(street: Street) -> None:
+def test_trap_14_who_moves_out_has_the_days_until_then(street: Street) -> None:
     home = street.homes["home-1"]
     end_stay(at(street.call, IN_APRIL), home.household, home.members[1].id, on=date(2026, 3, 11))
     # Nobody who left may make a saving: one of two people for 21 of 31 days lowers the baseline.

@@ -26,7 +26,7 @@ def figures(found: Found) -> tuple[Any, ...]:
     return found.baseline and (found.baseline.name, found.baseline.amount), found.actual, dict(found.lines)
 
 
-def test_the_own_month_of_two_years_is_the_baseline() -> None:
+def test_trap_21_the_own_month_of_two_years_is_the_baseline() -> None:
     mean = meter(months=[(date(2024, 3, 1), 6_000), (date(2025, 3, 1), 5_000), (MARCH, 4_000)])
     assert figures(judged(home(mean))) == ((SAME_MONTH, 31 * 5_500), 31 * 4_000, {SAVING: 31 * 1_500})
     one_year = replace(RULE, own_years=1)
@@ -102,14 +102,14 @@ def test_a_home_with_solar_panels_is_left_to_its_own_method() -> None:
     assert judged(home(spared()), standings=[]).reasons == ("standing_unknown",)
 
 
-def test_nobody_and_hardly_any_use_are_no_saving() -> None:
+def test_trap_14_nobody_and_hardly_any_use_are_no_saving() -> None:
     assert judged(home(spared(), stays=[person(1, APRIL)])).reasons == ("nobody_lived_there",)
     assert judged(home(spared(march=100))).reasons == ("home_not_lived_in",)
     assert judged(home(spared(march=200))).total == 31 * 4_800
     assert judged(home(spared(march=6_000))).reasons == ("not_below_baseline",)
 
 
-def test_one_of_two_meters_without_a_reading_is_not_a_saving() -> None:
+def test_trap_12_one_of_two_meters_without_a_reading_is_not_a_saving() -> None:
     other = meter("2", a_day=3_000)
     whole = judged(home(spared(), other))
     assert whole.total == 31_000
@@ -138,7 +138,7 @@ def test_what_cannot_be_is_named(shown: int, reason: str) -> None:
     assert (found.reasons, found.lines) == ((reason,), ())
 
 
-def test_an_estimate_waits_for_the_actual_reading() -> None:
+def test_trap_11_an_estimate_waits_for_the_actual_reading() -> None:
     usual = spared()
     guess = [replace(each, estimated=each.day >= APRIL) for each in usual.readings]
     assert judged(home(replace(usual, readings=tuple(guess)))).reasons == ("reading_only_estimated",)
@@ -156,7 +156,7 @@ def test_readings_too_far_apart_say_nothing_of_a_month() -> None:
     assert judged(home(replace(usual, readings=few))).reasons == ("readings_too_far_apart",)
 
 
-def test_months_of_other_lengths_are_compared_by_the_day() -> None:
+def test_trap_13_months_of_other_lengths_are_compared_by_the_day() -> None:
     leap = home(meter(since=date(2023, 1, 1), last=date(2024, 6, 1)))
     february = judged(leap, first=date(2024, 2, 1), end=date(2024, 3, 1))
     assert (february.baseline and february.baseline.amount, february.actual) == (29 * 5_000, 29 * 5_000)
@@ -181,7 +181,7 @@ def test_who_moved_out_leaves_no_saving_behind() -> None:
 STANDARD = replace(RULE, standard_use_permille=1_000)
 
 
-def test_a_frugal_home_has_the_part_below_the_standard_on_a_line_of_its_own() -> None:
+def test_trap_21_a_frugal_home_has_the_part_below_the_standard_on_a_line_of_its_own() -> None:
     frugal = judged(home(spared()), STANDARD)
     assert dict(frugal.lines) == {SAVING: 31_000, STANDARD_USE: 31_000}  # 6 to 5 kWh, and 5 to 4 a day
     more = judged(home(spared(march=5_500)), STANDARD)

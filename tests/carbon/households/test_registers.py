@@ -83,7 +83,7 @@ def test_readings_may_come_late_and_in_any_order(
 
 
 @given(histories(), st.data())
-def test_a_replaced_meter_counts_as_if_it_were_one(
+def test_trap_11_a_replaced_meter_counts_as_if_it_were_one(
     history: tuple[Register, list[Reading], int], data: st.DataObject
 ) -> None:
     register, readings, used = history
@@ -138,7 +138,7 @@ def between(earlier: int, later: int, *, days: int = 30, register: Register = DI
     return found.course, found.used
 
 
-def test_a_dial_that_went_round_is_told_from_one_that_ran_backwards() -> None:
+def test_trap_11_a_dial_that_went_round_is_told_from_one_that_ran_backwards() -> None:
     assert between(99_900, 1_400) == (Course.ROLLED_OVER, 150_000)
     assert between(1_400, 1_400) == (Course.COUNTED, 0)
     assert between(1_400, 1_350) == (Course.BACKWARDS, 0)
@@ -158,5 +158,5 @@ def test_who_cannot_tell_how_often_a_dial_went_round_counts_nothing() -> None:
     assert between(0, 8_001, register=small) == (Course.COUNTED, 800_100)
 
 
-def test_a_multiplier_makes_each_step_count_more() -> None:
+def test_trap_11_a_multiplier_makes_each_step_count_more() -> None:
     assert between(0, 100, register=replace(DIAL, multiplier=20)) == (Course.COUNTED, 200_000)
