@@ -75,6 +75,7 @@ def row(desk: Desk, publication: str) -> dict[str, Any]:
         "state = 'withdrawn'",
         "state = 'withdrawn', withdrawn_from = effective_from + 1, withdrawn_by = gen_random_uuid()",
         "withdrawn_from = '2027-06-01'",
+        "state = 'corrected'",
     ],
 )
 def test_of_a_published_row_nothing_changes_but_its_end(desk: Desk, change: str) -> None:
@@ -106,6 +107,23 @@ def test_an_end_comes_nearer_and_never_goes_away(desk: Desk) -> None:
         "ends_on = '2027-02-01'",
     ):
         assert refused(desk, setting(change), gone) == "P0001"
+
+
+def test_a_table_gives_its_place_to_what_corrects_it_and_stays_as_it_is(desk: Desk) -> None:
+    table = done(desk.ask("editor", "POST", TABLES, {"form": "yaml", "text": TEXT}))["id"]
+    done(step(desk, "publisher", table, "publication", YES))
+    head = f"kind: factor_table\ncorrects: {table}\ncorrection_reason: two digits were exchanged\n"
+    sent = {"form": "yaml", "text": TEXT.replace("kind: factor_table\n", head)}
+    newer = done(desk.ask("editor", "POST", TABLES, sent))["id"]
+    before = row(desk, table)
+    for change in ("title = 'another'", "digest = '\\x00'", "ends_on = '2027-06-01'"):
+        assert refused(desk, setting(f"state = 'corrected', {change}"), table) in {"P0001", "42501"}
+    assert refused(desk, setting("ends_on = '2027-06-01'"), newer) == "P0001"
+    done(step(desk, "publisher", newer, "publication", YES))
+    assert row(desk, table) == {**before, "state": "corrected"}
+    for change in ("state = 'published'", "state = 'withdrawn'", "ends_on = '2027-06-01'", UNSIGNED):
+        assert refused(desk, setting(change), table) in {"P0001", "23514"}
+    assert desk.ask("", "GET", f"/v1/public/factor-tables/{table}").json["proof"]["holds"]
 
 
 def test_nothing_is_inserted_as_published_or_half_way(desk: Desk) -> None:
