@@ -3,6 +3,7 @@
 It talks to the product over HTTP as any till does, keeps its memory in a file, and takes one order a line.
 """
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,7 +113,6 @@ def _standing(till: SimulatedTerminal) -> str:
 
 
 def _typed() -> Iterator[str]:
-    stream = click.get_text_stream("stdin")
-    if stream.isatty():
+    if sys.stdin.isatty():
         click.echo(ORDERS.strip())
-    yield from stream
+    yield from sys.stdin

@@ -137,6 +137,7 @@ def plan_vouchers(
         plans.append(town.shop(dice.choice(buyers), "fresh-greens", noon, ways[days % len(ways)]))
     plans.append(town.shop(buyers[0], "loaf", now - timedelta(hours=2), "keep"))
     plans.append(town.shop(buyers[1], "own-cup-coffee", now - timedelta(minutes=3), "prepare"))
+    plans.append(town.shop(buyers[2], "breakfast-bun", now - timedelta(hours=1), "show_and_cancel"))
     return plans
 
 
@@ -184,6 +185,11 @@ class _Shoppers:
     def cancel(self, key: Key, owner: Actor, _till: Till, at: datetime) -> None:
         self._stage.play(lambda call: cancel(call, key.voucher_id), at=at, actor=owner)
 
+    def show_and_cancel(self, key: Key, owner: Actor, till: Till, at: datetime) -> None:
+        """Its codes were in the phone: it is closing, a till without a network may have honoured it."""
+        self._code(key, owner, at)
+        self.cancel(key, owner, till, at + timedelta(minutes=1))
+
     def deactivate(self, key: Key, _owner: Actor, _till: Till, at: datetime) -> None:
         reason = "商家临时停业,碳币退回 / the shop is closed, the coins are back"
 
@@ -212,6 +218,7 @@ _ENDS: dict[str, Callable[[_Shoppers, Key, Actor, Till, datetime], Any]] = {
     name: getattr(_Shoppers, name)
     for name in (
         *("keep", "let_expire", "redeem", "prepare", "cancel", "deactivate", "undo", "undo_and_redeem"),
+        "show_and_cancel",
     )
 }
 
