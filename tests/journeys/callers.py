@@ -36,7 +36,7 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
 from tests.carbon.city import OFFICIAL
 from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
-from tests.journeys.proposals import heard_proposal, plant_notices
+from tests.journeys.proposals import heard_proposal, plant_notices, proposed_recomputation
 from tests.journeys.served import Town, bearer, plant_town
 
 PASSWORD = "correct horse battery 017"
@@ -248,6 +248,7 @@ def _belongings(crowd: Crowd) -> None:
     ids["notice"] = ids["publication"]
     doubt = {"citizen_id": ids["ctz"], "activity_id": ids["act"], "reason_zh": "示例", "reason_en": "why"}
     ids["hold"] = make("operator_editor", "/v1/operator/holds", doubt)["id"]
+    ids["recomputation"] = proposed_recomputation(make)
 
 
 def _charity(crowd: Crowd) -> None:

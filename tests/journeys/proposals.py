@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from carbon.factors.example_table import EXAMPLE_YAML
 from kernel.call import Call
+from kernel.identifiers import new_id
 from tests.carbon.city import publish_rule
 
 GRACE: dict[str, Any] = {
@@ -59,3 +61,24 @@ def heard_proposal(make: Make, first_day: str) -> tuple[str, str]:
     made = noticed_proposal(make, first_day)
     raised = make("citizen", f"/v1/notices/{made}/objections", {"text": "three days are too few"})
     return made, str(raised["id"])
+
+
+def correcting_table(make: Make) -> str:
+    """A published table that corrects another one, of a scenario of its own."""
+    text = EXAMPLE_YAML.replace("own_cup", f"own_cup_{new_id().hex}")
+    first = published_table(make, text)
+    head = f"kind: factor_table\ncorrects: {first}\ncorrection_reason: two digits were exchanged\n"
+    return published_table(make, text.replace("kind: factor_table\n", head))
+
+
+def published_table(make: Make, text: str) -> str:
+    """A table of an editor that a publisher published."""
+    table = make("operator_editor", "/v1/operator/factor-tables", {"form": "yaml", "text": text})["id"]
+    make("operator_publisher", f"/v1/operator/factor-tables/{table}/publication", _WHY)
+    return str(table)
+
+
+def proposed_recomputation(make: Make) -> str:
+    """One that waits for its dry run."""
+    proposal = {"table_id": correcting_table(make), "policy": "fund", **_WHY}
+    return str(make("operator_editor", "/v1/operator/recomputations", proposal)["id"])
