@@ -14,7 +14,7 @@ class EquivalencesQuery(QuerySchema):
     """How much carbon dioxide is to be compared; the figures alone where none is."""
 
     carbon_mg = Whole(
-        least=0,
+        least=1,
         most=MOST_MG,
         load_default=None,
         metadata={"description": f"milligrams, given back as `{CARBON}`; only trees compare them"},

@@ -19,7 +19,7 @@ from kernel.errors import NotFound, require
 from kernel.identifiers import public_id
 from kernel.publications.publishing import PREFIX
 from kernel.publications.shapes import FACTOR_TABLE
-from kernel.publications.tables import Publication
+from kernel.publications.tables import PUBLIC_STATES, Publication
 from kernel.tenancy import upward
 
 NOMINAL = "nominal"
@@ -87,10 +87,15 @@ def own_table(call: Call, publication_id: UUID) -> Publication:
 
 
 def known_table(call: Call, publication_id: UUID) -> Publication:
-    """A factor table of any region, draft or published; refuses NotFound, NotAFactorTable."""
+    """A factor table of any region, draft or published; refuses NotFound, NotAFactorTable.
+
+    What an operator asks for is published, or of the own region: of another's draft nobody hears.
+    """
     publication = call.db.get(Publication, publication_id)
     if publication is None:
         raise NotFound("no such publication")
+    abroad = call.actor.region_id is not None and publication.region_id != call.actor.region_id
+    require(not abroad or publication.state in PUBLIC_STATES, NotFound("no such publication"))
     require(publication.kind == FACTOR_TABLE, NotAFactorTable())
     return publication
 

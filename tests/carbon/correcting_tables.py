@@ -145,7 +145,7 @@ class Corrected:
             unit=unit,
         )
         found = {row.holder_id: int(row.posted) for row in rows}
-        return [found[owner] for owner in self.owners.values()]
+        return [found.get(owner, 0) for owner in self.owners.values()]
 
     def borne(self) -> int:
         """What the fund bears, by the ledger."""

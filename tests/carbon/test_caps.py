@@ -97,7 +97,7 @@ def test_a_cap_that_changed_inside_its_month_counts_what_was_given(
     rows = [early, ride("e2", metres=1_000), ride("e3", metres=3_000)]
     for place in range(0, len(rows), chunk):
         again(call, city, *rows[place : place + chunk])
-    assert coins(call) == [("e1", 5_000), ("e2", 4_670), ("e3", 10_330)]
+    assert sorted(coins(call)) == [("e1", 5_000), ("e2", 4_670), ("e3", 10_330)]
     assert broken(call) == []
 
 

@@ -119,7 +119,7 @@ def test_a_row_has_as_many_examples_as_lines_below_it_say() -> None:
     assert len(read_bundle(text.encode(), form="csv").rows[0].examples) == 2
     (fault,) = faults_of(sheet(line, more, more | {"example_expected": "37"}))
     assert (fault["code"], fault["pointer"]) == ("example_differs", "/rows/0/examples/2")
-    assert (fault["row"], fault["detail"][:5]) == (4, "AR4: ")
+    assert (fault["row"], fault["detail"][:5]) == (4, "AT4: ")
 
 
 def test_a_cell_that_a_spreadsheet_would_run_comes_back_without_its_mark() -> None:

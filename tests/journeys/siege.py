@@ -122,7 +122,7 @@ def right_body(city: Crowd, address: str, schema: dict[str, Any]) -> Any:
             "subject": city.town.residents[0].card,
             "occurred_at": SystemClock().now().isoformat(timespec="seconds"),
         },
-        "/text": read_shipped(OFFICIAL).decode(),
+        **({"/text": read_shipped(OFFICIAL).decode()} if "/factor-tables" in address else {}),
         **(
             {f"/{name}": value for name, value in {**RULE, "effective_from": coming_day()}.items()}
             if address.endswith("/rules")
