@@ -6,8 +6,11 @@ from threading import Barrier
 from typing import Any
 from uuid import UUID
 
+import polars as pl
 import pytest
 
+from carbon.activities.allotment import lock_usage
+from carbon.activities.recomputation import posting
 from carbon.activities.recomputation.errors import RecomputationOpen
 from carbon.activities.recomputation.jobs import Proposal, approve, find_recomputation, propose
 from carbon.activities.recomputation.states import Policy
@@ -140,6 +143,23 @@ def test_rides_that_come_in_meanwhile_stay_under_the_cap(database: Database, att
     assert city.job(job_id).state in {"done", "cancelled"}
     assert city.balances("coin")[0] <= 30_000
     assert city.balances("carbon")[0] >= 4 * A_KILOMETRE
+    city.everything_holds()
+
+
+def test_who_is_judged_by_a_row_that_nobody_had_used_is_seen_behind_the_locks(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [4_000])
+    job_id = approved(city, "56.7")
+
+    def late(call: Call, citizens: pl.Series, **days: Any) -> None:
+        city.rode(ride("late", "card-000", metres=2_000))
+        lock_usage(call, citizens, **days)
+
+    monkeypatch.setattr(posting, "lock_usage", late)
+    work_on(database.run, job_id)
+    assert city.job(job_id).state == "cancelled"
+    assert city.balances("coin") == [30_000]
     city.everything_holds()
 
 

@@ -7,7 +7,7 @@ says, never from what a voucher holds. What the citizen keeps, the region's fund
 own. A part that was posted is found posted, by whoever comes later.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import polars as pl
@@ -17,7 +17,13 @@ from carbon.activities.adapters.frames import sha256
 from carbon.activities.allotment import lock_usage, move_usage
 from carbon.activities.recomputation.credits_behind import SOURCE, shares_to_take
 from carbon.activities.recomputation.errors import FiguresMoved, RecomputationNotWaiting
-from carbon.activities.recomputation.figures import Scope, corrected, digest_of, figures_between
+from carbon.activities.recomputation.figures import (
+    Scope,
+    corrected,
+    digest_of,
+    figures_between,
+    scope_of,
+)
 from carbon.activities.recomputation.states import Policy, State
 from carbon.activities.recomputation.tables import RecomputationPart
 from carbon.activities.simulation.replay import PERIOD
@@ -25,6 +31,7 @@ from kernel.bulk_text import array_of, copy_in, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, require
 from kernel.publications.rules import first_invalid_day
+from kernel.publications.tables import Publication
 from ledger.accounts import institution
 from ledger.bulk_accounts import ManyAccounts, lock_citizens, open_citizen_accounts
 from ledger.bulk_posting import CreditRun, claim_batch, correct_claimed, post_claimed, transfer_ids
@@ -41,6 +48,8 @@ class Order:
     """A recomputation that is under way."""
 
     recomputation_id: UUID
+    table_id: UUID
+    region_id: str
     policy: Policy
     scope: Scope
 
@@ -69,6 +78,9 @@ def post_part(call: Call, order: Order, part: RecomputationPart) -> int:
     citizens, span = rows["citizen_id"].unique().sort(), order.scope.past.span
     lock_usage(call, citizens, first_day=span.first_day.replace(day=1), last_day=span.last_day)
     lock_citizens(call, citizens)
+    # Who came meanwhile may have been judged by a row that nobody had used before: it is looked for anew.
+    table = call.db.get_one(Publication, order.table_id)
+    order = replace(order, scope=scope_of(call, table, order.region_id))
     rows = _approved(call, order, part)
     for (region_id,), own in rows.group_by("region_id", maintain_order=True):
         _post(call, order, own, region_id=str(region_id), part=part.number)

@@ -86,7 +86,7 @@ def _begun(call: Call, recomputation_id: UUID) -> Order | None:
     if not begin(call, job):
         return None
     scope = scope_of(call, call.db.get_one(Publication, job.table_id), job.region_id)
-    return Order(job.id, Policy(job.policy), scope)
+    return Order(job.id, job.table_id, job.region_id, Policy(job.policy), scope)
 
 
 def _left(call: Call, recomputation_id: UUID) -> list[RecomputationPart]:
