@@ -6,9 +6,8 @@ follows none is compared with nothing: each of its rows was added.
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from sqlalchemy import select
 
@@ -39,13 +38,8 @@ class Compared(NamedTuple):
     changes: tuple[RowChange, ...]
 
 
-def predecessor(
-    call: Call, *, region_id: str, subject: str, first_day: date, but: UUID | None = None
-) -> Publication | None:
-    """The published table that rules the region and subject until `first_day`, or on it; None for none.
-
-    `but` is the table itself, which may be published already and have ended it.
-    """
+def predecessor(call: Call, *, region_id: str, subject: str, first_day: date) -> Publication | None:
+    """The published table that rules the region and subject until `first_day`, or on it; None for none."""
     query = select(Publication).where(
         Publication.region_id == region_id,
         Publication.kind == FACTOR_TABLE,
@@ -53,8 +47,6 @@ def predecessor(
         Publication.state == "published",
         Publication.effective_from <= first_day,
     )
-    if but is not None:
-        query = query.where(Publication.id != but)
     return call.db.scalars(query.order_by(Publication.effective_from.desc()).limit(1)).first()
 
 
@@ -62,12 +54,10 @@ def predecessor_of(call: Call, table: Publication) -> Publication | None:
     """The table that a table corrects, or else follows or would follow."""
     if table.corrects_id is not None:
         return call.db.get(Publication, table.corrects_id)
+    # Once it is published, what begins on its day is the table itself, or one that took its place.
+    before = timedelta(days=table.published_at is not None)
     return predecessor(
-        call,
-        region_id=table.region_id,
-        subject=table.subject,
-        first_day=table.effective_from,
-        but=table.id,
+        call, region_id=table.region_id, subject=table.subject, first_day=table.effective_from - before
     )
 
 

@@ -200,3 +200,16 @@ def test_nothing_is_a_percentage_of_zero() -> None:
 )
 def test_a_percentage_is_said_with_two_decimals(percent: Fraction, words: str) -> None:
     assert percent_in_words(percent) == words
+
+
+def test_a_corrected_table_does_not_follow_the_one_that_corrects_it(desk: Desk) -> None:
+    table = draft(desk).json["id"]
+    publish(desk, table)
+    head = f"kind: factor_table\ncorrects: {table}\ncorrection_reason: two digits were exchanged\n"
+    newer = draft(desk, TEXT.replace("kind: factor_table\n", head)).json["id"]
+    assert publish(desk, newer).status_code == 201
+    against = {
+        each: desk.ask("", "GET", f"/v1/public/factor-tables/{each}/changes").json["against"]
+        for each in (table, newer)
+    }
+    assert against == {table: None, newer: table}
