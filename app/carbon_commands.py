@@ -34,6 +34,7 @@ from carbon.activities.imports import READERS, Imported, ImportOrder, import_fil
 from carbon.activities.turns import Taken
 from carbon.examples import check_examples, read_examples
 from carbon.factors.lookup import finder
+from carbon.households.rules import rule_finder
 from carbon.partners.registry import PREFIX, find_partner
 from kernel.errors import Refusal
 from kernel.identifiers import parse_public_id
@@ -121,20 +122,23 @@ def _add_carbon(product: Product) -> None:
           method    the method that must be found, such as per_person_km
           inputs    JSON: {"scenario": "metro_ride", "distance_m": 10000}, or a list of such;
                     "region" beside them where it is another one, "less": true where a
-                    footprint is taken from others
+                    footprint is taken from others; "price_tier": 3 and "has_solar": true of a
+                    home, which the region's published rule about its saving may leave out
           expected  the printed figure; several, of objects side by side, with " | " between
           unit      mg, g, kg or t, with CO2 or CO2e where printed: gCO2; kgce of the method
-                    standard_coal, trees of the method trees
+                    standard_coal, trees of the method trees, CNY/kg or CNY/t of the method
+                    price ("paid_fen" for "carbon_mg"), CNY of the method worth
         """  # noqa: D301 - click reads the backspace
         try:
             rows = read_examples(file.read_bytes())
         except Refusal as refusal:
             raise click.ClickException(f"{refusal.code}: {refusal.title()} {refusal.detail}") from refusal
-        results = run(product, lambda call: check_examples(rows, finder(call)))
+        results = run(product, lambda call: check_examples(rows, finder(call), rule_finder(call)))
         for result in results:
-            said = "pass" if result.passed else f"FAIL {result.code or ''} {result.detail}".rstrip()
+            said = f"pass {result.detail}" if result.passed else f"FAIL {result.code or ''} {result.detail}"
+            said = f"{result.unit} {said.rstrip()}"
             got = result.got or "-"
-            click.echo(f"{result.id:<8} expected {result.expected:>14} got {got:>14} {result.unit} {said}")
+            click.echo(f"{result.id:<8} expected {result.expected:>14} got {got:>14} {said}")
         passed = sum(result.passed for result in results)
         click.echo(f"{passed} of {len(results)} pass")
         sys.exit(0 if results and passed == len(results) else 1)

@@ -12,14 +12,19 @@ equals the printed figure. What is stored is the floor. Anyone can bring a file 
 
 An object may name a `region` of its own. Among footprints `"less": true` takes its result away, as a
 reduction is what would have been given off less what was; below zero it is nothing. The methods
-`standard_coal` and `trees` are published comparisons, of no region, in `kgce` and `trees`. Results that a
-source prints side by side stand in `expected` with ` | ` between them and are compared one by one.
+`standard_coal` and `trees` are published comparisons, of no region, in `kgce` and `trees`; `price` is what
+was paid (`paid_fen`) for `carbon_mg`, in `CNY/kg` or `CNY/t`, and `worth` what `carbon_mg` come to at a
+published price, in `CNY`. Results that a source prints side by side stand in `expected` with ` | ` between
+them and are compared one by one.
+
+Of a home's saving an object may name the `price_tier`, and `"has_solar": true`: then the region's published
+rule about that saving is asked first, and a home that it leaves out saves nothing.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 from fractions import Fraction
@@ -28,6 +33,9 @@ from typing import Any
 from carbon.activities.adapters.csv_cells import read_header, split_cells
 from carbon.activities.adapters.text_lines import split_lines
 from carbon.equivalences.figures import RESULT_UNITS, shipped_equivalences
+from carbon.equivalences.prices import PRICE, PRICE_UNITS, WORTH, WORTH_UNIT, price_of, shipped_prices
+from carbon.households.baselines import SavingRule
+from carbon.households.judgement import Standing, left_out
 from carbon.methodologies.assessment import MethodFactor
 from carbon.methodologies.method import Method
 from carbon.methodologies.unit_algebra import parse_plain_decimal
@@ -39,6 +47,7 @@ _COLUMNS = ("id", "region", "on", "method", "inputs", "expected", "unit")
 _RESULT_UNIT = re.compile(r"(mg|g|kg|t)(?:CO2e?)?")
 _BESIDE = " | "
 """Between results that are printed side by side."""
+TIERS = range(1, 10)
 _NANOGRAMS = {"mg": 10**6, "g": 10**9, "kg": 10**12, "t": 10**15}
 
 
@@ -73,6 +82,8 @@ class FactorInUse:
 
 FindFactor = Callable[[str, str, date], FactorInUse]
 """(scenario, region, day) -> the one factor in force; raises a Refusal such as no_factor_in_force."""
+FindSavingRule = Callable[[str, str, date], SavingRule]
+"""(scenario, region, day) -> the rule about such savings; raises a Refusal such as no_rule_in_force."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,8 @@ class ExamplePart:
     inputs: dict[str, int]
     region: str | None = None
     less: bool = False
+    price_tier: int | None = None
+    has_solar: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,10 @@ class ExampleRow:
 
 @dataclass(frozen=True)
 class ExampleResult:
-    """What an example gave: `got` rounded as printed, `exact` before any rounding, the stored floor."""
+    """What an example gave: `got` rounded as printed, `exact` before any rounding, the stored floor.
+
+    `detail` says why it was refused, or by which rule it came to nothing.
+    """
 
     id: str
     expected: str
@@ -114,9 +130,11 @@ class ExampleResult:
     detail: str = ""
 
 
-def check_examples(rows: Iterable[ExampleRow], find_factor: FindFactor) -> list[ExampleResult]:
+def check_examples(
+    rows: Iterable[ExampleRow], find_factor: FindFactor, find_rule: FindSavingRule
+) -> list[ExampleResult]:
     """Compute every example; a refusal is a failed example with its code, never an exception."""
-    return [_check(row, find_factor) for row in rows]
+    return [_check(row, find_factor, find_rule) for row in rows]
 
 
 def compare(id_: str, *, nanograms: int, carbon_mg: int, expected: str, unit: str) -> ExampleResult:
@@ -165,22 +183,24 @@ def exact_decimal(value: Fraction) -> str:
     return round_half_up(value, decimals)
 
 
-def _check(row: ExampleRow, find_factor: FindFactor) -> ExampleResult:
+def _check(row: ExampleRow, find_factor: FindFactor, find_rule: FindSavingRule) -> ExampleResult:
     try:
         if row.problem is not None or row.on is None:
             raise ExampleNotReadable(row.problem or "")
-        assessed = [_assessed(part, row.region, row.on, find_factor) for part in row.parts]
+        assessed = [_assessed(part, row.region, row.on, find_factor, find_rule) for part in row.parts]
         require(len({each.of for each in assessed}) == 1, ExampleSidesMixed())
         takes_away = any(part.less for part in row.parts)
         require(not takes_away or assessed[0].of is _Kind.FOOTPRINT, ExampleSidesMixed())
         printed = row.expected.split(_BESIDE)
         if len(printed) == 1:
-            return _result(row, _sum(row.parts, assessed), row.expected, assessed[0].of)
+            adds_up = len(assessed) == 1 or assessed[0].of is not _Kind.PRICE
+            require(adds_up, ExampleSidesMixed("prices do not add up"))
+            return _result(row, _sum(row.parts, assessed), row.expected, assessed)
         alike = len(printed) == len(assessed) and not takes_away
         require(alike, ExampleNotReadable("as many results as objects of inputs, none taken away"))
         return _beside(
             row,
-            [_result(row, each.exact, text, each.of) for each, text in zip(assessed, printed, strict=True)],
+            [_result(row, each.exact, text, [each]) for each, text in zip(assessed, printed, strict=True)],
         )
     except Refusal as refusal:
         return ExampleResult(
@@ -200,27 +220,58 @@ class _Kind(Enum):
     REDUCTION = "reduction"
     FOOTPRINT = "footprint"
     COMPARISON = "comparison"
+    PRICE = "price"
 
 
 @dataclass(frozen=True)
 class _Assessed:
-    """What one part comes to: nanograms of carbon dioxide, or how many of what it is compared with."""
+    """What one part comes to: nanograms of carbon dioxide, or how many of what it is compared with.
+
+    `units` are those that a comparison may be printed in, each as so many of what `exact` counts.
+    """
 
     of: _Kind
     exact: Fraction
+    units: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
-def _assessed(part: ExamplePart, region: str, on: date, find_factor: FindFactor) -> _Assessed:
-    if part.method in RESULT_UNITS:
-        figure = shipped_equivalences().get(part.scenario)
-        if figure is None or figure.method != part.method:
-            raise ExampleMethodDiffers(f"no {part.method} is published of {part.scenario!r:.40}")
-        return _Assessed(_Kind.COMPARISON, figure.of(part.inputs))
+def _assessed(
+    part: ExamplePart, region: str, on: date, find_factor: FindFactor, find_rule: FindSavingRule
+) -> _Assessed:
+    asks_rule = part.price_tier is not None
+    require(asks_rule or not part.has_solar, ExampleNotReadable("has_solar stands beside a price_tier"))
+    compared = _compared(part)
+    if compared is not None:
+        require(not asks_rule, ExampleNotReadable(f"{part.method} knows no price_tier"))
+        return compared
     found = find_factor(part.scenario, part.region or region, on)
     fits = found.method.name == part.method
     require(fits, ExampleMethodDiffers(f"{part.scenario}: {found.method.name}, not {part.method}"))
     kind = _Kind.REDUCTION if found.method.credits else _Kind.FOOTPRINT
-    return _Assessed(kind, Fraction(found.method.assess(part.inputs, found.factor).nanograms))
+    exact = Fraction(found.method.assess(part.inputs, found.factor).nanograms)
+    if part.price_tier is None:
+        return _Assessed(kind, exact)
+    standing = Standing(since=on, price_tier=part.price_tier, has_solar=part.has_solar)
+    reasons = left_out(find_rule(part.scenario, part.region or region, on), [standing])
+    return _Assessed(kind, Fraction(0) if reasons else exact, left_out=tuple(reasons))
+
+
+def _compared(part: ExamplePart) -> _Assessed | None:
+    """What a published comparison says; None where the method is none."""
+    if part.method == PRICE:
+        return _Assessed(_Kind.PRICE, price_of(part.inputs), PRICE_UNITS)
+    if part.method == WORTH:
+        price = shipped_prices().get(part.scenario)
+        if price is None:
+            raise ExampleMethodDiffers(f"no price is published of {part.scenario!r:.40}")
+        return _Assessed(_Kind.COMPARISON, price.worth(part.inputs), {WORTH_UNIT: 1})
+    if part.method not in RESULT_UNITS:
+        return None
+    figure = shipped_equivalences().get(part.scenario)
+    if figure is None or figure.method != part.method:
+        raise ExampleMethodDiffers(f"no {part.method} is published of {part.scenario!r:.40}")
+    return _Assessed(_Kind.COMPARISON, figure.of(part.inputs), {RESULT_UNITS[part.method]: 1})
 
 
 def _sum(parts: Iterable[ExamplePart], assessed: Iterable[_Assessed]) -> Fraction:
@@ -229,19 +280,20 @@ def _sum(parts: Iterable[ExamplePart], assessed: Iterable[_Assessed]) -> Fractio
     return max(sum(signed, Fraction(0)), Fraction(0))
 
 
-def _result(row: ExampleRow, exact: Fraction, expected: str, of: _Kind) -> ExampleResult:
-    if of is _Kind.COMPARISON:
-        units = {RESULT_UNITS[part.method] for part in row.parts}
-        require(units == {row.unit}, ExampleNotReadable(f"the unit is not {row.unit!r:.20}", pointer="/unit"))
-        return _judged(row.id, exact, expected=expected, unit=row.unit)
+def _result(row: ExampleRow, exact: Fraction, expected: str, of: Sequence[_Assessed]) -> ExampleResult:
+    if of[0].units:
+        fits = all(row.unit in each.units for each in of)
+        require(fits, ExampleNotReadable(f"the unit is not {row.unit!r:.20}", pointer="/unit"))
+        return _judged(row.id, exact * of[0].units[row.unit], expected=expected, unit=row.unit)
     nanograms = int(exact)
-    return compare(
+    compared = compare(
         row.id,
         nanograms=nanograms,
         carbon_mg=floor_to_milligrams(nanograms),
         expected=expected,
         unit=row.unit,
     )
+    return replace(compared, detail=", ".join(reason for each in of for reason in each.left_out))
 
 
 def _beside(row: ExampleRow, several: list[ExampleResult]) -> ExampleResult:
@@ -253,6 +305,7 @@ def _beside(row: ExampleRow, several: list[ExampleResult]) -> ExampleResult:
         exact=_BESIDE.join(each.exact or "" for each in several),
         carbon_mg=None,
         passed=all(each.passed for each in several),
+        detail=", ".join(each.detail for each in several if each.detail),
     )
 
 
@@ -297,14 +350,22 @@ def _read_parts(text: str, *, methods: list[str]) -> tuple[ExamplePart, ...]:
         raise ValueError("one method for all, or one for each object of inputs")
     parts = []
     for each, method in zip(objects, methods, strict=True):
-        scenario = each.pop("scenario", None)
-        if not isinstance(scenario, str):
-            raise TypeError("every object of inputs names its scenario")
-        region, less = each.pop("region", None), each.pop("less", False)
-        if not isinstance(region, str | None) or not isinstance(less, bool):
-            raise TypeError("a region is a text, less is true or false")
-        parts.append(ExamplePart(scenario, method, each, region, less))
+        parts.append(_read_part(each, method))
     return tuple(parts)
+
+
+def _read_part(fields: dict[str, Any], method: str) -> ExamplePart:
+    scenario = fields.pop("scenario", None)
+    if not isinstance(scenario, str):
+        raise TypeError("every object of inputs names its scenario")
+    region, less = fields.pop("region", None), fields.pop("less", False)
+    if not isinstance(region, str | None) or not isinstance(less, bool):
+        raise TypeError("a region is a text, less is true or false")
+    tier, solar = fields.pop("price_tier", None), fields.pop("has_solar", False)
+    whole = tier is None or (isinstance(tier, int) and not isinstance(tier, bool) and tier in TIERS)
+    if not whole or not isinstance(solar, bool):
+        raise TypeError("a price_tier is a number from 1 to 9, has_solar is true or false")
+    return ExamplePart(scenario, method, fields, region, less, tier, solar)
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -74,6 +74,16 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ),
 )
 """Kind, subject, title and content of each rule of the city."""
+ELSEWHERE: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
+    (
+        "CN-SH",
+        "household_saving",
+        "household_electricity_saving",
+        "上海: 第三档与自有光伏不适用 / Shanghai: no third price tier, no solar panels",
+        {**SHAPES["household_saving"].example, "price_tier_most": 2, "solar": "excluded"},
+    ),
+)
+"""The same of other regions, whose worked examples ask for a rule; the region's code first."""
 IN_FORCE_FROM = date(2024, 1, 1)
 SOURCE = "示例城市运营规则 2024 年第 1 号 / Rules of the demo city, 2024 no. 1"
 REASON = "经复核,同意发布 / checked by a second person"
@@ -95,13 +105,14 @@ def found_city(stage: Stage, *, at: datetime) -> None:
 
 def publish_rules(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor) -> None:
     """Draft and publish the city's rules."""
+    here = [(stage.region, *rule) for rule in (*RULES, *DOUBTS)]
 
     def written(call: Call) -> list[Any]:
         return [
             draft(
                 call,
                 Draft(
-                    region_id=stage.region,
+                    region_id=region,
                     kind=kind,
                     subject=subject,
                     title=title,
@@ -110,7 +121,7 @@ def publish_rules(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor
                     effective_from=IN_FORCE_FROM,
                 ),
             ).id
-            for kind, subject, title, content in (*RULES, *DOUBTS)
+            for region, kind, subject, title, content in (*here, *ELSEWHERE)
         ]
 
     drafts = stage.play(written, at=at, actor=editor)

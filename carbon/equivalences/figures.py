@@ -12,23 +12,18 @@ from typing import Any
 
 import polars as pl
 
+from carbon.equivalences.amounts import check_amounts
 from carbon.factors.bundles import read_shipped
 from carbon.factors.plain_yaml import read_plain_yaml
-from carbon.methodologies.errors import (
-    InputMissing,
-    InputNegative,
-    InputNotWhole,
-    InputTooLarge,
-    InputUnknown,
-)
 from carbon.methodologies.unit_algebra import Measure, convert_factor
-from kernel.errors import BrokenInvariant, require
+from kernel.errors import BrokenInvariant
 from kernel.units import INT64_MAX, NANOGRAMS_PER_MILLIGRAM
 
 FILE = "equivalences.yaml"
 STANDARD_COAL, TREES = "standard_coal", "trees"
 RESULT_UNITS = {STANDARD_COAL: "kgce", TREES: "trees"}
 CARBON = "carbon_mg"
+SOURCE_FIELDS = ("title", "publisher", "published_year", "url", "seen_in")
 _NANOGRAMS_PER_KILOGRAM = 10**12
 _INPUTS = {
     Measure.WATT_HOUR: "actual_wh",
@@ -62,15 +57,8 @@ class Equivalence:
 
         Refuses InputUnknown, InputMissing, InputNotWhole, InputNegative, InputTooLarge.
         """
-        for name in inputs:
-            require(name == self.input, InputUnknown(f"{self.code} does not use {name}", pointer=f"/{name}"))
-        if self.input not in inputs:
-            raise InputMissing(f"{self.code} needs {self.input}", pointer=f"/{self.input}")
-        amount, pointer = inputs[self.input], f"/{self.input}"
-        whole = isinstance(amount, int) and not isinstance(amount, bool)
-        require(whole, InputNotWhole(f"{self.input} is not a whole number", pointer=pointer))
-        require(amount >= 0, InputNegative(f"{self.input} is below zero", pointer=pointer))
-        require(amount <= self.most, InputTooLarge(f"{self.input} is above {self.most}", pointer=pointer))
+        check_amounts(inputs, of=self.code, most={self.input: self.most})
+        amount = inputs[self.input]
         if self.method == TREES:
             return Fraction(amount * NANOGRAMS_PER_MILLIGRAM, self.ratio_ng)
         return Fraction(amount * self.ratio_ng, _NANOGRAMS_PER_KILOGRAM)
@@ -123,7 +111,7 @@ def compared(carbon_mg: int | None) -> dict[str, Any]:
         "items": [
             {
                 **vars(each),
-                "source": {**dict.fromkeys(_SOURCE), **each.source},
+                "source": {**dict.fromkeys(SOURCE_FIELDS), **each.source},
                 "whole": None
                 if carbon_mg is None or each.input != CARBON
                 else each.floor({CARBON: carbon_mg}),
@@ -131,6 +119,3 @@ def compared(carbon_mg: int | None) -> dict[str, Any]:
             for each in shipped_equivalences().values()
         ],
     }
-
-
-_SOURCE = ("title", "publisher", "published_year", "url", "seen_in")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from carbon.equivalences.figures import compared
+from carbon.equivalences.prices import priced
 from carbon.equivalences.schemas import EquivalencesQuery, GivesEquivalences
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
@@ -18,8 +19,8 @@ routes = Routes("equivalences", __name__, description="What other things a kilog
     needs=PUBLIC,
     query=EquivalencesQuery,
     gives=GivesEquivalences,
-    summary="Standard coal and trees: published comparisons with their sources, never credited",
+    summary="Standard coal, trees and prices: published comparisons with their sources, never credited",
 )
 def show_equivalences(call: Call, asked: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - a face's signature
-    """Give every comparison, and how many trees some carbon dioxide stands for."""
-    return compared(asked["carbon_mg"])
+    """Give every comparison and price, and what some carbon dioxide comes to by them."""
+    return {**compared(asked["carbon_mg"]), "prices": priced(asked["carbon_mg"])}

@@ -17,7 +17,7 @@ class EquivalencesQuery(QuerySchema):
         least=1,
         most=MOST_MG,
         load_default=None,
-        metadata={"description": f"milligrams, given back as `{CARBON}`; only trees compare them"},
+        metadata={"description": f"milligrams, given back as `{CARBON}`; only trees and prices compare them"},
     )
 
 
@@ -47,8 +47,30 @@ class GivesEquivalence(Gives):
     whole = fields.Integer(allow_none=True)
 
 
+class GivesCarbonPrice(Gives):
+    """What somebody paid once for kilograms, as published; nobody is promised it."""
+
+    scenario = fields.String()
+    code = fields.String()
+    name_zh = fields.String()
+    name_en = fields.String()
+    value = fields.String(metadata={"description": "exactly as printed"})
+    unit = fields.String(metadata={"description": "CNY/kg or CNY/t"})
+    basis = fields.String(metadata={"description": "兑换价, 成交价 or 挂牌中间价"})
+    verified = fields.Boolean()
+    source = fields.Nested(GivesEquivalenceSource)
+    paid_fen = fields.Integer(metadata={"description": "what was paid, for `carbon_mg`"})
+    carbon_mg = fields.Integer()
+    fen_per_tonne = fields.Integer(metadata={"description": "rounded down"})
+    worth_fen = fields.Integer(
+        allow_none=True,
+        metadata={"description": "what the asked milligrams come to at this price, rounded down, or null"},
+    )
+
+
 class GivesEquivalences(Gives):
-    """All comparisons; none of them is a reduction."""
+    """All comparisons and prices; none of them is a reduction."""
 
     carbon_mg = fields.Integer(allow_none=True)
     items = fields.List(fields.Nested(GivesEquivalence))
+    prices = fields.List(fields.Nested(GivesCarbonPrice))

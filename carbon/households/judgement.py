@@ -94,17 +94,21 @@ def judge(
     )
 
 
+def left_out(rule: SavingRule, standings: Sequence[Standing]) -> list[str]:
+    """Why a rule leaves homes of such standings out, if it does: their price tier, their solar panels."""
+    reasons = []
+    if any(each.price_tier > rule.price_tier_most for each in standings):
+        reasons.append(PRICE_TIER)
+    if rule.solar == EXCLUDED and any(each.has_solar for each in standings):
+        reasons.append(SOLAR)
+    return reasons
+
+
 def _not_eligible(
     home: Home, rule: SavingRule, standings: Sequence[Standing], first_day: date, end_day: date
 ) -> list[str]:
     ruling = _ruling(standings, first_day, end_day)
-    reasons = []
-    if ruling is None:
-        reasons.append(STANDING_UNKNOWN)
-    elif any(each.price_tier > rule.price_tier_most for each in ruling):
-        reasons.append(PRICE_TIER)
-    if ruling and rule.solar == EXCLUDED and any(each.has_solar for each in ruling):
-        reasons.append(SOLAR)
+    reasons = [STANDING_UNKNOWN] if ruling is None else left_out(rule, ruling)
     if not any(person_days(home.stays, first_day, end_day).values()):
         reasons.append(NOBODY)
     return reasons

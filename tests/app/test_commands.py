@@ -11,7 +11,8 @@ from carbon.activities.adapters.utility_bills import COLUMNS as OF_BILLS
 from carbon.examples import _COLUMNS as OF_EXAMPLES
 from kernel.identifiers import public_id
 from tests.carbon.city import OFFICIAL, plant_city
-from tests.conftest import ROOT, Database
+from tests.carbon.households.street import plant_street
+from tests.conftest import REGION, ROOT, Database
 
 LINES = """source_event_id,subject,scenario,occurred_at,quantity,unit
 ride-0001,demo-card-0001,metro_ride,2026-11-19T08:00:00+08:00,10000,m
@@ -58,6 +59,37 @@ def test_worked_examples_pass_with_their_factors_and_fail_without(
     database.run(lambda call: plant_city(call, OFFICIAL))
     some = runner.invoke(args=["carbon", "examples", str(vectors)])
     assert "W03" in next(line for line in some.output.splitlines() if line.endswith("pass"))
+
+
+def test_a_price_and_a_home_that_is_left_out_are_examples_like_others(
+    product: Product, database: Database, tmp_path: Path
+) -> None:
+    add_commands(product)
+    database.run(plant_street)
+    row = '{{""scenario"": ""household_electricity_saving"", ""saved_wh"": {}, ""price_tier"": {}}}'
+    paid = '{""scenario"": ""a_voucher"", ""carbon_mg"": 30000000, ""paid_fen"": 4500}'
+    lines = [
+        "id,region,on,method,inputs,expected,unit",
+        f'a,CN,2026-11-01,price,"{paid}",1.5,CNY/kg',
+        *(
+            f'{name},{REGION},2026-11-01,saving_electricity,"{row.format(saved, tier)}",{expected},kgCO2'
+            for name, saved, tier, expected in (("b", 80_000, 3, "0"), ("c", 80_000, 4, "0"))
+        ),
+    ]
+    file = tmp_path / "more.csv"
+    file.write_text("\n".join(lines))
+    runner = product.flask.test_cli_runner()
+    passed = runner.invoke(args=["carbon", "examples", str(file)])
+    assert (passed.exit_code, passed.output.splitlines()[-1]) == (0, "3 of 3 pass"), passed.output
+    assert passed.output.count("pass price_tier_excluded") == 2
+    for right, wrong in (
+        (",1.5,", ",1.6,"),
+        (",0,kgCO2", ",1,kgCO2"),
+        ('price_tier"": 4', 'price_tier"": 2'),
+    ):
+        file.write_text("\n".join(lines).replace(right, wrong, 1))
+        failed = runner.invoke(args=["carbon", "examples", str(file)])
+        assert (failed.exit_code, failed.output.splitlines()[-1]) == (1, "2 of 3 pass"), failed.output
 
 
 def test_an_import_of_taps_asks_for_its_station_list(product: Product, tmp_path: Path) -> None:

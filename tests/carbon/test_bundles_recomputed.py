@@ -179,6 +179,17 @@ def test_every_comparison_that_ships_comes_out_again() -> None:
         assert rounded(got, like=row["example"]["expected"]) == row["example"]["expected"], row["code"]
 
 
+def test_every_price_that_ships_comes_out_again() -> None:
+    text = (FOLDER / "equivalences.yaml").read_text("utf-8")
+    prices = yaml.load(text, Loader=yaml.BaseLoader)["prices"]  # noqa: S506 - the loader of plain texts
+    assert len(prices) == 3
+    for row in prices:
+        milligrams = {"CNY/kg": 10**6, "CNY/t": 10**9}[row["unit"]]
+        assert Fraction(row["paid_fen"]) / 100 / Fraction(row["carbon_mg"]) * milligrams == Fraction(
+            row["value"]
+        )
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -12,6 +12,7 @@ from carbon.factors.bundle_files import read_shipped_bundle
 from carbon.factors.errors import ExampleDiffers, FactorsOverlap, NoFactorInForce
 from carbon.factors.lookup import factor_in_force, finder
 from carbon.factors.publication import draft_factor_table, publish_factor_table
+from carbon.households.rules import rule_finder
 from kernel.call import Call
 from kernel.publications.errors import AuthorCannotPublish
 from tests.carbon.city import OFFICIAL, RETROSPECTIVE, as_operator, publish_tables
@@ -76,5 +77,5 @@ def test_examples_run_through_the_published_factors(call: Call) -> None:
         for name, figure in ((b"a", b"0.467"), (b"b", b"0.468"))
     ]
     data = b"\n".join([b"id,region,on,method,inputs,expected,unit", *rows])
-    results = check_examples(read_examples(data), finder(call))
+    results = check_examples(read_examples(data), finder(call), rule_finder(call))
     assert [result.passed for result in results] == [True, False]

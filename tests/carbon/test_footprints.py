@@ -12,6 +12,7 @@ from carbon.factors.bundle_files import read_bundle
 from carbon.factors.errors import NoFactorInForce
 from carbon.factors.lookup import factor_in_force, finder, is_known_scenario
 from carbon.factors.publication import draft_factor_table, publish_factor_table
+from carbon.households.rules import rule_finder
 from carbon.methodologies.inputs import INPUTS, KNOWN_INPUTS
 from carbon.methodologies.registry import FOOTPRINTS, METHODS
 from kernel.call import Call
@@ -87,7 +88,7 @@ def test_worked_examples_find_footprints_and_reductions(call: Call) -> None:
         f'b,{REGION},2026-11-01,per_person_km,"{{""scenario"":""metro_ride"",""distance_m"":1000}}",46.7,g',
         f'c,{REGION},2017-11-01,emission_person_km,"{{""scenario"": ""bus_ridden"", ""distance_m"": 1}}",0,g',
     )
-    results = check_examples(read_examples("\n".join(rows).encode()), finder(call))
+    results = check_examples(read_examples("\n".join(rows).encode()), finder(call), rule_finder(call))
     assert [(each.passed, each.code) for each in results] == [
         (True, None),
         (True, None),
