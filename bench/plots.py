@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 Kept = Mapping[str, Any]
-INK, QUIET, OURS, OTHER, PEER = "#333333", "#8a8a8a", "#0072b2", "#d55e00", "#b8b8b8"
+INK, QUIET, OURS, LIGHT, OTHER, PEER = "#333333", "#8a8a8a", "#0072b2", "#56b4e9", "#d55e00", "#b8b8b8"
 STYLE = Path(__file__).with_suffix(".mplstyle")
 BARS = (
     ("bulk_activities_csv_at_night", "file at night, CSV", OURS),
@@ -28,6 +28,7 @@ BARS = (
 BESIDE = (
     ("nothing", "no import", QUIET),
     ("import_5k", "import in chunks of 5,000, one lane", OURS),
+    ("import_5k_of_few", "the same, in a town of 2,000 cards", LIGHT),
     ("import_50k", "import in chunks of 50,000, two lanes", OTHER),
 )
 NAMED_BY = (("dated", "event ids that begin with the day", OURS), ("random", "random event ids", OTHER))

@@ -128,6 +128,11 @@ def correct_claimed(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: Ma
 
 
 def _post(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyAccounts) -> None:
+    """Write the lines before the balances are raised, so that who spends waits only for the latter.
+
+    The day on which coins end is known for sure by who holds the balance. It is expected from what stands:
+    only where others moved it meanwhile, the lines are written anew behind the locks.
+    """
     own = accounts.of(run.unit, run.validity_class)
     rows = rows.join(own, on="holder_id", how="left", maintain_order="left")
     sums = (
@@ -135,7 +140,20 @@ def _post(call: Call, run: CreditRun, rows: pl.DataFrame, accounts: ManyAccounts
         .agg(pl.col("amount").sum().alias("total"))
         .sort("holder_id", "account_id")
     )
-    days = _fill(call, run, sums)
+    without = sums["account_id"].null_count()
+    if without:
+        raise BrokenInvariant(f"{without} of these citizens have no account in {run.unit}")
+    expected = _expected_days(call, run, sums)
+    try:
+        with savepoint(call):
+            _write(call, run, rows, expected)
+            _require_same(_fill(call, run, sums), expected)
+    except _EndsOtherwise:
+        _write(call, run, rows, _fill(call, run, sums))
+
+
+def _write(call: Call, run: CreditRun, rows: pl.DataFrame, days: pl.DataFrame) -> None:
+    """Copy the transfers; `days` says when the coins of each account end."""
     ordered = (
         rows.join(days, on=["holder_id", "account_id"], how="left")
         .sort("holder_id", "account_id", "transfer_id")
@@ -192,6 +210,15 @@ def _check(call: Call, run: CreditRun, rows: pl.DataFrame) -> None:
         raise BrokenInvariant(f"coins credited on {call.today} cannot end on {run.expires_on}")
 
 
+class _EndsOtherwise(Exception):  # noqa: N818 - nothing went wrong
+    """Others moved the day on which coins of an account end."""
+
+
+def _require_same(days: pl.DataFrame, expected: pl.DataFrame) -> None:
+    if not days.equals(expected):
+        raise _EndsOtherwise
+
+
 def _refuse_to_wrap(rows: pl.DataFrame) -> None:
     """Polars wraps silently: no sum of the chunk may leave 64 bits."""
     if (rows["amount"].abs() > INT64_MAX // rows.height).any():
@@ -206,6 +233,19 @@ def _check_references(ordered: pl.DataFrame) -> None:
         raise BrokenInvariant("a reference occurs twice in the chunk")
 
 
+def _expected_days(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
+    """When the coins of each account would end if nobody else credited it now; nothing is locked."""
+    days: str | None = None
+    if run.expires_on is not None:
+        values = {
+            "holders": array_of(sums["holder_id"]),
+            "accounts": array_of(sums["account_id"]),
+            "policy": run.expires_on,
+        }
+        days = call.db.execute(_EXPECTED, values).scalar_one()
+    return _of_each(sums, days)
+
+
 def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     """Raise the balances (their rows are locked in key order) and fill the buckets; the day of each."""
     values: dict[str, Any] = {
@@ -217,8 +257,12 @@ def _fill(call: Call, run: CreditRun, sums: pl.DataFrame) -> pl.DataFrame:
     row = call.db.execute(_CREDIT, values).one()
     if row.found != sums.height:
         raise BrokenInvariant(f"{sums.height - row.found} of these citizens have no balance in {run.unit}")
-    days = [None] * sums.height if row.days is None else row.days.split(",")
-    ends = pl.Series("expires_on", days, dtype=pl.String).str.to_date()
+    return _of_each(sums, row.days)
+
+
+def _of_each(sums: pl.DataFrame, days: str | None) -> pl.DataFrame:
+    told = [None] * sums.height if days is None else days.split(",")
+    ends = pl.Series("expires_on", told, dtype=pl.String).str.to_date()
     return sums.select("holder_id", "account_id", ends)
 
 
@@ -268,6 +312,15 @@ _CREDIT = text(
     "SELECT found, array_to_string(days, ',') AS days FROM ledger_credit_many("
     "CAST(:holders AS uuid[]), CAST(:accounts AS bigint[]), CAST(:totals AS bigint[]),"
     " CAST(:policy AS date))"
+)
+_EXPECTED = text(
+    "SELECT string_agg(greatest(CAST(:policy AS date), l.latest)::text, ',' ORDER BY k.place)"
+    " FROM unnest(CAST(:holders AS uuid[]), CAST(:accounts AS bigint[])) WITH ORDINALITY"
+    " AS k (holder, account, place)"
+    # One step in the key for each: the newest bucket lies at its end.
+    " LEFT JOIN LATERAL (SELECT c.expires_on AS latest FROM coin_bucket c"
+    "  WHERE c.holder_id = k.holder AND c.account_id = k.account"
+    "  ORDER BY c.expires_on DESC LIMIT 1) l ON true"
 )
 _STANDING = (
     "SELECT r.holder_id, r.reference, r.transfer_id, encode(r.payload_hash, 'hex') FROM ledger_reference r"

@@ -26,13 +26,16 @@ SMALL = Size(
     tills=2,
     records=1_000,
     cards=100,
+    bound=100,
     credits=1_000,
     postings=24,
     requests=24,
     codes=20,
     branches=1,
     tpcb_seconds=1,
-    rounds=Rounds(count=2, seconds=0.4, manners=(Manner(name="import_5k", chunk_lines=500, lanes=1),)),
+    rounds=Rounds(
+        count=2, seconds=0.4, manners=(Manner(name="import_5k", chunk_lines=500, lanes=1, cards=100),)
+    ),
 )
 GROWTH = Growth(rows=3_000, file_rows=1_000, cards=100, reads=10, ids=Ids.RANDOM)
 PROMISED = {

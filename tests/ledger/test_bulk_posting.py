@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from kernel.call import Call
 from kernel.database import create_engine
@@ -130,6 +130,36 @@ def test_a_chunk_that_only_repeats_posts_nothing(call: Call) -> None:
     in_bulk(call, wanted)
     again = in_bulk(call, wanted)
     assert (again.ours.height, again.replayed.height, again.differing.height) == (0, 2, 0)
+
+
+def test_lines_are_written_anew_where_others_moved_the_day_on_which_coins_end(database: Database) -> None:
+    me, other = database.run(citizen), database.run(citizen)
+    later, moved = date(2029, 6, 1), list[str]()
+    database.run(lambda call: other.earn(call, 5, reference="first", ends=date(2028, 1, 1)))
+
+    def meanwhile(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        """Once, between a chunk's look at the days and its locks, one of its citizens is credited."""
+        if "ledger_credit_many" in statement and not moved:
+            moved.append(statement)
+            database.run(lambda call: me.earn(call, 7, reference="meanwhile", ends=later))
+
+    event.listen(database.engine, "before_cursor_execute", meanwhile)
+    try:
+        cases = [(me, 100, "a"), (other, 200, "b"), (me, 300, "c")]
+        database.run(lambda call: in_bulk(call, transfers(call, cases, date(2028, 1, 1))))
+    finally:
+        event.remove(database.engine, "before_cursor_execute", meanwhile)
+    lines = database.rows("SELECT reference, amount, expires_on FROM ledger_transfer ORDER BY reference")
+    assert moved
+    assert [tuple(line) for line in lines] == [
+        ("activity/first", 5, date(2028, 1, 1)),
+        ("activity/meanwhile", 7, later),
+        ("batch/a", 100, later),
+        ("batch/b", 200, date(2028, 1, 1)),
+        ("batch/c", 300, later),
+    ]
+    assert database.run(me.available)["standard"] == 407
+    assert database.run(lambda call: [o for o in reconcile(call, CHECKS) if not o.holds]) == []
 
 
 def test_an_account_without_a_balance_ends_the_chunk(database: Database) -> None:
