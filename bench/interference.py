@@ -54,9 +54,9 @@ PERCENTILES = (*range(1, 100), 99.5, 100)
 
 @dataclass(frozen=True, kw_only=True)
 class Manner:
-    """How a worker imports, in chunks of so many lines, so many transactions side by side, and what:
+    """How a worker imports, in chunks of so many lines, so many transactions side by side, and what.
 
-    files of so many cards, the first of which are those of the citizens who ride and redeem.
+    Files are of so many cards; the first are those of the citizens who ride and redeem.
     """
 
     name: str
