@@ -30,6 +30,8 @@ from kernel.http.openapi import ProblemApi
 from kernel.http.problems import answer_all_errors
 from kernel.permission import Permission
 from kernel.signing import KeyRing
+from merchants.clerks.errors import ShiftOver
+from merchants.clerks.shifts import known_shift
 from merchants.terminals import TOKEN_PREFIX, terminal_by_token
 
 ROOMS = (
@@ -53,6 +55,8 @@ ROOMS = (
     "rewards.terminal_kit.routes",
     "merchants.routes",
     "merchants.offline_routes",
+    "merchants.clerks.routes",
+    "merchants.scan_refusal_routes",
 )
 TERMINAL_PERMISSIONS = frozenset({Permission.TERMINAL_REDEEM, Permission.REDEMPTION_REVERSE})
 LARGEST_BODY = 1 << 30
@@ -142,15 +146,21 @@ def _let_people_in(app: Flask, settings: Settings, wechat: WechatClient) -> None
 
 
 def _terminal_of_token(session: Session, token: str) -> Actor | None:
-    known = terminal_by_token(session, token)
+    secret, _, of_shift = token.partition(".")
+    known = terminal_by_token(session, secret)
     if known is None:
         return None
+    shift = known_shift(session, known.id, of_shift) if of_shift else None
+    if of_shift and shift is None:
+        raise ShiftOver
     return Actor(
         kind=ActorKind.TERMINAL,
         id=known.id,
         region_id=known.region_id,
         organisation_id=known.merchant_id,
         permissions=TERMINAL_PERMISSIONS,
+        clerk_id=None if shift is None else shift.clerk_id,
+        shift_id=None if shift is None else shift.id,
     )
 
 

@@ -5,7 +5,7 @@ It talks to the product over HTTP as any till does, keeps its memory in a file, 
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ ORDERS = """
 pair CODE     make a key and turn a pairing code into this till's secret
 online        find the network again       offline        lose it
 scan CODE     redeem online, queue offline  sync           hand in what waits, fetch keys and deny list
+batch CODE …  redeem up to ten together    clerk NUMBER PIN, sign-out
 drift SECONDS set the wall clock           power-off, power-on
 status        say how it stands            quit
 """
@@ -68,7 +69,7 @@ class Http:
             answer = self._http.request(method, path, json=body, headers=headers)
         except httpx.TransportError as error:
             raise Unreachable(str(error)) from error
-        return answer.status_code, answer.json()
+        return answer.status_code, answer.json() if answer.content else {}
 
 
 def carried_out(till: SimulatedTerminal, order: str) -> str:
@@ -76,8 +77,10 @@ def carried_out(till: SimulatedTerminal, order: str) -> str:
     word, _, rest = order.strip().partition(" ")
     try:
         match word:
-            case "pair" | "scan":
-                return till.pair(rest) if word == "pair" else till.scan(rest)
+            case "pair" | "scan" | "batch" | "clerk":
+                return _answered(till, word, rest)
+            case "sign-out":
+                till.sign_out()
             case "online" | "offline":
                 till.connected = word == "online"
             case "power-off":
@@ -95,6 +98,17 @@ def carried_out(till: SimulatedTerminal, order: str) -> str:
     except Unreachable as refusal:
         return f"unreachable: {refusal}"
     return _standing(till)
+
+
+def _answered(till: SimulatedTerminal, word: str, rest: str) -> str:
+    number, _, pin = rest.partition(" ")
+    answers: dict[str, Callable[[], str]] = {
+        "pair": lambda: till.pair(rest),
+        "scan": lambda: till.scan(rest),
+        "batch": lambda: till.scan_together(rest.split()),
+        "clerk": lambda: till.sign_in(number, pin.strip()),
+    }
+    return answers[word]()
 
 
 def _clocks() -> Clocks:

@@ -40,12 +40,17 @@ class SignInNeeded(Refusal):
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """The caller. `organisation_id` is the merchant of a clerk or terminal, the enterprise of a donor."""
+    """The caller. `organisation_id` is the merchant of a clerk or terminal, the enterprise of a donor.
+
+    `clerk_id` and `shift_id` say who stands at a terminal, where somebody signed in there.
+    """
 
     kind: ActorKind
     id: UUID | None = None
     region_id: str | None = None
     organisation_id: UUID | None = None
+    clerk_id: UUID | None = None
+    shift_id: UUID | None = None
     permissions: frozenset[Permission] = field(default_factory=frozenset)
 
     @property

@@ -17,6 +17,7 @@ class Permission(StrEnum):
     ACTIVITY_SHARE = "activity.share"
     VOUCHER_EXCHANGE = "voucher.exchange"
     VOUCHER_CANCEL = "voucher.cancel"
+    CLERK_LINK = "clerk.link"
     # citizens, merchants and enterprises
     OBJECTION_RAISE = "objection.raise"
     # data partners
@@ -27,6 +28,7 @@ class Permission(StrEnum):
     TERMINAL_REDEEM = "terminal.redeem"
     REDEMPTION_REVERSE = "redemption.reverse"
     MERCHANT_READ = "merchant.read"
+    CLERK_MANAGE = "clerk.manage"
     # operators
     PUBLICATION_DRAFT = "publication.draft"
     PUBLICATION_COMMENT = "publication.comment"

@@ -12,6 +12,7 @@ from kernel.call import Call
 from kernel.errors import require
 from kernel.publications.rules import OfflineRule, offline_rule
 from kernel.signing import Purpose, published_keys
+from merchants.clerks.shifts import clerk_at_till
 from merchants.errors import OfflineNotAllowed, TerminalWithoutKey
 from merchants.offline_records import NO_RECORD
 from merchants.terminals import calling_terminal
@@ -46,11 +47,13 @@ class ChainEnd:
 
 
 def kit(call: Call) -> Kit:
-    """The calling till's kit of this moment.
+    """The calling till's kit of this moment; where a store asks for a clerk, to a till with one at it.
 
-    Refuses, in this order: `TerminalNotPaired`, `TerminalWithoutKey`, `OfflineNotAllowed`.
+    Refuses, in this order: `TerminalNotPaired`, `ShiftOver`, `ClerkNeeded`, `TerminalWithoutKey`,
+    `OfflineNotAllowed`.
     """
     terminal = calling_terminal(call)
+    clerk_at_till(call)
     require(terminal_key(call, terminal.id) is not None, TerminalWithoutKey())
     rule = offline_rule(call, terminal.region_id, day=call.today)
     if rule is None:

@@ -21,8 +21,8 @@ from ledger.chart import Code, Kind, Unit
 from ledger.errors import AccountUnknown
 from ledger.holds import spend_hash
 from ledger.posting import Transfer, check_move, run_posting
-from merchants.errors import SessionOver, TerminalNotPaired
-from merchants.scanning import refusals_noted, scan
+from merchants.errors import SessionOver
+from merchants.scanning import at_till, refusals_noted, require_standing, scan
 from merchants.terminals import TERMINAL, KnownTerminal, terminal_at_door
 from rewards.presented_codes import Shown, reserved
 from rewards.voucher_states import TRANSITIONS, State
@@ -76,13 +76,14 @@ def prepare(call: Call, code: str) -> Prepared:
 def confirm(call: Call, session: UUID) -> Redeemed:
     """Use the voucher that the calling till reserved.
 
-    Refuses, in this order: `TerminalNotPaired`, `SessionOver` (lapsed, used, or another till's),
+    Refuses, in this order: what `require_standing` refuses, `SessionOver` (lapsed, used, or another till's),
     `AccountFrozen`.
     """
     terminal = terminal_at_door(call)
     with refusals_noted(call, terminal) as seen:
-        voucher = reserved(call, session, till=terminal.id)
-        require(voucher is None or voucher.till_stands, TerminalNotPaired())
+        voucher = reserved(call, session, till=at_till(terminal))
+        if voucher is not None:
+            require_standing(voucher)
         if voucher is None or voucher.lock_by != terminal.id:
             raise SessionOver
         seen.append(voucher.key.voucher_id)
@@ -214,6 +215,7 @@ def _recorded(terminal: KnownTerminal, voucher: Shown) -> dict[str, Any]:
         "merchant": terminal.merchant_id,
         "store": terminal.store_id,
         "terminal": terminal.id,
+        "clerk": terminal.clerk_id,
         "cost": voucher.cost_fen,
         "news": new_id(),
         "subject": voucher.key.public,
@@ -223,7 +225,7 @@ def _recorded(terminal: KnownTerminal, voucher: Shown) -> dict[str, Any]:
 
 _REDEEM = text(
     "SELECT voucher_redeem(:holder, :voucher, :from, :cycle, :price, :till, :spend_hash, :owed, :merchant,"
-    " :payables, :step, :principal, :reason, :redemption, :region, :reward, :store, :terminal, :cost,"
+    " :payables, :step, :principal, :reason, :redemption, :region, :reward, :store, :terminal, :clerk, :cost,"
     " :reversible_until, :news, :subject, :news_region, :today, :now)"
 )
 _RESERVE = text(

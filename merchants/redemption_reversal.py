@@ -17,14 +17,17 @@ from kernel.call import Call
 from kernel.errors import BrokenInvariant, NotFound, require
 from kernel.identifiers import public_id
 from kernel.outgoing import announce
+from kernel.permission import Permission
 from ledger.accounts import find_account
 from ledger.chart import Code, Kind, Unit
 from ledger.errors import AlreadyReversed
 from ledger.posting import Transfer, post
 from ledger.reversal import Undo, reverse_spend
+from merchants.clerks.errors import ManagerNeeded
+from merchants.clerks.shifts import ClerkAtTill, clerk_at_till, require_another
 from merchants.errors import ReversalWindowOver
 from merchants.redemption import REDEMPTION, merchant_account, payable_reference
-from merchants.tables import Redemption, RedemptionReversal
+from merchants.tables import Redemption, RedemptionReversal, Store
 from merchants.terminals import calling_terminal
 from rewards.live_codes import new_code_id
 from rewards.voucher_states import LAST_CYCLE, State
@@ -55,11 +58,13 @@ class Reversed:
 
 
 def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
-    """Undo a redemption of the calling till's own store, a clerk's merchant, or an operator's region.
+    """Undo a redemption of the calling till's own store, of the caller's merchant, or an operator's region.
 
-    Refuses, in this order: `TerminalNotPaired`, `NotFound`, `AlreadyReversed`, `ReversalWindowOver`.
+    Refuses, in this order: `TerminalNotPaired`, `NotFound`, `ShiftOver`, `ClerkNeeded`, `ManagerNeeded`,
+    `OwnVoucher`, `AlreadyReversed`, `ReversalWindowOver`.
     """
     redemption = _known(call, redemption_id)
+    clerk = _who(call, redemption)
     voucher = take(call, Key(holder_id=redemption.holder_id, voucher_id=redemption.voucher_id))
     standing = voucher.state is State.REDEEMED and voucher.cycle == redemption.cycle
     require(standing, AlreadyReversed())
@@ -75,7 +80,8 @@ def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
     else:
         advance(call, voucher, State.EXPIRED, reason=reason)
         back_on_shelf(call, [voucher])
-    _record(call, redemption, outcome=State.ISSUED if lives_again else State.EXPIRED, reason=reason)
+    outcome = State.ISSUED if lives_again else State.EXPIRED
+    _record(call, redemption, outcome=outcome, reason=reason, clerk_id=clerk and clerk.clerk_id)
     return Reversed(
         redemption_id=redemption.id,
         voucher_id=redemption.voucher_id,
@@ -98,6 +104,18 @@ def _known(call: Call, redemption_id: UUID) -> Redemption:
         own = actor.kind in _STAFF and redemption.region_id == call.region
     require(own, NotFound("no such redemption"))
     return redemption
+
+
+def _who(call: Call, redemption: Redemption) -> ClerkAtTill | None:
+    """The clerk at the calling till, fit to undo it as the store asks; None of anybody else."""
+    manager = call.db.get_one(Store, redemption.store_id).manager_reverses
+    if call.actor.kind is ActorKind.TERMINAL:
+        clerk = clerk_at_till(call, manager=manager)
+        require_another(clerk, redemption.holder_id)
+        return clerk
+    own = call.actor.kind is ActorKind.MERCHANT and manager
+    require(not own or call.actor.permits(Permission.CLERK_MANAGE), ManagerNeeded())
+    return None
 
 
 def _coins_back(call: Call, voucher: Held, *, lives_again: bool) -> None:
@@ -138,7 +156,9 @@ def _owe_no_more(call: Call, redemption: Redemption, voucher: Held) -> None:
         )
 
 
-def _record(call: Call, redemption: Redemption, *, outcome: State, reason: str) -> None:
+def _record(
+    call: Call, redemption: Redemption, *, outcome: State, reason: str, clerk_id: UUID | None
+) -> None:
     call.db.execute(
         insert(RedemptionReversal).values(
             redemption_id=redemption.id,
@@ -147,6 +167,7 @@ def _record(call: Call, redemption: Redemption, *, outcome: State, reason: str) 
             outcome=outcome,
             reason=reason,
             principal=call.actor.principal,
+            clerk_id=clerk_id,
             business_day=call.today,
             reversed_at=call.now,
         )

@@ -15,6 +15,7 @@ from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
 from merchants.onboarding import MERCHANT, STORE, add_merchant, add_store
 from merchants.redemption import REDEMPTION, Prepared, Redeemed, confirm, prepare, redeem
+from merchants.redemption_batches import redeem_together
 from merchants.redemption_reversal import Reversed, reverse
 from merchants.schemas import (
     Confirmation,
@@ -24,14 +25,17 @@ from merchants.schemas import (
     GivesPairing,
     GivesPrepared,
     GivesRedeemed,
+    GivesRedeemedTogether,
     GivesReversed,
     GivesStatement,
     GivesStore,
     Scan,
+    Scans,
     TakesConfirmation,
     TakesNames,
     TakesPairing,
     TakesScan,
+    TakesScans,
     TakesTill,
     TakesWhy,
     Why,
@@ -106,6 +110,22 @@ def confirm_redemption(call: Call, confirmation: Confirmation) -> Redeemed:
 def redeem_voucher(call: Call, scan: Scan) -> Redeemed:
     """Redeem in one step."""
     return redeem(call, scanned(scan.code))
+
+
+@endpoint(
+    routes,
+    "POST",
+    "/v1/terminal/redemption-batches",
+    needs=Permission.TERMINAL_REDEEM,
+    takes=TakesScans,
+    gives=GivesRedeemedTogether,
+    status=201,
+    idempotent=True,
+    summary="Use up to ten shown vouchers together or none of them; a refusal points at the first at fault",
+)
+def redeem_vouchers(call: Call, scans: Scans) -> dict[str, Any]:
+    """Redeem several, all or nothing."""
+    return {"items": redeem_together(call, [scanned(code) for code in scans.codes])}
 
 
 @endpoint(

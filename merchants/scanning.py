@@ -15,11 +15,12 @@ from sqlalchemy import text
 from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
+from merchants.clerks.errors import ClerkNeeded, OwnVoucher, ShiftOver
 from merchants.errors import TerminalNotPaired, TooManyWrongNumbers
 from merchants.tables import ScanRefusal
 from merchants.terminals import KnownTerminal
 from rewards.errors import AliasUnknown, VoucherForAnotherMerchant, VoucherRedeemed
-from rewards.presented_codes import Shown, is_alias, presented
+from rewards.presented_codes import STANDS, AtTill, Shown, is_alias, presented
 from rewards.voucher_states import State
 from rewards.vouchers import Held, require_usable
 
@@ -30,21 +31,41 @@ WRONG_NUMBERS_WITHIN = timedelta(seconds=60)
 def scan(call: Call, terminal: KnownTerminal, code: str) -> Shown:
     """The voucher that `code` shows, locked, fit to be used at this till now.
 
-    Refuses, in this order: `TooManyWrongNumbers`, what `presented` refuses, `TerminalNotPaired`,
-    `VoucherForAnotherMerchant`, `VoucherRedeemed`, `VoucherEnded`, `VoucherPastItsDay`, `VoucherLocked`.
+    Refuses, in this order: `TooManyWrongNumbers`, what `presented` refuses, what
+    `require_standing` refuses, what `require_fit` refuses.
     """
     with refusals_noted(call, terminal) as seen:
         if is_alias(code):
-            _limit_guesses(call, terminal)
-        voucher = presented(call, code, scope_no=terminal.scope_no, till=terminal.id)
-        require(voucher.till_stands, TerminalNotPaired())
+            limit_guesses(call, terminal)
+        voucher = presented(call, code, scope_no=terminal.scope_no, till=at_till(terminal))
+        require_standing(voucher)
         seen.append(voucher.key.voucher_id)
-        ours = voucher.merchant_id in {None, terminal.merchant_id} and voucher.region_id == terminal.region_id
-        require(ours, VoucherForAnotherMerchant())
-        if voucher.state is State.REDEEMED:
-            raise _already_redeemed(call, terminal, voucher)
-        require_usable(voucher, call.now)
+        require_fit(call, terminal, voucher)
     return voucher
+
+
+def at_till(terminal: KnownTerminal) -> AtTill:
+    """The till and the shift of its clerk, as whoever takes a voucher names them."""
+    return AtTill(terminal_id=terminal.id, shift_id=terminal.shift_id)
+
+
+def require_standing(voucher: Shown) -> None:
+    """Refuses `TerminalNotPaired`, `ClerkNeeded`, `ShiftOver` or `OwnVoucher`, as till and clerk stand."""
+    if voucher.till_standing != STANDS:
+        raise _STANDINGS[voucher.till_standing]
+
+
+def require_fit(call: Call, terminal: KnownTerminal, voucher: Shown) -> None:
+    """Whether a taken voucher may be used at this till now.
+
+    Refuses, in this order: `VoucherForAnotherMerchant`, `VoucherRedeemed`, `VoucherEnded`,
+    `VoucherPastItsDay`, `VoucherLocked`.
+    """
+    ours = voucher.merchant_id in {None, terminal.merchant_id} and voucher.region_id == terminal.region_id
+    require(ours, VoucherForAnotherMerchant())
+    if voucher.state is State.REDEEMED:
+        raise _already_redeemed(call, terminal, voucher)
+    require_usable(voucher, call.now)
 
 
 @contextmanager
@@ -67,6 +88,7 @@ def _note(call: Call, *, terminal: KnownTerminal, refusal: str, voucher_id: UUID
             merchant_id=terminal.merchant_id,
             store_id=terminal.store_id,
             terminal_id=terminal.id,
+            clerk_id=terminal.clerk_id,
             refusal=refusal,
             voucher_id=voucher_id,
             recorded_at=call.now,
@@ -74,7 +96,8 @@ def _note(call: Call, *, terminal: KnownTerminal, refusal: str, voucher_id: UUID
     )
 
 
-def _limit_guesses(call: Call, terminal: KnownTerminal) -> None:
+def limit_guesses(call: Call, terminal: KnownTerminal) -> None:
+    """Refuses `TooManyWrongNumbers`: five wrong numbers to type in a minute make a till wait."""
     values = {
         "terminal": terminal.id,
         "since": call.now - WRONG_NUMBERS_WITHIN,
@@ -96,6 +119,10 @@ def _already_redeemed(call: Call, terminal: KnownTerminal, voucher: Held) -> Vou
     )
 
 
+_STANDINGS: dict[str, type[Refusal]] = {
+    each.code: each for each in (TerminalNotPaired, ClerkNeeded, ShiftOver, OwnVoucher)
+}
+"""What the database says of till and clerk, by the code of the refusal that it is."""
 _RECENT = text(
     "SELECT count(*) FROM (SELECT 1 FROM scan_refusal WHERE terminal_id = :terminal AND recorded_at > :since"
     " AND refusal = :refusal LIMIT :most) recent"

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from marshmallow import fields
 
-from kernel.http.fields import Day, Gives, Instant, PublicId, Takes, Text, Whole
+from kernel.http.fields import Day, Gives, Instant, PublicId, Several, Takes, Text, Whole
 from merchants.offline_conflicts import CONFLICT
 from merchants.onboarding import MERCHANT, STORE
 from merchants.redemption import REDEMPTION
+from merchants.redemption_batches import MOST_CODES
 from merchants.terminals import TERMINAL
 from rewards.voucher_codes import LONGEST_SCAN
 from rewards.vouchers import VOUCHER
@@ -22,6 +23,13 @@ class Scan:
     """What a scanner read or a clerk typed."""
 
     code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scans:
+    """What a scanner read, one after the other."""
+
+    codes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +52,16 @@ class TakesScan(Takes):
     into = Scan
     examples = MappingProxyType({"The digits under a code": {"code": "881234567890123456"}})
     code = Text(required=True, most=LONGEST_SCAN)
+
+
+class TakesScans(Takes):
+    """Scans that are used together or not at all."""
+
+    into = Scans
+    examples = MappingProxyType(
+        {"The digits under two codes": {"codes": ["881234567890123456", "880000000000000000"]}}
+    )
+    codes = Several(Text(most=LONGEST_SCAN), least=1, most=MOST_CODES, required=True)
 
 
 class TakesConfirmation(Takes):
@@ -108,6 +126,12 @@ class GivesRedeemed(Gives):
     payable_fen = Whole()
     redeemed_at = Instant()
     reversible_until = Instant()
+
+
+class GivesRedeemedTogether(Gives):
+    """Redemptions that stand, in the order of the codes."""
+
+    items = fields.List(fields.Nested(GivesRedeemed))
 
 
 class GivesReversed(Gives):

@@ -107,6 +107,8 @@ class SimulatedTerminal:
     powered: bool = True
     state: dict[str, Any] = field(default_factory=dict)
     _anchor: _Anchor | None = None
+    _shift: str = ""
+    """The secret of the clerk's shift: in memory only, so that it is gone with the power."""
 
     def __post_init__(self) -> None:
         """Start with what was kept."""
@@ -137,7 +139,7 @@ class SimulatedTerminal:
 
     def lose_power(self) -> None:
         """Everything that was not kept is gone, the running time with it."""
-        self.powered, self._anchor, self.state = False, None, {}
+        self.powered, self._anchor, self._shift, self.state = False, None, "", {}
 
     def start(self) -> None:
         """Start again with what was kept."""
@@ -156,6 +158,33 @@ class SimulatedTerminal:
         except Unreachable:
             return UNREACHABLE  # whether it was redeemed is unknown: honouring it offline now could be twice
         return REDEEMED if status == 201 else str(told["code"])
+
+    def sign_in(self, number: str, pin: str) -> str:
+        """Let a clerk sign in; the role, or the refusal. Raises Unreachable."""
+        self._shift = ""
+        status, told = self._asked("POST", "/v1/terminal/shifts", {"number": number, "pin": pin})
+        if status != 201:
+            return str(told["code"])
+        self._shift = str(told["token"])
+        return str(told["role"])
+
+    def sign_out(self) -> None:
+        """Let the clerk go; without a network the shift ends by its hours. Raises Unreachable."""
+        if self._shift:
+            self._asked("DELETE", "/v1/terminal/shifts/current", None)
+        self._shift = ""
+
+    def scan_together(self, texts: list[str]) -> str:
+        """`redeemed`, all of them, or the refusal and which code it is about; online only."""
+        codes = [scanned(text) for text in texts]
+        try:
+            status, told = self._asked("POST", "/v1/terminal/redemption-batches", {"codes": codes})
+        except Unreachable:
+            return UNREACHABLE
+        if status == 201:
+            return REDEEMED
+        place = told["facts"].get("place")
+        return str(told["code"]) + ("" if place is None else f" (code {place + 1})")
 
     def sync(self) -> list[dict[str, Any]]:
         """Hand in what waits, then fetch a fresh kit; the outcomes. Raises Unreachable."""
@@ -254,7 +283,8 @@ class SimulatedTerminal:
     def _asked(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
         if not (self.connected and self.powered):
             raise Unreachable("this till is offline")
-        return self.ask(method, path, body, token=self.state.get("token", ""), key=str(uuid4()))
+        token = ".".join(filter(None, (self.state.get("token", ""), self._shift)))
+        return self.ask(method, path, body, token=token, key=str(uuid4()))
 
     def _keep(self, **changes: Any) -> None:
         self.state = {**self.state, **changes}

@@ -8,7 +8,15 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    UniqueConstraint,
+    false,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from kernel.database import Base
@@ -41,6 +49,12 @@ class Store(Base):
     name_zh: Mapped[str]
     name_en: Mapped[str]
     created_at: Mapped[datetime]
+    clerk_required: Mapped[bool] = mapped_column(server_default=false())
+    """Nothing is honoured at its tills without a clerk who signed in."""
+    linked_clerks_only: Mapped[bool] = mapped_column(server_default=false())
+    """Only clerks who said which citizen they are sign in here."""
+    manager_reverses: Mapped[bool] = mapped_column(server_default=false())
+    """Only a manager undoes a redemption of this store."""
 
 
 class Terminal(Base):
@@ -87,6 +101,7 @@ class Redemption(Base):
     merchant_id: Mapped[UUID] = mapped_column(ForeignKey("merchant.id"))
     store_id: Mapped[UUID] = mapped_column(ForeignKey("store.id"))
     terminal_id: Mapped[UUID] = mapped_column(ForeignKey("terminal.id"))
+    clerk_id: Mapped[UUID | None] = mapped_column(ForeignKey("clerk.id"))
     coin_milli: Mapped[int]
     cost_fen: Mapped[int]
     payables: Mapped[list[Any]]
@@ -110,6 +125,7 @@ class RedemptionReversal(Base):
     outcome: Mapped[str]
     reason: Mapped[str]
     principal: Mapped[str]
+    clerk_id: Mapped[UUID | None] = mapped_column(ForeignKey("clerk.id"))
     business_day: Mapped[date]
     reversed_at: Mapped[datetime]
 
@@ -118,13 +134,18 @@ class ScanRefusal(Base):
     """A scan that was said no to: where, when and why; never the code itself."""
 
     __tablename__ = "scan_refusal"
-    __table_args__ = (Index("ix_scan_refusal_recent", "terminal_id", "recorded_at"),)
+    __table_args__ = (
+        Index("ix_scan_refusal_recent", "terminal_id", "recorded_at"),
+        Index("ix_scan_refusal_merchant", "merchant_id", "id"),
+        Index("ix_scan_refusal_region", "region_id", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))
     merchant_id: Mapped[UUID]
     store_id: Mapped[UUID]
     terminal_id: Mapped[UUID] = mapped_column(ForeignKey("terminal.id"))
+    clerk_id: Mapped[UUID | None] = mapped_column(ForeignKey("clerk.id"))
     refusal: Mapped[str]
     voucher_id: Mapped[UUID | None]
     recorded_at: Mapped[datetime]

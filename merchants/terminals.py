@@ -8,7 +8,7 @@ whoever uses them reads the standing again in the transaction that writes.
 
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -65,6 +65,9 @@ class KnownTerminal:
     scope_no: int
     coin_account: Account
     yuan_account: Account
+    clerk_id: UUID | None = None
+    shift_id: UUID | None = None
+    """Who signed in at it, where the caller came with a shift."""
 
 
 def new_terminal(call: Call, store_id: UUID, *, label: str) -> Pairing:
@@ -124,6 +127,7 @@ def revoke(call: Call, terminal_id: UUID, *, reason: str) -> None:
         .where(Terminal.id == terminal_id, Terminal.state != "revoked")
         .values(state="revoked", revoked_at=call.now)
     )
+    call.db.execute(_END_SHIFTS, {"terminal": terminal_id, "now": call.now})
     audit(call, "terminal.revoked", subject=public_id(TERMINAL, terminal_id), reason=reason)
 
 
@@ -150,9 +154,12 @@ def calling_terminal(call: Call) -> KnownTerminal:
 def terminal_at_door(call: Call) -> KnownTerminal:
     """The till behind the call as the door knows it; whether it is paired still is asked with the write.
 
-    Refuses `TerminalNotPaired` where the door has not seen it.
+    So is whether the shift of its clerk stands. Refuses `TerminalNotPaired` where the door has not seen it.
     """
-    return _seen_at_door.get(call.actor.known_id) or calling_terminal(call)
+    found = _seen_at_door.get(call.actor.known_id) or calling_terminal(call)
+    if call.actor.shift_id is None:
+        return found
+    return replace(found, clerk_id=call.actor.clerk_id, shift_id=call.actor.shift_id)
 
 
 def _known(session: Session, statement: TextClause, values: dict[str, object]) -> KnownTerminal | None:
@@ -202,4 +209,8 @@ _FACTS = (
     " WHERE t.state = 'paired'"
 )
 _BY_TOKEN = text(f"{_FACTS} AND t.token_digest = :token")
+_END_SHIFTS = text(
+    "UPDATE clerk_shift SET ended_at = :now, end_cause = 'terminal_revoked'"
+    " WHERE terminal_id = :terminal AND ended_at IS NULL"
+)
 _BY_ID = text(f"{_FACTS} AND t.id = :id")

@@ -22,6 +22,7 @@ import kernel.signing
 import kernel.tenancy
 import ledger.tables
 import merchants.tables
+import merchants.clerks.tables
 import rewards.tables
 from kernel.database import Base, create_engine
 

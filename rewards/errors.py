@@ -158,3 +158,9 @@ class VoucherForAnotherMerchant(Refusal):
 
     kind = Kind.CONFLICT
     title_zh = "该券不能在本商户使用"
+
+
+class CodeTwice(Refusal):
+    """This voucher stands in the batch before."""
+
+    title_zh = "同一张券在本次批量中重复出现"

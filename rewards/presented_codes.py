@@ -23,6 +23,7 @@ from rewards.voucher_codes import CodeFrame, Till, verify
 from rewards.voucher_states import State
 from rewards.vouchers import Held, Key
 
+STANDS = "stands"
 _DIGITS = re.compile(rf"{ALIAS_PREFIX}[0-9]{{{ALIAS_LENGTH - len(ALIAS_PREFIX)}}}", re.ASCII)
 
 
@@ -34,8 +35,16 @@ class Shown(Held):
     title_en: str
     funder_accounts: dict[str, int]
     """The yuan account of each funder, by the funder's id."""
-    till_stands: bool
-    """Whether the till that was named is paired now; true when none was named."""
+    till_standing: str
+    """What speaks against the till and clerk that were named; `STANDS` where nothing does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtTill:
+    """Where a code is shown, and whose shift it is; what of them stands is read with the voucher."""
+
+    terminal_id: UUID
+    shift_id: UUID | None = None
 
 
 class _KeysSeen:
@@ -53,12 +62,12 @@ class _KeysSeen:
 _SEEN = _KeysSeen()
 
 
-def presented(call: Call, code: str, *, scope_no: int, till: UUID | None = None) -> Shown:
+def presented(call: Call, code: str, *, scope_no: int, till: AtTill | None = None) -> Shown:
     """The voucher that `code` shows at a store, locked and fresh; its state is not judged here.
 
-    `till` names the terminal whose standing is read with it. Refuses, in this order, for a number to
-    type: `AliasMistyped`, `AliasUnknown`; for a code: all that `verify` refuses; for both `NotFound`,
-    `CodeSeen`, `CodeForAnotherStore`.
+    `till` names the terminal and shift whose standing is read with it. Refuses, in this order, for a
+    number to type: `AliasMistyped`, `AliasUnknown`; for a code: all that `verify` refuses; for both
+    `NotFound`, `CodeSeen`, `CodeForAnotherStore`.
     """
     by = _by_alias if is_alias(code) else _by_code
     voucher, cycle = by(call, code, scope_no=scope_no, till=till)
@@ -67,18 +76,23 @@ def presented(call: Call, code: str, *, scope_no: int, till: UUID | None = None)
     return voucher
 
 
-def reserved(call: Call, session: UUID, *, till: UUID | None = None) -> Shown | None:
+def reserved(call: Call, session: UUID, *, till: AtTill | None = None) -> Shown | None:
     """The voucher that a scan reserved, locked; None when the reservation was replaced or used."""
     row = _take(call, _TAKE_SESSION, {"session": session}, till)
     return None if row is None else _shown(row)
 
 
-def taken(call: Call, key: Key) -> Shown:
+def taken(call: Call, key: Key, *, till: AtTill | None = None) -> Shown:
     """A voucher known by its key, locked, as `presented` shows it; refuses `NotFound`."""
-    row = _take(call, _TAKE, {"holder": key.holder_id, "voucher": key.voucher_id}, None)
+    row = _take(call, _TAKE, {"holder": key.holder_id, "voucher": key.voucher_id}, till)
     if row is None:
         raise NotFound("no such voucher")
     return _shown(row)
+
+
+def keys_now(call: Call) -> VerificationKeys:
+    """The public keys of this moment."""
+    return _SEEN.read(call)
 
 
 def is_alias(code: str) -> bool:
@@ -86,19 +100,16 @@ def is_alias(code: str) -> bool:
     return _DIGITS.fullmatch(code) is not None
 
 
-def _by_alias(call: Call, digits: str, *, scope_no: int, till: UUID | None) -> tuple[Shown, int]:  # noqa: ARG001 - one signature for both ways in
+def _by_alias(call: Call, digits: str, *, scope_no: int, till: AtTill | None) -> tuple[Shown, int]:  # noqa: ARG001 - one signature for both ways in
     require(check_digit(digits[:-1]) == digits[-1], AliasMistyped())
     used = call.db.execute(_USE_ALIAS, {"digest": alias_digest(digits), "now": call.now}).one_or_none()
     if used is None:
         raise AliasUnknown
     key = Key(holder_id=used.holder_id, voucher_id=used.voucher_id)
-    row = _take(call, _TAKE, {"holder": key.holder_id, "voucher": key.voucher_id}, till)
-    if row is None:
-        raise NotFound("no such voucher")
-    return _shown(row), used.cycle
+    return taken(call, key, till=till), used.cycle
 
 
-def _by_code(call: Call, code: str, *, scope_no: int, till: UUID | None) -> tuple[Shown, int]:
+def _by_code(call: Call, code: str, *, scope_no: int, till: AtTill | None) -> tuple[Shown, int]:
     # Whether a code id is used up is told by the voucher's cycle, once its row is locked.
     store = Till(scope_no=scope_no, seen=lambda _code_id: False)
     keys, fresh = _SEEN.last, False
@@ -128,8 +139,9 @@ def _judged_anew(call: Call, code: str, store: Till) -> CodeFrame:
     return verify(code, keys=_SEEN.read(call), till=store, now=call.now)
 
 
-def _take(call: Call, statement: TextClause, values: dict[str, Any], till: UUID | None) -> Row[Any] | None:
-    return call.db.execute(statement, {**values, "till": till}).one_or_none()
+def _take(call: Call, statement: TextClause, values: dict[str, Any], till: AtTill | None) -> Row[Any] | None:
+    named = {"till": till and till.terminal_id, "shift": till and till.shift_id, "now": call.now}
+    return call.db.execute(statement, {**values, **named}).one_or_none()
 
 
 def _shown(row: Row[Any]) -> Shown:
@@ -138,7 +150,6 @@ def _shown(row: Row[Any]) -> Shown:
         "state": State(row.state),
         "funding": tuple(row.funding),
         "funder_accounts": row.funder_accounts or {},
-        "till_stands": row.till_stands is not False,
     }
     plain = {name: getattr(row, name) for name in _COLUMNS if name not in made}
     return Shown(**made, **plain)
@@ -151,8 +162,9 @@ _WHAT = (
     " (SELECT jsonb_object_agg(a.holder_id, a.id) FROM jsonb_array_elements(v.funding) f"
     "  JOIN ledger_account a ON a.holder_id = CAST(f ->> 'funder_id' AS uuid)"
     "  WHERE a.kind = 'funder' AND a.unit = 'cny') AS funder_accounts,"
-    " CASE WHEN CAST(:till AS uuid) IS NOT NULL THEN EXISTS (SELECT 1 FROM terminal t"
-    "  WHERE t.id = CAST(:till AS uuid) AND t.state = 'paired') END AS till_stands"
+    " CASE WHEN CAST(:till AS uuid) IS NULL THEN 'stands' ELSE coalesce(till_standing("
+    "  CAST(:till AS uuid), CAST(:shift AS uuid), v.holder_id, CAST(:now AS timestamptz)),"
+    "  'terminal_not_paired') END AS till_standing"
 )
 _TAKE_CODE = text(
     f"SELECT {_WHAT}, c.cycle AS code_cycle, k.public_key, k.retired_at FROM voucher_code c"  # noqa: S608 - our own text

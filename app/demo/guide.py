@@ -36,6 +36,10 @@ def guide(told: dict[str, Any]) -> Iterator[str]:
                 (who["username"], who["password"], f"cashes up at the {name} 店员")
                 for name, who in clerks.items()
             ),
+            *(
+                (merchant["manager"]["username"], merchant["manager"]["password"], f"runs the {name} 店长")
+                for name, merchant in told["merchants"].items()
+            ),
         ],
     )
     yield from _section(
@@ -48,6 +52,14 @@ def guide(told: dict[str, Any]) -> Iterator[str]:
             (f"{name}, {store}", till["token"])
             for name, merchant in told["merchants"].items()
             for store, till in merchant["tills"].items()
+        ],
+    )
+    yield from _section(
+        "Sign in at a till as a clerk 店员口令 (POST /v1/terminal/shifts)",
+        [
+            (name, clerk["number"], clerk["pin"], clerk["role"])
+            for name, merchant in told["merchants"].items()
+            for clerk in merchant["clerks"]
         ],
     )
     yield from _section(

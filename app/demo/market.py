@@ -3,8 +3,9 @@
 A voucher's life is planned as days: bought so many days ago, ended so many days later.
 """
 
+import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -16,6 +17,10 @@ from app.factory import TERMINAL_PERMISSIONS
 from app.identity.roles import PERMISSIONS, Role
 from kernel.actor import Actor, ActorKind
 from kernel.call import Call
+from kernel.errors import BrokenInvariant
+from merchants.clerks.pins import trivial
+from merchants.clerks.roster import enter
+from merchants.clerks.shifts import Shift, known_shift, sign_in
 from merchants.onboarding import add_merchant, add_store
 from merchants.redemption import prepare, redeem
 from merchants.redemption_reversal import reverse
@@ -55,6 +60,8 @@ REWARDS = (
         1000,
     ),
 )
+CLERKS = {"07": "cashier", "01": "manager"}
+"""Number and role of each merchant's clerks."""
 OF_ONE_STORE = frozenset({"breakfast-bun"})
 """Honoured by the first store of their merchant only, so a till there may honour them without a network."""
 SOLD = tuple(key for key, *_ in REWARDS if key not in {"fresh-greens", "adopt-a-tree", *OF_ONE_STORE})
@@ -73,11 +80,13 @@ class Till:
 
 @dataclass(frozen=True)
 class Shop:
-    """A merchant with its clerk and tills."""
+    """A merchant with those who sign in at a desk, its tills, and its clerks' PINs by number."""
 
     id: UUID
     name_zh: str
     clerk: Employee
+    manager: Employee
+    pins: dict[str, str]
     tills: tuple[Till, ...]
 
 
@@ -176,7 +185,14 @@ class _Shoppers:
 
     def redeem(self, key: Key, owner: Actor, till: Till, at: datetime) -> UUID:
         code = self._code(key, owner, at)
-        return self._stage.play(lambda call: redeem(call, code), at=at, actor=till.actor).id
+        coffee = self._market.shops["coffee"]
+
+        def work(call: Call) -> UUID:
+            # At the coffee house a clerk signs in, elsewhere the till stands alone.
+            by = _with_clerk(call, coffee.pins["07"]) if till in coffee.tills else call
+            return redeem(by, code).id
+
+        return self._stage.play(work, at=at, actor=till.actor)
 
     def prepare(self, key: Key, owner: Actor, till: Till, at: datetime) -> None:
         code = self._code(key, owner, at)
@@ -214,6 +230,17 @@ class _Shoppers:
         return self._stage.play(lambda call: live_codes(call, key.voucher_id)[0].text, at=at, actor=owner)
 
 
+def _with_clerk(call: Call, pin: str) -> Call:
+    """The same unit of work with the cashier at the till."""
+    shift = sign_in(call, number="07", pin=pin)
+    if not isinstance(shift, Shift):
+        raise shift
+    found = known_shift(call.db, call.actor.known_id, shift.token)
+    if found is None:
+        raise BrokenInvariant("a shift that was opened is known")
+    return replace(call, actor=replace(call.actor, clerk_id=found.clerk_id, shift_id=found.id))
+
+
 _ENDS: dict[str, Callable[[_Shoppers, Key, Actor, Till, datetime], Any]] = {
     name: getattr(_Shoppers, name)
     for name in (
@@ -232,7 +259,22 @@ def _open_shop(
 
     merchant, tills = stage.play(work, at=at, actor=editor)
     clerk = hire(stage, f"clerk-{key}", Role.CLERK, at=at, organisation_id=merchant)
-    return Shop(merchant, zh, clerk, tills)
+    manager = hire(stage, f"manager-{key}", Role.MERCHANT_MANAGER, at=at, organisation_id=merchant)
+    pins = {number: _pin() for number in CLERKS}
+
+    def entered(call: Call) -> None:
+        for number, role in CLERKS.items():
+            enter(call, merchant, number=number, role=role, pin=pins[number])
+
+    stage.play(entered, at=at, actor=manager.actor)
+    return Shop(merchant, zh, clerk, manager, pins, tills)
+
+
+def _pin() -> str:
+    """Six digits that nobody guesses first."""
+    while trivial(pin := f"{secrets.randbelow(10**6):06d}"):
+        pass
+    return pin
 
 
 def _open_store(call: Call, stage: Stage, merchant: UUID, name: str) -> Till:

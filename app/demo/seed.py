@@ -27,7 +27,7 @@ from app.demo.charter import found_city, publish_factors, publish_rules
 from app.demo.correction import correct_misprint
 from app.demo.doubts import ride_twice
 from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_meter, water_meter
-from app.demo.market import Market, open_market, plan_vouchers
+from app.demo.market import CLERKS, Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
 from app.demo.province import Province, publish_by_procedure
 from app.demo.shared_home import SharedHome, shared_home
@@ -138,6 +138,11 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
             key: {
                 "id": public_id(MERCHANT, shop.id),
                 "clerk": shop.clerk.login,
+                "manager": shop.manager.login,
+                "clerks": [
+                    {"number": number, "role": role, "pin": shop.pins[number]}
+                    for number, role in CLERKS.items()
+                ],
                 "tills": {
                     till.store: {
                         "id": public_id(TERMINAL, till.actor.known_id),

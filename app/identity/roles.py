@@ -16,6 +16,7 @@ class Role(StrEnum):
 
     CITIZEN = "citizen"
     CLERK = "clerk"
+    MERCHANT_MANAGER = "merchant_manager"
     OPERATOR_EDITOR = "operator_editor"
     OPERATOR_REVIEWER = "operator_reviewer"
     OPERATOR_PUBLISHER = "operator_publisher"
@@ -33,6 +34,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.HOLD_APPEAL,
                 Permission.VOUCHER_EXCHANGE,
                 Permission.VOUCHER_CANCEL,
+                Permission.CLERK_LINK,
                 Permission.OBJECTION_RAISE,
             }
         ),
@@ -40,6 +42,15 @@ PERMISSIONS = MappingProxyType(
             {
                 Permission.ME_READ,
                 Permission.MERCHANT_READ,
+                Permission.REDEMPTION_REVERSE,
+                Permission.OBJECTION_RAISE,
+            }
+        ),
+        Role.MERCHANT_MANAGER: frozenset(
+            {
+                Permission.ME_READ,
+                Permission.MERCHANT_READ,
+                Permission.CLERK_MANAGE,
                 Permission.REDEMPTION_REVERSE,
                 Permission.OBJECTION_RAISE,
             }
@@ -52,6 +63,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.PUBLICATION_READ,
                 Permission.PARTNER_MANAGE,
                 Permission.MERCHANT_MANAGE,
+                Permission.CLERK_MANAGE,
                 Permission.REWARD_MANAGE,
                 Permission.BATCH_READ,
                 Permission.BATCH_CANCEL,
@@ -116,6 +128,7 @@ ACTOR_KINDS = MappingProxyType(
     {
         Role.CITIZEN: ActorKind.CITIZEN,
         Role.CLERK: ActorKind.MERCHANT,
+        Role.MERCHANT_MANAGER: ActorKind.MERCHANT,
         Role.OPERATOR_EDITOR: ActorKind.OPERATOR,
         Role.OPERATOR_REVIEWER: ActorKind.OPERATOR,
         Role.OPERATOR_PUBLISHER: ActorKind.OPERATOR,
@@ -123,5 +136,5 @@ ACTOR_KINDS = MappingProxyType(
         Role.DONOR: ActorKind.DONOR,
     }
 )
-OF_AN_ORGANISATION = frozenset({Role.CLERK, Role.DONOR})
+OF_AN_ORGANISATION = frozenset({Role.CLERK, Role.MERCHANT_MANAGER, Role.DONOR})
 """Roles that mean nothing without the merchant or the enterprise."""

@@ -47,17 +47,17 @@ class Identity(Base):
 
 
 class Staff(Base):
-    """Somebody with a password; `organisation_id` is a clerk's merchant or a donor's enterprise."""
+    """Somebody with a password; `organisation_id` is the merchant of its staff or a donor's enterprise."""
 
     __tablename__ = "staff"
     __table_args__ = (
         CheckConstraint(
-            "role IN ('clerk', 'operator_editor', 'operator_reviewer', 'operator_publisher',"
-            " 'operator_auditor', 'donor')",
+            "role IN ('clerk', 'merchant_manager', 'operator_editor', 'operator_reviewer',"
+            " 'operator_publisher', 'operator_auditor', 'donor')",
             name="role_is_known",
         ),
         CheckConstraint(
-            "(role IN ('clerk', 'donor')) = (organisation_id IS NOT NULL)",
+            "(role IN ('clerk', 'merchant_manager', 'donor')) = (organisation_id IS NOT NULL)",
             name="organisation_where_it_belongs",
         ),
         CheckConstraint("username ~ '^[a-z0-9._-]{3,64}$'", name="username_is_plain"),

@@ -25,6 +25,7 @@ from kernel.publications import notice, publishing, review, withdrawal
 from kernel.publications.tables import UNPUBLISHED
 from ledger import holds
 from merchants import offline, redemption_reversal, terminals
+from merchants.clerks import roster, shifts
 from rewards import voucher_states
 
 ROOT = Path(__file__).parents[2]
@@ -128,6 +129,22 @@ MACHINES = (
             Way("paired", "revoked", terminals.revoke),
         ),
         note="A pairing code works once and for a short time; a revoked terminal never comes back.",
+    ),
+    Machine(
+        title="Clerk's shift 店员当班",
+        table="clerk_shift",
+        column="end_cause",
+        begins="open",
+        implied=("open",),
+        ways=(
+            Way("open", "signed_out", shifts.sign_out),
+            Way("open", "replaced", shifts.sign_in),
+            Way("open", "pin_set", roster.set_pin),
+            Way("open", "dismissed", roster.dismiss),
+            Way("open", "terminal_revoked", terminals.revoke),
+        ),
+        note="It also ends, without a row that says so, after twelve hours. A terminal has one open shift,"
+        " and so has a clerk.",
     ),
     Machine(
         title="Batch of activities 行为批次",

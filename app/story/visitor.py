@@ -56,7 +56,7 @@ class Visitor:
         """What a till asks, with its own secret; status and answer."""
         headers = {"Idempotency-Key": key, **({"Authorization": f"Bearer {token}"} if token else {})}
         answer = self._ask(method, path, json=body, headers=headers)
-        return answer.status_code, answer.json()
+        return answer.status_code, answer.json() if answer.content else {}
 
     def put(self, path: str, content: bytes) -> Any:
         """Upload `content` with its digest (RFC 9530)."""

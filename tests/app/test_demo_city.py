@@ -163,7 +163,7 @@ def test_the_demo_file_names_logins_keys_and_tills(empty_product: Product, town:
 def test_the_guide_shows_a_newcomer_every_login_and_key(empty_product: Product, town: Town) -> None:
     told = {**outline(town, empty_product.settings), "urls": {"product": "http://127.0.0.1:8080"}}
     shown = "\n".join(guide(told))
-    assert set(re.findall(r'"(?:password|key|token)": "([^"]+)"', json.dumps(told))) <= set(shown.split())
+    assert set(re.findall(r'"(?:password|key|token|pin)": "([^"]+)"', json.dumps(told))) <= set(shown.split())
     assert "\n    product   http://127.0.0.1:8080\n" in shown
     assert f"\n    http://127.0.0.1:8080{told['why']['path']}\n" in shown
 
@@ -224,3 +224,23 @@ def test_a_share_of_a_files_cards_is_bound_and_the_same_ones_again_are_not(
     assert 0 < chosen == bound < cards
     again = runner.invoke(args=["demo", "bind-cards", str(file), "--partner", partner, "--share", "100"])
     assert f"{cards} cards, {cards} chosen, {cards - bound} bound now" in again.output
+
+
+def test_a_clerk_of_the_demo_signs_in_at_a_till_and_has_honoured_something(
+    empty_product: Product, town: Town
+) -> None:
+    shop = outline(town, empty_product.settings)["merchants"]["coffee"]
+    (till,) = shop["tills"].values()
+    client = empty_product.flask.test_client()
+    for clerk in shop["clerks"]:
+        opened = client.post(
+            "/v1/terminal/shifts",
+            json={"number": clerk["number"], "pin": clerk["pin"]},
+            headers={"Authorization": f"Bearer {till['token']}"},
+        )
+        assert (opened.status_code, opened.json and opened.json["role"]) == (201, clerk["role"])
+    honoured = counted(
+        empty_product,
+        "SELECT c.number, count(*) FROM redemption r JOIN clerk c ON c.id = r.clerk_id GROUP BY 1",
+    )
+    assert set(honoured) == {"07"}

@@ -239,6 +239,8 @@ def _belongings(crowd: Crowd) -> None:
     ids["fnd"] = make("operator_editor", "/v1/funders", names)["id"]
     ids["merchant"] = make("operator_editor", "/v1/merchants", names)["id"]
     ids["store"] = make("operator_editor", f"/v1/merchants/{ids['merchant']}/stores", names)["id"]
+    clerk = {"number": "07", "role": "cashier", "pin": "618240"}
+    ids["clerk"] = make("operator_editor", f"/v1/merchants/{ids['merchant']}/clerks", clerk)["id"]
     path = f"/v1/stores/{ids['store']}/terminals"
     ids["terminal"] = make("operator_editor", path, {"label": "till"})["terminal_id"]
     for name, path in (("binding", "/v1/me/bindings"), ("named", "/v1/me/consents")):

@@ -111,7 +111,17 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     prefix = str(value).partition("_")[0]
     if name == "table_id":
         return city.ids["correcting"]
-    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids", "citizen_id", "activity_id"}:
+    if address == "/v1/terminal/shifts" and name == "number":
+        return city.ids["number"]
+    if name in {
+        "clerk_id",
+        "partner_id",
+        "reward_id",
+        "funder_id",
+        "citizen_ids",
+        "citizen_id",
+        "activity_id",
+    }:
         return city.ids[prefix]
     return own.get(name, value)
 
@@ -135,6 +145,7 @@ OF_THE_MOMENT = {
     "/v1/terminal/redemptions",
     "/v1/terminal/redemptions/prepare",
     "/v1/terminal/redemptions/confirm",
+    "/v1/terminal/redemption-batches",
     "/v1/terminal/offline-batches",
     "/v1/operator/recomputations/<recomputation>/approval",
 }
@@ -191,6 +202,22 @@ FRESH: dict[str, Fresh] = {
     "/v1/notices/<notice>/objections": fresh_proposal(noticed_proposal, "notice"),
 }
 """Of what an example uses up, another."""
+
+
+def fresh_clerk(city: Crowd) -> dict[str, str]:
+    """Another clerk, and its number no longer the example's."""
+    number = new_id().hex[-10:].upper()
+    clerk = {"number": number, "role": "cashier", "pin": "274051"}
+    path = f"/v1/merchants/{city.ids['mer']}/clerks"
+    made = city.make("operator_editor", path, clerk)["id"]
+    return {"clerk": made, "clk": made, "number": number}
+
+
+FRESH |= {
+    "/v1/clerks/<clerk>/dismissal": fresh_clerk,
+    "/v1/me/clerk-link": fresh_clerk,
+    "/v1/terminal/shifts": fresh_clerk,
+}
 
 
 def turn(example: tuple[str, str, Any]) -> tuple[int, bool]:

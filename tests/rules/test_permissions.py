@@ -31,6 +31,7 @@ IN_PATHS = {
     "batch": f"bat_{NOBODY}",
     "binding": f"bnd_{NOBODY}",
     "certificate": f"don_{NOBODY}",
+    "clerk": f"clk_{NOBODY}",
     "day": "2026-11-20",
     "document": f"doc_{NOBODY}",
     "donation": f"don_{NOBODY}",
