@@ -81,7 +81,9 @@ def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
         advance(call, voucher, State.EXPIRED, reason=reason)
         back_on_shelf(call, [voucher])
     outcome = State.ISSUED if lives_again else State.EXPIRED
-    _record(call, redemption, outcome=outcome, reason=reason, clerk_id=clerk and clerk.clerk_id)
+    _record(
+        call, redemption, outcome=outcome, reason=reason, clerk_id=None if clerk is None else clerk.clerk_id
+    )
     return Reversed(
         redemption_id=redemption.id,
         voucher_id=redemption.voucher_id,

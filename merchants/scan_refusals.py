@@ -66,8 +66,8 @@ def refused_scans(call: Call, wanted: Wanted, page: PageRequest) -> Page[Refused
 
 def _told(row: Row[Any]) -> RefusedScan:
     known = Refusal.catalogue.get(row.refusal, Refusal)
-    titles = {"title_zh": known.title("zh"), "title_en": known.title()}
-    return RefusedScan(**row._mapping, **titles)  # noqa: SLF001 - SQLAlchemy's public name
+    told = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+    return RefusedScan(**told, title_zh=known.title("zh"), title_en=known.title())
 
 
 _FITTING = (

@@ -36,6 +36,14 @@ def _one(place: Market, till: UUID, code: str, call: Call) -> Redeemed:
     return redeem(place.at_till(call, till), code)
 
 
+def _bought(place: Market, who: Citizen, call: Call) -> Key:
+    return bought(call, place, who)
+
+
+def _dismiss(clerk: UUID, call: Call) -> None:
+    dismiss(call, clerk, reason="left")
+
+
 def _cancel(who: Citizen, key: Key, call: Call) -> str:
     cancel(as_citizen(call, who), key.voucher_id)
     return "cancelled"
@@ -44,17 +52,14 @@ def _cancel(who: Citizen, key: Key, call: Call) -> str:
 def _shown(database: Database, place: Market, *, by_number: int = 0) -> list[tuple[Citizen, Key, str]]:
     """Two vouchers of each of four citizens; some shown as numbers."""
     people = [database.run(customer) for _ in range(4)]
-    keys = [(who, database.run(lambda call, who=who: bought(call, place, who))) for who in (*people, *people)]
+    keys = [(who, database.run(partial(_bought, place, who))) for who in (*people, *people)]
 
-    def code(call: Call, number: int, who: Citizen, key: Key) -> str:
+    def code(number: int, who: Citizen, key: Key, call: Call) -> str:
         if number < by_number:
             return new_alias(as_citizen(call, who), key.voucher_id).digits
         return code_of(call, who, key)
 
-    return [
-        (who, key, database.run(lambda call, n=n, who=who, key=key: code(call, n, who, key)))
-        for n, (who, key) in enumerate(keys)
-    ]
+    return [(who, key, database.run(partial(code, n, who, key))) for n, (who, key) in enumerate(keys)]
 
 
 def test_batches_of_the_same_vouchers_in_opposite_orders_use_each_once(database: Database) -> None:
@@ -146,14 +151,14 @@ def test_sign_ins_at_once_leave_one_shift_a_till_and_one_a_clerk(database: Datab
 def test_a_clerk_dismissed_while_signing_in_has_no_open_shift(database: Database) -> None:
     place = database.run(market)
 
-    def hired(call: Call, number: str) -> UUID:
+    def hired(number: str, call: Call) -> UUID:
         own = acting(call, ActorKind.MERCHANT, organisation=place.merchant_id)
         return enter(own, place.merchant_id, number=number, role="cashier", pin=PIN)
 
     for number in range(8):
-        clerk = database.run(lambda call, n=number: hired(call, f"B{n}"))
+        clerk = database.run(partial(hired, f"B{number}"))
         works: list[Work] = [partial(_try, place, place.till, f"B{number}", PIN)]
-        works += [lambda call, clerk=clerk: dismiss(call, clerk, reason="left")]
+        works += [partial(_dismiss, clerk)]
         signed, _ = together(database, works)
         assert isinstance(signed, Shift | PinWrong)
         open_ = database.rows("SELECT 1 FROM clerk_shift WHERE clerk_id = :c AND ended_at IS NULL", c=clerk)

@@ -239,7 +239,7 @@ def _belongings(crowd: Crowd) -> None:
     ids["fnd"] = make("operator_editor", "/v1/funders", names)["id"]
     ids["merchant"] = make("operator_editor", "/v1/merchants", names)["id"]
     ids["store"] = make("operator_editor", f"/v1/merchants/{ids['merchant']}/stores", names)["id"]
-    clerk = {"number": "07", "role": "cashier", "pin": "618240"}
+    clerk = {"number": "99", "role": "cashier", "pin": "618240"}
     ids["clerk"] = make("operator_editor", f"/v1/merchants/{ids['merchant']}/clerks", clerk)["id"]
     path = f"/v1/stores/{ids['store']}/terminals"
     ids["terminal"] = make("operator_editor", path, {"label": "till"})["terminal_id"]

@@ -103,6 +103,8 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     own = {
         "meter": "m-000",
         "subject_number": "3104700123456789",
+        "clerk_id": city.ids.get("clk"),
+        **({"number": city.ids.get("number")} if address.endswith("/shifts") else {}),
         "effective_from": coming_day(9),
         "from_day": coming_day(9),
         "occurred_at": A_MOMENT.isoformat(timespec="seconds"),
@@ -111,17 +113,7 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     prefix = str(value).partition("_")[0]
     if name == "table_id":
         return city.ids["correcting"]
-    if address == "/v1/terminal/shifts" and name == "number":
-        return city.ids["number"]
-    if name in {
-        "clerk_id",
-        "partner_id",
-        "reward_id",
-        "funder_id",
-        "citizen_ids",
-        "citizen_id",
-        "activity_id",
-    }:
+    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids", "citizen_id", "activity_id"}:
         return city.ids[prefix]
     return own.get(name, value)
 

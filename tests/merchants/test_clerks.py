@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from kernel.actor import ActorKind
 from kernel.call import Call
-from kernel.errors import NotFound
+from kernel.errors import NotFound, Refusal
 from kernel.paging import PageRequest
 from kernel.permission import Permission
 from merchants.clerks.errors import (
@@ -231,8 +231,8 @@ def test_five_tries_in_a_quarter_and_twenty_in_a_row_are_all_there_are(
     assert tried(PIN) == "too_many_pins"
     assert tried(PIN, WINDOW - timedelta(seconds=1)) == "too_many_pins"
     waits = sign_in(at(place.at_till(call), NOW + timedelta(minutes=14)), number="07", pin=PIN)
-    assert isinstance(waits, Exception)
-    assert waits.facts == {"retry_after_s": 60}  # type: ignore[attr-defined]  # it is a refusal
+    assert isinstance(waits, Refusal)
+    assert waits.facts == {"retry_after_s": 60}
     for number in range(1, MOST_WRONG // MOST_ATTEMPTS):
         assert {tried(WRONG_PIN, WINDOW * number) for _ in range(MOST_ATTEMPTS)} == {"pin_wrong"}
     assert tried(PIN, WINDOW * 100) == "pin_blocked"

@@ -136,8 +136,8 @@ def test_a_batch_is_answered_again_under_its_key_and_names_what_is_at_fault(town
     assert (told.status_code, told.json["code"]) == (409, "voucher_redeemed")
     assert told.json["errors"][0]["pointer"] == "/body/codes/1"
     assert ask(till, "POST", batches, {"codes": [fresh]}, key="batch-0002").status_code == 201
-    for codes in ([], [fresh] * 11, "codes", [7], [None]):
-        assert ask(till, "POST", batches, {"codes": codes}).status_code == 422
+    for wrong in ([], [fresh] * 11, "codes", [7], [None]):
+        assert ask(till, "POST", batches, {"codes": wrong}).status_code == 422
     assert len(town.rows("redemption")) == 11
     town.run(sound)
 
