@@ -21,8 +21,8 @@ import kernel.publications.tables
 import kernel.signing
 import kernel.tenancy
 import ledger.tables
-import merchants.tables
 import merchants.clerks.tables
+import merchants.tables
 import rewards.tables
 from kernel.database import Base, create_engine
 

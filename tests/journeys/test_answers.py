@@ -206,6 +206,7 @@ def fresh_clerk(city: Crowd) -> dict[str, str]:
 
 
 FRESH |= {
+    "/v1/clerks/<clerk>/pin": fresh_clerk,
     "/v1/clerks/<clerk>/dismissal": fresh_clerk,
     "/v1/me/clerk-link": fresh_clerk,
     "/v1/terminal/shifts": fresh_clerk,
