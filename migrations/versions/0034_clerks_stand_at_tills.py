@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0036"
+revision = "0034"
 down_revision = "0033"
 branch_labels = None
 depends_on = None
@@ -38,7 +38,7 @@ def upgrade() -> None:
     op.create_index("ix_scan_refusal_merchant", "scan_refusal", ["merchant_id", "id"])
     op.create_index("ix_scan_refusal_region", "scan_refusal", ["region_id", "id"])
     op.execute("DROP FUNCTION voucher_redeem")
-    _run("0036_redeem_by_clerk.sql")
+    _run("0034_redeem_by_clerk.sql")
 
 
 def _run(name: str) -> None:
@@ -114,7 +114,7 @@ def _add_clerks() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION voucher_redeem")
     op.execute("DROP FUNCTION till_standing")
-    _run("0036_former_redeem.sql")
+    _run("0034_former_redeem.sql")
     op.drop_index("ix_scan_refusal_region", "scan_refusal")
     op.drop_index("ix_scan_refusal_merchant", "scan_refusal")
     for table in _BY_CLERK:
