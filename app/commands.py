@@ -10,6 +10,7 @@ from app.carbon_commands import add_carbon_commands
 from app.factory import Product
 from app.product_calls import run
 from app.terminal_command import add_terminal_commands
+from app.webhook_command import add_webhook_commands
 from carbon.reconciliation import CHECKS as CARBON_CHECKS
 from kernel.call import Call
 from kernel.signing import Purpose
@@ -27,6 +28,7 @@ def add_commands(product: Product) -> None:
     """Hang the product's commands on its Flask application."""
     add_carbon_commands(product)
     add_terminal_commands(product)
+    add_webhook_commands(product)
     cli = product.flask.cli
 
     @cli.command("openapi")

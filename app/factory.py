@@ -17,6 +17,8 @@ from app.identity.bearer import actor_from_request, register_keys
 from app.identity.routes import install_identity
 from app.identity.wechat import WechatClient
 from app.logs import configure_logs, log_requests
+from app.notifications.webhooks.events import documented
+from app.notifications.webhooks.reach import install_webhooks
 from app.public.pages import install_pages
 from app.settings import Settings
 from carbon.activities.byte_bodies import UPLOADS
@@ -57,6 +59,9 @@ ROOMS = (
     "merchants.offline_routes",
     "merchants.clerks.routes",
     "merchants.scan_refusal_routes",
+    "app.notifications.webhooks.routes",
+    "app.notifications.webhooks.page_routes",
+    "app.notifications.webhooks.kit.routes",
 )
 TERMINAL_PERMISSIONS = frozenset({Permission.TERMINAL_REDEEM, Permission.REDEMPTION_REVERSE})
 LARGEST_BODY = 1 << 30
@@ -100,6 +105,7 @@ def create_product(settings: Settings, *, clock: Clock | None = None) -> Product
                 " integer of its smallest unit: milligrams CO2e, milli-coins, fen.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
+            "webhooks": documented(),
             "components": {
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
             },
@@ -128,6 +134,7 @@ def create_product(settings: Settings, *, clock: Clock | None = None) -> Product
     add_health(app, sessions, cache, testing=app.testing)
     add_api_docs(app)
     install_pages(app, settings)
+    install_webhooks(app, settings)
     api = ProblemApi(app)
     for name in ROOMS:
         api.register_blueprint(import_module(name).routes)

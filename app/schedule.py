@@ -21,6 +21,9 @@ from sqlalchemy.orm import Session
 from app.commands import recompute
 from app.factory import Product
 from app.identity.sign_in import forget_attempts
+from app.notifications.webhooks.deliveries import forget_deliveries, prepare_deliveries
+from app.notifications.webhooks.dispatch import send_due
+from app.notifications.webhooks.reach import reach_of
 from app.product_calls import command_call
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
@@ -124,15 +127,21 @@ class Scheduled:
 
 
 def hand_on_news(turn: Turn) -> int:
-    """Take what was announced and note how much of what; nothing outside listens yet."""
+    """Take what was announced, note how much of what, and write it down for those who want to be told."""
     return turn.repeat(_hand_on_some)
 
 
 def _hand_on_some(call: Call) -> int:
     news = take_news(call)
     if news:
+        prepare_deliveries(call, news)
         log.info("news", counts=dict(Counter(each.event for each in news)))
     return len(news)
+
+
+def send_webhooks(turn: Turn) -> int:
+    """Post what is due to the servers of merchants and partners."""
+    return send_due(turn.once, reach_of(turn.product.settings), keep_on=turn.may_go_on)
 
 
 def take_batches(turn: Turn) -> int:
@@ -191,9 +200,10 @@ def add_checkpoints(turn: Turn) -> int:
 
 
 def forget(turn: Turn) -> int:
-    """Delete answers, taken news and failed jobs older than 30 days, and attempts to sign in long over."""
+    """Delete answers, news, deliveries and failed jobs older than 30 days, and attempts to sign in over."""
     answers = turn.repeat(lambda call: forget_old(call.db, now=call.now))
-    return sum((answers, *map(turn.repeat, (forget_taken, forget_attempts, _forget_jobs))))
+    old = (forget_taken, forget_attempts, forget_deliveries, _forget_jobs)
+    return sum((answers, *map(turn.repeat, old)))
 
 
 def _forget_jobs(call: Call) -> int:
@@ -258,6 +268,14 @@ SCHEDULE = (
         work=hand_on_news,
     ),
     Scheduled(
+        name="send_webhooks",
+        says="post what is due to the servers of merchants and partners",
+        cron="* * * * * *",
+        seconds=30,
+        priority=4,
+        work=send_webhooks,
+    ),
+    Scheduled(
         name="mend_jobs",
         says="call failed what a dead worker was doing",
         cron="* * * * * */15",
@@ -312,7 +330,7 @@ SCHEDULE = (
     ),
     Scheduled(
         name="forget",
-        says="delete answers, news and failed jobs older than 30 days, and attempts to sign in that are over",
+        says="delete answers, news, deliveries and failed jobs older than 30 days, attempts to sign in over",
         cron="40 19 * * *",
         seconds=600,
         work=forget,

@@ -66,6 +66,12 @@ class Settings:
         default=None,
     )
     import_lanes: int = _setting("transactions of a chunk side by side, one for each core", default=2)
+    webhook_allow_loopback: str = _setting(
+        "yes lets webhooks go to https://localhost:PORT/ of this machine; refused in production",
+        "no",
+        "yes",
+        default="no",
+    )
     web_workers: int = _setting("web processes of `make run`", default=2)
     web_threads: int = _setting("requests a web process works on at once", default=4)
 
@@ -152,5 +158,7 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise SettingsWrong("KEY_RING_SECRET is not hexadecimal") from error
     if len(ring) != 32:
         raise SettingsWrong("KEY_RING_SECRET needs 64 hexadecimal digits")
+    if settings.environment == "production" and settings.webhook_allow_loopback != "no":
+        raise SettingsWrong("WEBHOOK_ALLOW_LOOPBACK is for a developer's machine: production says no")
     if settings.environment == "production" and settings.wechat_secret.startswith(STUB):
         raise SettingsWrong("WECHAT_SECRET is the stub's: production needs the mini program's own")

@@ -29,6 +29,8 @@ class Permission(StrEnum):
     REDEMPTION_REVERSE = "redemption.reverse"
     MERCHANT_READ = "merchant.read"
     CLERK_MANAGE = "clerk.manage"
+    # partners, merchants, and operators for them
+    WEBHOOK_MANAGE = "webhook.manage"
     # operators
     PUBLICATION_DRAFT = "publication.draft"
     PUBLICATION_COMMENT = "publication.comment"

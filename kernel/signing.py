@@ -136,6 +136,15 @@ class KeyRing:
         found = self._signers.get(bytes(newest.public_key))
         return found or self._open(session, purpose, newest.kid)
 
+    def seal(self, secret: bytes, *, name: str) -> bytes:
+        """A secret that must be known again, as private keys rest; `name` says whose and opens it alone."""
+        nonce = os.urandom(_NONCE_LENGTH)
+        return nonce + self._box.encrypt(nonce, secret, _sealed_name(name))
+
+    def unseal(self, sealed: bytes, *, name: str) -> bytes:
+        """What was sealed under this name."""
+        return self._box.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _sealed_name(name))
+
     def _open(self, session: Session, purpose: Purpose, kid: int) -> Signer:
         key = session.get_one(SigningKey, (purpose.value, kid))
         nonce, sealed = key.sealed_private_key[:_NONCE_LENGTH], key.sealed_private_key[_NONCE_LENGTH:]
@@ -176,3 +185,8 @@ def _text(at: datetime) -> str:
 
 def _name(purpose: Purpose, kid: int) -> bytes:
     return f"{purpose.value}/{kid}".encode()
+
+
+def _sealed_name(name: str) -> bytes:
+    """Apart from the names of key pairs, whatever it is called."""
+    return f"sealed:{name}".encode()

@@ -42,6 +42,7 @@ PERMISSIONS = MappingProxyType(
             {
                 Permission.ME_READ,
                 Permission.MERCHANT_READ,
+                Permission.WEBHOOK_MANAGE,
                 Permission.REDEMPTION_REVERSE,
                 Permission.OBJECTION_RAISE,
             }
@@ -64,6 +65,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.PARTNER_MANAGE,
                 Permission.MERCHANT_MANAGE,
                 Permission.CLERK_MANAGE,
+                Permission.WEBHOOK_MANAGE,
                 Permission.REWARD_MANAGE,
                 Permission.BATCH_READ,
                 Permission.BATCH_CANCEL,

@@ -14,6 +14,9 @@ from typing import Any
 from sqlalchemy import CheckConstraint
 
 from app.identity import sign_in
+from app.notifications.webhooks import deliveries as webhook_deliveries
+from app.notifications.webhooks import endpoints as webhook_endpoints
+from app.notifications.webhooks import history as webhook_history
 from carbon.activities import batch_states
 from carbon.activities import holds as activity_holds
 from carbon.activities.recomputation import states as recomputation_states
@@ -210,6 +213,29 @@ MACHINES = (
         begins="declared",
         ways=(Way("declared", "approved", giving.approve), Way("declared", "rejected", giving.reject)),
         note="Decided once, by another person than the one who declared it.",
+    ),
+    Machine(
+        title="Webhook 接收地址",
+        table="webhook_endpoint",
+        column="state",
+        begins="waiting",
+        ways=_ways(webhook_endpoints.TRANSITIONS),
+        note="`app/notifications/webhooks/endpoints.py`. The first ping that is answered switches it on; days"
+        " of failures, a 410 or its owner pause it. What comes while it is paused waits. Each change is said"
+        " in the audit trail.",
+    ),
+    Machine(
+        title="Delivery of a webhook 消息投递",
+        table="webhook_delivery",
+        column="state",
+        begins="waiting",
+        ways=(
+            Way("waiting", "delivered", webhook_deliveries.note),
+            Way("waiting", "dead", webhook_deliveries.note),
+            Way("delivered", "waiting", webhook_history.redeliver),
+            Way("dead", "waiting", webhook_history.redeliver),
+        ),
+        note="Sent again it keeps its id and body. Each attempt that ended is a row of `webhook_attempt`.",
     ),
     Machine(
         title="Sign-in session 登录会话",

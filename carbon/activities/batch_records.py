@@ -28,7 +28,8 @@ from carbon.partners.registry import find_partner
 from kernel.actor import ActorKind
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, NotFound, require
-from kernel.identifiers import new_id
+from kernel.identifiers import new_id, public_id
+from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 
 BATCH = "bat"
@@ -37,6 +38,8 @@ OF_WORKBOOKS = "xlsx"
 ADAPTERS = (WITH_STATIONS, "utility_bills", "csv", "ndjson", OF_WORKBOOKS)
 POSTED = ("credited", "assessed")
 """Outcomes of lines that became activities."""
+ANNOUNCED = (State.DONE, State.FAILED)
+"""Ends that a partner may not have seen coming."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +231,9 @@ def move(call: Call, batch: ActivityBatch, to: State, *, reason: str) -> None:
     batch.state = to
     if not TRANSITIONS[to]:
         batch.finished_at = call.now
+    if to in ANNOUNCED:
+        subject = public_id(BATCH, batch.id)
+        announce(call, f"batch.{to.value}", region_id=batch.region_id, subject=subject)
     _keep_step(call, batch, here, reason=reason)
 
 

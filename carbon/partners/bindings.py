@@ -22,6 +22,7 @@ from kernel.audit import audit
 from kernel.call import Call
 from kernel.errors import Busy, NotFound, require
 from kernel.identifiers import new_id, parse_public_id, public_id
+from kernel.outgoing import announce
 
 CONSENT, BINDING = "con", "bnd"
 
@@ -76,11 +77,13 @@ def withdraw_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> bool:
             Consent.withdrawn_at.is_(None),
         )
         .values(withdrawn_at=call.now)
-    )
-    withdrawn = bool(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
-    if withdrawn:
-        audit(call, "consent.withdraw", subject=public_id(PARTNER, partner_id))
-    return withdrawn
+        .returning(Consent.id, Consent.region_id)
+    ).one_or_none()
+    if done is None:
+        return False
+    audit(call, "consent.withdraw", subject=public_id(PARTNER, partner_id))
+    announce(call, "consent.withdrawn", region_id=done.region_id, subject=public_id(CONSENT, done.id))
+    return True
 
 
 def find_consent(call: Call, named: str) -> Consent:

@@ -26,7 +26,9 @@ from kernel.permission import Permission
 
 PREFIX = "ptn"
 KEY_PREFIX = "tpk_"
-PERMISSIONS = frozenset({Permission.ACTIVITY_PUSH, Permission.BATCH_READ, Permission.BATCH_CANCEL})
+PERMISSIONS = frozenset(
+    {Permission.ACTIVITY_PUSH, Permission.BATCH_READ, Permission.BATCH_CANCEL, Permission.WEBHOOK_MANAGE}
+)
 ACTIVE, SUSPENDED = "active", "suspended"
 TRANSITIONS = MappingProxyType({ACTIVE: {SUSPENDED}, SUSPENDED: {ACTIVE}})
 

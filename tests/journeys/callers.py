@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -22,6 +22,13 @@ from app.factory import TERMINAL_PERMISSIONS, Product, create_product
 from app.identity.roles import PERMISSIONS, Role
 from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
 from app.identity.tokens import issue
+from app.notifications.webhooks.deliveries import prepare_deliveries
+from app.notifications.webhooks.events import ENDPOINT
+from app.notifications.webhooks.history import DELIVERY
+from app.notifications.webhooks.schemas import TakesWebhook
+from app.notifications.webhooks.tables import WebhookDelivery, WebhookEndpoint
+from carbon.activities.batch_records import BATCH, Content, Opening, move, open_batch
+from carbon.activities.batch_states import State
 from carbon.donations.schemas import TakesDeclaration
 from carbon.factors.bundles import read_shipped
 from carbon.partners.registry import PERMISSIONS as PARTNER_PERMISSIONS
@@ -30,7 +37,8 @@ from kernel.call import Call
 from kernel.clock import SystemClock, business_day
 from kernel.database import create_engine, in_transaction, sessions_on
 from kernel.errors import BrokenInvariant
-from kernel.identifiers import new_id, public_id
+from kernel.identifiers import new_id, parse_public_id, public_id
+from kernel.outgoing import News
 from kernel.permission import Permission
 from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
@@ -249,8 +257,40 @@ def _belongings(crowd: Crowd) -> None:
     ids["publication"], ids["objection"] = heard_proposal(make, coming_day(40))
     ids["notice"] = ids["publication"]
     doubt = {"citizen_id": ids["ctz"], "activity_id": ids["act"], "reason_zh": "示例", "reason_en": "why"}
+    _webhook(crowd)
     ids["hold"] = make("operator_editor", "/v1/operator/holds", doubt)["id"]
     ids["recomputation"] = proposed_recomputation(make)
+
+
+def _webhook(crowd: Crowd) -> None:
+    """An endpoint of the partner, and what was sent to it: a ping, and a batch that ended."""
+    example = TakesWebhook.examples["A partner's"]
+    made = crowd.make("partner", "/v1/webhooks", dict(example))["webhook"]["id"]
+    crowd.make("partner", f"/v1/webhooks/{made}/ping", None)
+    endpoint_id = parse_public_id(ENDPOINT, made)
+
+    def work(session: Session) -> UUID:
+        call = _on(session)
+        endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+        endpoint.state, endpoint.verified_at = "on", call.now
+        opening = Opening(reference="told", adapter="csv")
+        batch = open_batch(call, endpoint.owner_id, opening, begun=Content(digest=bytes(32), lines=1))
+        move(call, batch, State.DONE, reason="every line was taken")
+        news = News(
+            id=new_id(),
+            region_id=REGION,
+            event="batch.done",
+            subject=public_id(BATCH, batch.id),
+            facts={},
+            recorded_at=call.now,
+        )
+        call.db.flush()
+        prepare_deliveries(call, [news])
+        found = select(WebhookDelivery.id).where(WebhookDelivery.news_id == news.id)
+        return call.db.scalars(found).one()
+
+    delivery = in_transaction(crowd.product.door.sessions, work)
+    crowd.ids |= {"webhook": made, "delivery": public_id(DELIVERY, delivery)}
 
 
 def _charity(crowd: Crowd) -> None:

@@ -59,6 +59,7 @@ HISTORY = (
     "staff",
     "voucher_code",
     "voucher_step",
+    "webhook_attempt",  # goes with its delivery
 )
 """Rows come and stay as they are."""
 CHANGED = {
@@ -103,10 +104,13 @@ CHANGED = {
     "terminal": "paired_at public_key revoked_at state token_digest",
     "voucher": "closes_at closing_to cycle lock_by lock_session locked_until offline_until state",
     "voucher_alias": "cycle digits_digest ends_at used_at",
+    "webhook_delivery": "ended_at lease leased_until next_at state tries tries_left",
+    "webhook_endpoint": "failing_since page_digest page_ends_at paused_because state verified_at",
+    "webhook_secret": "ends_at",
 }
 """Columns that may change, and no other of the table."""
-DELETED = {"idempotency", "outgoing", "sign_in_attempts", "trip_claim"}
-"""Answers and news grown old, attempts that a sign-in ended, time that a correction freed."""
+DELETED = {"idempotency", "outgoing", "sign_in_attempts", "trip_claim", "webhook_delivery"}
+"""Answers, news and deliveries grown old, attempts that a sign-in ended, time that a correction freed."""
 FREED = {"trip_claim"}
 """Rows that come and go, and are never changed."""
 NOT_OURS = {"alembic_version"}

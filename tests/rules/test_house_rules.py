@@ -44,6 +44,8 @@ WITHOUT_REGION = {
     "activity_reference": "its partner says the region",
     "trip_claim": "its activity says the region",
     "activity_batch_line": "its batch says the region",
+    "webhook_secret": "its endpoint says the region",
+    "webhook_attempt": "its delivery says the region",
 }
 
 

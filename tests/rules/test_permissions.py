@@ -33,6 +33,7 @@ IN_PATHS = {
     "certificate": f"don_{NOBODY}",
     "clerk": f"clk_{NOBODY}",
     "day": "2026-11-20",
+    "delivery": f"whd_{NOBODY}",
     "document": f"doc_{NOBODY}",
     "donation": f"don_{NOBODY}",
     "kind": "baseline",
@@ -57,6 +58,7 @@ IN_PATHS = {
     "table": f"pub_{NOBODY}",
     "terminal": f"trm_{NOBODY}",
     "voucher": f"vch_{NOBODY}",
+    "webhook": f"whk_{NOBODY}",
 }
 BODIES: tuple[Any, ...] = ({}, [], None, {"reason": "a\u0000b"})
 

@@ -1,0 +1,1 @@
+"""What a receiver takes along to know that news is ours: one file, and where it is fetched."""
