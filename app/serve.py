@@ -121,7 +121,7 @@ def _bring_up(stack: contextlib.ExitStack, stop: StopSignals, *, port: int, data
     say("Bringing the database up to date …")
     _run(environment, stop, "-m", "alembic", "upgrade", "head")
     _seed_when_empty(environment, stop, data)
-    names = ("database_url", "redis_url", "public_url", "wechat_base_url")
+    names = ("database_url", "redis_url", "public_url", "wechat_base_url", "webhook_allow_loopback")
     write_private(
         data / RUN_FILE, {name: environment[name.upper()] for name in names if name.upper() in environment}
     )
@@ -172,6 +172,7 @@ def _environment(stack: contextlib.ExitStack, run: Run, *, port: int, stub_port:
     made = {name.upper(): value for name, value in make_secrets(data).items()}
     made["PUBLIC_URL"] = f"http://127.0.0.1:{port}"
     made["WECHAT_BASE_URL"] = f"http://127.0.0.1:{stub_port}"
+    made["WEBHOOK_ALLOW_LOOPBACK"] = "yes"
     ours = {"TANPUHUI_DATA": str(data), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     environment = {**made, **given, **ours}
     if "DATABASE_URL" not in environment:

@@ -84,6 +84,7 @@ def prepare_deliveries(call: Call, news: Sequence[News]) -> int:
         for endpoint in listening
         if (endpoint.owner_kind, endpoint.owner_id) == (each.owner_kind, each.owner_id)
         and each.type.name in endpoint.events
+        and each.about != endpoint.id
     ]
     if not rows:
         return 0

@@ -59,6 +59,8 @@ class Told:
     news: News
     owner_kind: str
     owner_id: UUID
+    about: UUID
+    """What it is about; an endpoint is not told of itself."""
     data: dict[str, Any]
 
 
@@ -80,9 +82,11 @@ def events_in(call: Call, news: Sequence[News]) -> list[Told]:
 
 
 def _told(kind: EventType, by_id: Mapping[UUID, News], row: Row[Any]) -> Told:
+    news = by_id[row.news_id]
     return Told(
         type=kind,
-        news=by_id[row.news_id],
+        news=news,
+        about=parse_public_id(kind.prefix, news.subject),
         owner_kind=row.owner_kind,
         owner_id=row.owner_id,
         data=kind.data(row),

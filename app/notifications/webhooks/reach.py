@@ -23,7 +23,10 @@ YES = "yes"
 
 def install_webhooks(app: Flask, settings: Settings) -> None:
     """Tell the faces of `app` whether an endpoint may be this machine's own."""
-    app.extensions[_LETS_IN] = settings.webhook_allow_loopback == YES
+    lets_in = settings.webhook_allow_loopback == YES
+    if lets_in:
+        kept_for_localhost(settings.tanpuhui_data)  # a receiver on this machine wants it
+    app.extensions[_LETS_IN] = lets_in
 
 
 def lets_loopback_in() -> bool:
