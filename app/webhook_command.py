@@ -1,4 +1,4 @@
-"""`flask webhooks listen`: a receiver on this machine, for whoever tries webhooks without a server of their own.
+"""`flask webhooks listen`: a receiver on this machine, for whoever tries webhooks without a server.
 
 It checks signatures with the file that receivers take along, prints what comes, and answers 204; what does
 not hold it answers 400.
@@ -6,8 +6,9 @@ not hold it answers 400.
 
 import json
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ import click
 from app.factory import Product
 from app.notifications.webhooks.kit.webhook_verifier import Refused, verify
 from app.notifications.webhooks.loopback_tls import SERVER, kept_for_localhost
+from kernel.clock import Clock
 
 LARGEST_BODY = 256 * 1024
 
@@ -35,7 +37,8 @@ def add_webhook_commands(product: Product) -> None:
         """Receive at https://localhost:PORT/ until Ctrl-C; register that address first."""
         if product.settings.environment == "production":
             raise click.ClickException("a receiver on this machine has no place in production")
-        with listener(product, port=port, secrets=secrets) as server:
+        data, clock = product.settings.tanpuhui_data, product.door.clock
+        with listener(data, port=port, secrets=secrets, say=click.echo, clock=clock) as server:
             click.echo(f"listening at https://localhost:{server.server_port}/")
             try:
                 server.serve_forever()
@@ -43,26 +46,29 @@ def add_webhook_commands(product: Product) -> None:
                 return
 
 
-def listener(product: Product, *, port: int, secrets: Sequence[str]) -> ThreadingHTTPServer:
-    """The receiver, bound and not yet serving; port 0 takes a free one."""
+def listener(
+    data: Path, *, port: int, secrets: Sequence[str], say: Callable[[str], None], clock: Clock
+) -> ThreadingHTTPServer:
+    """The receiver with the certificate of `data`, bound and not yet serving; port 0 takes a free one."""
 
     class Receiver(BaseHTTPRequestHandler):
         timeout = 20
 
-        def do_POST(self) -> None:  # noqa: N802 - http.server names it
+        def do_POST(self) -> None:
             length = self.headers.get("Content-Length", "")
             size = int(length) if length.isascii() and length.isdigit() else LARGEST_BODY + 1
             if size > LARGEST_BODY:
                 self.send_error(413)
                 return
             try:
-                event = verify(self.headers, self.rfile.read(size), secrets=secrets)  # type: ignore[arg-type]  # a mapping in all that is used
+                body, now_s = self.rfile.read(size), int(clock.now().timestamp())
+                event = verify(dict(self.headers.items()), body, secrets=secrets, now_s=now_s)
             except Refused as refused:
-                click.echo(f"refused: {refused.code}")
+                say(f"refused: {refused.code}")
                 self.send_response(400)
             else:
                 data = json.dumps(event.get("data"), ensure_ascii=False)
-                click.echo(f"{event['id']} {event.get('type')} {data}")
+                say(f"{event['id']} {event.get('type')} {data}")
                 self.send_response(204)
             self.end_headers()
 
@@ -71,6 +77,6 @@ def listener(product: Product, *, port: int, secrets: Sequence[str]) -> Threadin
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Receiver)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(kept_for_localhost(product.settings.tanpuhui_data) / SERVER)
+    context.load_cert_chain(kept_for_localhost(data) / SERVER)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     return server

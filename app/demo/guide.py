@@ -54,6 +54,12 @@ def guide(told: dict[str, Any]) -> Iterator[str]:
             for store, till in merchant["tills"].items()
         ],
     )
+    if told["webhook"]:
+        port = told["webhook"]["url"].split(":")[2].partition("/")[0]
+        yield from _section(
+            "Be the bakery's own system 接收推送 (docs/webhooks.md)",
+            [(f"flask --app wsgi webhooks listen --port {port} --secret {told['webhook']['secret']}",)],
+        )
     yield from _section(
         "Sign in at a till as a clerk 店员口令 (POST /v1/terminal/shifts)",
         [

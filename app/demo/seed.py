@@ -33,6 +33,7 @@ from app.demo.province import Province, publish_by_procedure
 from app.demo.shared_home import SharedHome, shared_home
 from app.demo.sharing import Shared, share_a_ride
 from app.demo.stage import Stage, month_start, shanghai
+from app.demo.told import ToldShop, tell_shop
 from app.demo.transit import STATIONS, Transit
 from app.factory import create_product
 from app.identity.roles import Role
@@ -76,6 +77,8 @@ class Town:
     home: SharedHome
     shared: Shared | None = None
     """How one ride was counted, for whoever has the link."""
+    told: ToldShop | None = None
+    """The bakery's own system, which is told what its tills honour."""
 
 
 def seed_demo_city(settings: Settings) -> None:
@@ -114,7 +117,8 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")
     for _, work in sorted(events, key=lambda event: event[0]):
         work()
-    return replace(town, shared=share_a_ride(stage, town.residents[0], at=now))
+    told = tell_shop(stage, town.market.shops["bakery"], since=now - timedelta(days=4))
+    return replace(town, shared=share_a_ride(stage, town.residents[0], at=now), told=told)
 
 
 def outline(town: Town, settings: Settings) -> dict[str, Any]:
@@ -154,6 +158,7 @@ def outline(town: Town, settings: Settings) -> dict[str, Any]:
             }
             for key, shop in town.market.shops.items()
         },
+        "webhook": None if town.told is None else town.told.outline,
         "rewards": {key: public_id(REWARD, reward) for key, reward in town.market.rewards.items()},
         "certificate": town.gift.certificate,
         "withdrawn_certificate": town.withdrawn.certificate,

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,11 @@ TAPS = ROOT / "tests" / "vectors" / "transit_sample.csv"
 
 
 @pytest.fixture(scope="module")
-def empty_product(cache_url: str) -> Iterator[Product]:
+def empty_product(cache_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A product on a database without a region."""
     with cloned_database() as url:
-        made = create_product(settings_for(url, cache_url), clock=FixedClock(NOW))
+        settings = replace(settings_for(url, cache_url), tanpuhui_data=tmp_path_factory.mktemp("data"))
+        made = create_product(settings, clock=FixedClock(NOW))
         yield made
         made.close()
 
@@ -244,3 +247,19 @@ def test_a_clerk_of_the_demo_signs_in_at_a_till_and_has_honoured_something(
         "SELECT c.number, count(*) FROM redemption r JOIN clerk c ON c.id = r.clerk_id GROUP BY 1",
     )
     assert set(honoured) == {"07"}
+
+
+def test_the_bakery_was_told_until_its_own_system_went_away(town: Town, empty_product: Product) -> None:
+    with empty_product.door.sessions() as session:
+        rows = session.execute(
+            text(
+                "SELECT d.event, d.state, a.result FROM webhook_delivery d"
+                " LEFT JOIN webhook_attempt a ON a.delivery_id = d.id"
+            )
+        ).all()
+        endpoint = session.execute(text("SELECT state, url FROM webhook_endpoint")).one()
+    assert (endpoint.state, endpoint.url[:18]) == ("on", "https://localhost:")
+    ended = Counter((row.event.split(".")[0], row.result) for row in rows if row.result)
+    assert ended["endpoint", "delivered"] == 1
+    assert ended["voucher", "delivered"] + ended["redemption", "delivered"] == 3
+    assert ended["voucher", "unreachable"] + ended["redemption", "unreachable"] == 2

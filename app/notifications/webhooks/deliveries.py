@@ -85,6 +85,7 @@ def prepare_deliveries(call: Call, news: Sequence[News]) -> int:
         if (endpoint.owner_kind, endpoint.owner_id) == (each.owner_kind, each.owner_id)
         and each.type.name in endpoint.events
         and each.about != endpoint.id
+        and each.news.recorded_at >= endpoint.created_at
     ]
     if not rows:
         return 0
@@ -161,7 +162,7 @@ def note(call: Call, claimed: Claimed, result: Result) -> None:
             number=claimed.number,
             began_at=claimed.claimed_at,
             took_ms=result.took_ms,
-            outcome=result.outcome,
+            result=result.outcome,
             status=result.status,
             answer=result.answer,
         )

@@ -74,6 +74,7 @@ def kept_for_localhost(data: Path) -> Path:
     """The folder in `data` with `authority.pem` and `server.pem` for localhost; made once."""
     folder = data / FOLDER
     if not folder.exists():
+        data.mkdir(parents=True, exist_ok=True)
         made = issue_for("localhost", now=SystemClock().now())
         draft = Path(tempfile.mkdtemp(prefix=f"{FOLDER}.", dir=data))
         (draft / AUTHORITY).write_text(made.authority)

@@ -87,8 +87,8 @@ def _attempt(attempt: WebhookAttempt, lang: str) -> dict[str, Any]:
         "number": attempt.number,
         "began_at": shown_at(attempt.began_at),
         "took_ms": attempt.took_ms,
-        "word": OUTCOMES[attempt.outcome][lang],
-        "good": attempt.outcome == "delivered",
+        "word": OUTCOMES[attempt.result][lang],
+        "good": attempt.result == "delivered",
         "status": attempt.status,
         "answer": attempt.answer,
     }

@@ -123,7 +123,7 @@ class GivesAttempt(Gives):
     number = Whole()
     began_at = Instant()
     took_ms = Whole()
-    outcome = Text()
+    outcome = Text(attribute="result")
     status = Whole(allow_none=True)
     answer = Text()
 

@@ -143,11 +143,11 @@ class WebhookAttempt(Base):
     __tablename__ = "webhook_attempt"
     __table_args__ = (
         CheckConstraint(
-            "outcome IN ('delivered', 'refused', 'slow', 'unresolved', 'forbidden', 'unreachable',"
+            "result IN ('delivered', 'refused', 'slow', 'unresolved', 'forbidden', 'unreachable',"
             " 'untrusted', 'garbled')",
-            name="outcome_is_known",
+            name="result_is_known",
         ),
-        CheckConstraint("(status IS NULL) = (outcome NOT IN ('delivered', 'refused'))", name="status_came"),
+        CheckConstraint("(status IS NULL) = (result NOT IN ('delivered', 'refused'))", name="status_came"),
         CheckConstraint("number >= 1 AND took_ms >= 0", name="numbers_are_counts"),
     )
 
@@ -157,7 +157,7 @@ class WebhookAttempt(Base):
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     began_at: Mapped[datetime]
     took_ms: Mapped[int] = mapped_column(Integer)
-    outcome: Mapped[str]
+    result: Mapped[str]
     status: Mapped[int | None] = mapped_column(Integer)
     answer: Mapped[str]
     """The first characters of what was answered, made harmless."""

@@ -110,7 +110,7 @@ def test_news_is_delivered_signed_once_and_kept_with_its_attempt(database: Datab
         "data": {"batch_id": batch, "state": "done", "lines_done": 0, "failure": None},
     }
     assert states(database) == ["delivered"]
-    (tried,) = database.rows("SELECT number, outcome, status, answer FROM webhook_attempt")
+    (tried,) = database.rows("SELECT number, result, status, answer FROM webhook_attempt")
     assert tuple(tried) == (1, "delivered", 204, "")
 
 
@@ -259,9 +259,7 @@ def test_what_fails_comes_again_by_the_published_schedule_and_then_is_dead(datab
         assert len(set(server.ids())) == 1
         assert len(server.got) == MOST_TRIES
         assert len({each.headers["webhook-timestamp"] for each in server.got}) == MOST_TRIES
-    answers = {
-        (row.outcome, row.status, row.answer) for row in database.rows("SELECT * FROM webhook_attempt")
-    }
+    answers = {(row.result, row.status, row.answer) for row in database.rows("SELECT * FROM webhook_attempt")}
     assert answers == {("refused", 500, "no")}
     assert timedelta(days=3) < sum(WAITS, timedelta()) < timedelta(days=3, hours=12)
 
@@ -269,8 +267,12 @@ def test_what_fails_comes_again_by_the_published_schedule_and_then_is_dead(datab
 def test_waits_are_spread_by_the_delivery_and_stretched_when_asked() -> None:
     def claimed(delivery: UUID, left: int) -> Claimed:
         return Claimed(
-            **dict.fromkeys(("endpoint_id", "news_id", "lease"), new_id()),
-            **dict.fromkeys(("region_id", "event", "url"), ""),
+            endpoint_id=delivery,
+            news_id=delivery,
+            lease=delivery,
+            region_id=REGION,
+            event="batch.done.v1",
+            url="",
             delivery_id=delivery,
             number=MOST_TRIES - left,
             tries_left=left,
@@ -515,8 +517,8 @@ def test_the_schedule_hands_on_and_sends(product: Product, database: Database, c
         line("hand_on_news")  # the watermark is the whole cluster's: others' transactions hold it
         stopping.wait(0.05)
     assert [line("send_webhooks"), line("send_webhooks")] == [1, 0]
-    (tried,) = database.rows("SELECT outcome, status FROM webhook_attempt")
-    assert tried.outcome in {"unresolved", "slow"}
+    (tried,) = database.rows("SELECT result, status FROM webhook_attempt")
+    assert tried.result in {"unresolved", "slow"}
     clock.advance(timedelta(days=31))
     assert line("forget") >= 1
     assert database.rows("SELECT 1 FROM webhook_delivery") == []

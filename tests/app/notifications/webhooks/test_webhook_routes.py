@@ -43,7 +43,7 @@ class Office:
     def __init__(self, product: Product, database: Database) -> None:
         self.product, self.database, self.tokens = product, database, {}
         for name in ("partner", "other partner"):
-            made = database.run(lambda call, name=name: register_partner(call, name=name, region_id=REGION))
+            made = database.run(partial(register_partner, name=name, region_id=REGION))
             self.tokens[name] = made.api_key
             setattr(self, name.replace(" ", "_"), made.partner.id)
         self.merchant = database.run(lambda call: add_merchant(call, name_zh="示例", name_en="Example"))

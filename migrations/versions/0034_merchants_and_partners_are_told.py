@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0037"
+revision = "0034"
 down_revision = "0033"
 branch_labels = None
 depends_on = None
@@ -127,7 +127,7 @@ def _add_deliveries() -> None:
         ),
         sa.ForeignKeyConstraint(["region_id"], ["region.id"], name=op.f("fk_webhook_delivery_region_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_delivery")),
-        sa.UniqueConstraint("endpoint_id", "news_id", name=op.f("uq_webhook_delivery_endpoint_id")),
+        sa.UniqueConstraint("endpoint_id", "news_id", name=op.f("uq_webhook_delivery_endpoint_id_news_id")),
     )
     _index_deliveries()
     op.create_table(
@@ -136,14 +136,14 @@ def _add_deliveries() -> None:
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("took_ms", sa.Integer(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("answer", sa.Text(), nullable=False),
         *_checks(
             "webhook_attempt",
-            outcome_is_known="outcome IN ('delivered', 'refused', 'slow', 'unresolved', 'forbidden', 'unreachable',"
+            result_is_known="result IN ('delivered', 'refused', 'slow', 'unresolved', 'forbidden', 'unreachable',"
             " 'untrusted', 'garbled')",
-            status_came="(status IS NULL) = (outcome NOT IN ('delivered', 'refused'))",
+            status_came="(status IS NULL) = (result NOT IN ('delivered', 'refused'))",
             numbers_are_counts="number >= 1 AND took_ms >= 0",
         ),
         sa.ForeignKeyConstraint(
