@@ -72,7 +72,7 @@ def _delivery(delivery: WebhookDelivery, tried: list[dict[str, Any]], lang: str)
         "id": public_id(DELIVERY, delivery.id),
         "message_id": public_id(MESSAGE, delivery.news_id),
         "event": delivery.event,
-        "says": says[lang],
+        "says": says[lang].partition(";")[0],
         "state": delivery.state,
         "state_word": DELIVERED[delivery.state][lang],
         "happened_at": shown_at(delivery.happened_at),
