@@ -47,7 +47,7 @@ class ToldShop:
 
 
 def tell_shop(stage: Stage, shop: Shop, *, since: datetime) -> ToldShop:
-    """Register the shop's receiver as its clerk, and send it what its tills honoured `since`."""
+    """Register the shop's receiver as its manager, and send it what its tills honoured `since`."""
     settings = replace(stage.settings, webhook_allow_loopback=YES)
     secrets: list[str] = []
     data, clock = settings.tanpuhui_data, stage.product.door.clock
@@ -63,7 +63,7 @@ def tell_shop(stage: Stage, shop: Shop, *, since: datetime) -> ToldShop:
             events=[each.name for each in EVENTS if MERCHANT_OWNER in each.audience],
             description="收银系统 / the bakery's own system",
         )
-        made: Registered = stage.play(lambda call: register(call, wanted), at=since, actor=shop.clerk.actor)
+        made: Registered = stage.play(lambda call: register(call, wanted), at=since, actor=shop.manager.actor)
         secrets.append(made.secret)
         endpoint_id = made.endpoint.id
         run(lambda call: ping(call, call.db.get_one(WebhookEndpoint, endpoint_id)).id)

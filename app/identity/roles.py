@@ -42,7 +42,6 @@ PERMISSIONS = MappingProxyType(
             {
                 Permission.ME_READ,
                 Permission.MERCHANT_READ,
-                Permission.WEBHOOK_MANAGE,
                 Permission.REDEMPTION_REVERSE,
                 Permission.OBJECTION_RAISE,
             }
@@ -52,6 +51,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.ME_READ,
                 Permission.MERCHANT_READ,
                 Permission.CLERK_MANAGE,
+                Permission.WEBHOOK_MANAGE,
                 Permission.REDEMPTION_REVERSE,
                 Permission.OBJECTION_RAISE,
             }

@@ -27,7 +27,7 @@ from merchants.offline_conflicts import CONFLICT
 from merchants.redemption import redeem
 from merchants.redemption_reversal import reverse
 from tests.app.notifications.webhooks.test_deliveries import waiting_news
-from tests.app.notifications.webhooks.world import a_partner, as_clerk, batches_done, switched_on
+from tests.app.notifications.webhooks.world import a_partner, as_manager, batches_done, switched_on
 from tests.conftest import NOW, Database, at
 from tests.ledger.world import citizen
 from tests.merchants.offline_world import found_town
@@ -40,7 +40,7 @@ EXAMPLES = {each.name: each.example for each in EVENTS}
 
 def listen(call: Call, merchant_id: UUID) -> None:
     """An endpoint of a merchant that wants everything."""
-    theirs = replace(call, actor=as_clerk(merchant_id))
+    theirs = replace(call, actor=as_manager(merchant_id))
     wanted = Wanted(url="https://till.example.com/", events=MERCHANTS, description="tills")
     endpoint = register(theirs, wanted).endpoint
     endpoint.state, endpoint.verified_at = "on", call.now

@@ -48,7 +48,7 @@ class Office:
             setattr(self, name.replace(" ", "_"), made.partner.id)
         self.merchant = database.run(lambda call: add_merchant(call, name_zh="示例", name_en="Example"))
         for name, role, region in (
-            ("clerk", Role.CLERK, REGION),
+            ("manager", Role.MERCHANT_MANAGER, REGION),
             ("operator", Role.OPERATOR_EDITOR, REGION),
             ("operator elsewhere", Role.OPERATOR_EDITOR, "CN-GD"),
             ("publisher", Role.OPERATOR_PUBLISHER, REGION),
@@ -60,7 +60,7 @@ class Office:
 
     def _hired(self, name: str, role: Role, region: str) -> str:
         def work(call: Call) -> SignedIn:
-            merchant = self.merchant if role is Role.CLERK else None
+            merchant = self.merchant if role is Role.MERCHANT_MANAGER else None
             password = "correct horse battery 017"
             username = f"demo-{name.replace(' ', '-')}"
             add_staff(
@@ -143,7 +143,7 @@ def test_no_secret_of_an_endpoint_stands_anywhere_in_the_database(office: Office
             assert secret not in told, table
 
 
-@pytest.mark.parametrize("who", ["other partner", "clerk", "operator elsewhere"])
+@pytest.mark.parametrize("who", ["other partner", "manager", "operator elsewhere"])
 def test_whose_it_is_not_finds_nothing(office: Office, who: str) -> None:
     made = office.added()["webhook"]["id"]
     path = f"/v1/webhooks/{made}"
@@ -169,13 +169,13 @@ def test_whose_it_is_not_finds_nothing(office: Office, who: str) -> None:
 def test_an_operator_names_the_owner_and_owners_name_nobody(office: Office) -> None:
     merchant, partner = public_id("mer", office.merchant), public_id("ptn", office.partner)
     made = office.added("operator", {**TILLS, "merchant_id": merchant})["webhook"]
-    assert office.ask("clerk", "GET", f"/v1/webhooks/{made['id']}").json == made
+    assert office.ask("manager", "GET", f"/v1/webhooks/{made['id']}").json == made
     assert office.ask("operator", "GET", f"/v1/webhooks/{made['id']}").json["merchant_id"] == merchant
     assert office.added("operator", {**WANTED, "partner_id": partner})["webhook"]["partner_id"] == partner
     for who, body in (
         ("operator", TILLS),
         ("operator", {**TILLS, "merchant_id": merchant, "partner_id": partner}),
-        ("clerk", {**TILLS, "merchant_id": merchant}),
+        ("manager", {**TILLS, "merchant_id": merchant}),
         ("partner", {**WANTED, "partner_id": partner}),
     ):
         answer = office.ask(who, "POST", "/v1/webhooks", body)
@@ -185,7 +185,7 @@ def test_an_operator_names_the_owner_and_owners_name_nobody(office: Office) -> N
 
 
 def test_events_are_those_of_the_owner(office: Office) -> None:
-    for who, audience in (("partner", "partner"), ("clerk", "merchant")):
+    for who, audience in (("partner", "partner"), ("manager", "merchant")):
         for each in EVENTS:
             answer = office.ask(who, "POST", "/v1/webhooks", {**WANTED, "events": [each.name]})
             if audience in each.audience:

@@ -24,13 +24,13 @@ def as_partner(partner_id: UUID) -> Actor:
     return Actor(kind=ActorKind.PARTNER, id=partner_id, region_id=REGION, permissions=PARTNER_PERMISSIONS)
 
 
-def as_clerk(merchant_id: UUID) -> Actor:
+def as_manager(merchant_id: UUID) -> Actor:
     return Actor(
         kind=ActorKind.MERCHANT,
         id=new_id(),
         region_id=REGION,
         organisation_id=merchant_id,
-        permissions=PERMISSIONS[Role.CLERK],
+        permissions=PERMISSIONS[Role.MERCHANT_MANAGER],
     )
 
 
