@@ -33,7 +33,7 @@ def code_figures(product: Product, *, codes: int) -> list[Figure]:
     issued = core_rate(issue_all, count=codes)
     verified = core_rate(verify_all, count=codes)
     svg = core_rate(lambda: [qr_svg(code, "voucher") for code in made[:IMAGES]], count=min(IMAGES, codes))
-    png = core_rate(lambda: [qr_png(code) for code in made[:IMAGES]], count=min(IMAGES, codes))
+    png = core_rate(lambda: [qr_png(code, "voucher") for code in made[:IMAGES]], count=min(IMAGES, codes))
     return [
         Figure(name="code_issue", value=issued, unit="/s core"),
         Figure(name="code_verify", value=verified, unit="/s core"),

@@ -10,6 +10,7 @@ from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 import qrcode
+from PIL.PngImagePlugin import PngInfo
 from qrcode.constants import ERROR_CORRECT_M
 from qrcode.image.pil import PilImage
 from qrcode.util import QRData
@@ -28,6 +29,13 @@ _ALPHANUMERIC: Literal[2] = 2
 PNG_SIDE_PX = (MODULES + 2 * QUIET_ZONE) * MODULE_PX
 
 
+DESCRIPTION = (
+    "供收银端扫描的二维码,每 30 秒更换,截图无效。"
+    " A QR code for the till to scan; it changes every 30 seconds, and a screenshot of it is worthless."
+)
+"""What the picture is, for who does not see it; its title says of what."""
+
+
 def qr_svg(text: str, title: str) -> str:
     """One scalable picture with `title` for screen readers; modules are units of the view box.
 
@@ -39,15 +47,17 @@ def qr_svg(text: str, title: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label={quoteattr(title)}'
         f' viewBox="0 0 {side} {side}" width="{side * MODULE_PX}" height="{side * MODULE_PX}"'
-        f' shape-rendering="crispEdges"><title>{escape(title)}</title>'
+        f' shape-rendering="crispEdges"><title>{escape(title)}</title><desc>{DESCRIPTION}</desc>'
         f'<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path fill="#000" d="{path}"/></svg>'
     )
 
 
-def qr_png(text: str) -> bytes:
-    """The same picture as PNG, black on white, `MODULE_PX` pixels a module."""
-    out = io.BytesIO()
-    _drawn(text).make_image().save(out, format="PNG")
+def qr_png(text: str, title: str) -> bytes:
+    """The same picture as PNG, black on white, `MODULE_PX` pixels a module; it carries its words along."""
+    out, words = io.BytesIO(), PngInfo()
+    words.add_itxt("Title", title)
+    words.add_itxt("Description", DESCRIPTION)
+    _drawn(text).make_image().save(out, format="PNG", pnginfo=words)
     return out.getvalue()
 
 

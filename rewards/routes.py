@@ -152,10 +152,10 @@ def svg(call: Call, *, voucher: str) -> Response:
 )
 def png(call: Call, *, voucher: str) -> Response:
     """Draw the present code."""
-    text, _ = _present(call, voucher)
+    text, title = _present(call, voucher)
 
     def drawn() -> Iterator[bytes]:
-        yield qr_png(text)
+        yield qr_png(text, title)
 
     return Response(drawn(), content_type="image/png")
 
@@ -228,4 +228,5 @@ def _present(call: Call, voucher: str) -> tuple[str, str]:
     shown = live_codes(call, voucher_id)
     if not shown:
         raise VoucherPastItsDay
-    return shown[0].text, owned(call, voucher_id).title_zh
+    mine = owned(call, voucher_id)
+    return shown[0].text, f"兑换券:{mine.title_zh} · Voucher: {mine.title_en}"

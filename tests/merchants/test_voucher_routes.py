@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -168,10 +169,43 @@ def test_the_pictures_show_the_present_code_and_are_kept_by_no_cache(city: City)
     assert svg.content_type.startswith("image/svg+xml")
     assert "<title" in svg.text
     assert "面包一份" in svg.text
-    from io import BytesIO  # noqa: PLC0415 - only here
-
+    assert "<desc" in svg.text
     shown = zxingcpp.read_barcodes(Image.open(BytesIO(png.data)))[0].text
     assert city.ask(till, "POST", "/v1/terminal/redemptions", {"code": shown}).status_code == 201
+
+
+@pytest.mark.parametrize("taken_s", [0, 1, 15, 29])
+def test_a_screenshot_is_refused_at_the_till_after_ninety_seconds_whenever_it_was_taken(
+    city: City, taken_s: int
+) -> None:
+    _, till, reward = _open_shop(city)
+    voucher = city.ask("citizen", "POST", "/v1/me/vouchers", {"reward_id": reward}).json["id"]
+    city.clock.advance(timedelta(seconds=taken_s))
+    code = _screenshot(city, voucher)
+    city.clock.advance(timedelta(seconds=90))
+    late = city.ask(till, "POST", "/v1/terminal/redemptions", {"code": code})
+    assert (late.status_code, late.json["code"]) == (410, "code_too_old")
+    assert city.ask("citizen", "GET", f"/v1/me/vouchers/{voucher}").json["state"] == "issued"
+    fresh = city.ask(till, "POST", "/v1/terminal/redemptions", {"code": _screenshot(city, voucher)})
+    assert fresh.status_code == 201
+
+
+def test_a_screenshot_holds_up_to_the_last_second_of_its_grace_and_not_one_longer(city: City) -> None:
+    _, till, reward = _open_shop(city)
+    for waited_s, answered in ((61, (410, "code_too_old")), (60, (201, None))):
+        city.clock.at = NOW  # a step begins
+        voucher = city.ask("citizen", "POST", "/v1/me/vouchers", {"reward_id": reward}).json["id"]
+        code = _screenshot(city, voucher)
+        city.clock.advance(timedelta(seconds=waited_s))
+        answer = city.ask(till, "POST", "/v1/terminal/redemptions", {"code": code})
+        assert (answer.status_code, answer.json.get("code")) == answered
+
+
+def _screenshot(city: City, voucher: str) -> str:
+    """What is read off the picture that the phone shows now."""
+    png = city.ask("citizen", "GET", f"/v1/me/vouchers/{voucher}/qr.png")
+    (found,) = zxingcpp.read_barcodes(Image.open(BytesIO(png.data)))
+    return str(found.text)
 
 
 def test_a_number_to_type_is_made_and_used(city: City) -> None:

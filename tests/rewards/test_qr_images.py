@@ -10,10 +10,20 @@ import pytest
 import zxingcpp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from PIL.PngImagePlugin import PngImageFile
 
 from kernel.errors import BrokenInvariant
 from kernel.signing import Signer
-from rewards.qr_images import LEAST_MODULE_PX, MODULE_PX, MODULES, PNG_SIDE_PX, QUIET_ZONE, qr_png, qr_svg
+from rewards.qr_images import (
+    DESCRIPTION,
+    LEAST_MODULE_PX,
+    MODULE_PX,
+    MODULES,
+    PNG_SIDE_PX,
+    QUIET_ZONE,
+    qr_png,
+    qr_svg,
+)
 from rewards.voucher_codes import issue
 
 CODE = issue(
@@ -39,7 +49,7 @@ def _svg_as_image(svg: str, *, module_px: int) -> Image.Image:
 
 
 def test_the_png_is_version_six_at_level_m_and_six_pixels_a_module_or_more() -> None:
-    image = Image.open(io.BytesIO(qr_png(CODE)))
+    image = Image.open(io.BytesIO(qr_png(CODE, "兑换券")))
     assert image.size == (PNG_SIDE_PX, PNG_SIDE_PX)
     assert MODULE_PX >= LEAST_MODULE_PX
     assert PNG_SIDE_PX == (41 + 8) * MODULE_PX
@@ -47,7 +57,11 @@ def test_the_png_is_version_six_at_level_m_and_six_pixels_a_module_or_more() -> 
 
 
 def test_the_png_is_read_at_two_hundred_pixels() -> None:
-    image = Image.open(io.BytesIO(qr_png(CODE))).convert("L").resize((200, 200), Image.Resampling.BILINEAR)
+    image = (
+        Image.open(io.BytesIO(qr_png(CODE, "兑换券")))
+        .convert("L")
+        .resize((200, 200), Image.Resampling.BILINEAR)
+    )
     assert _read(image) == [(CODE, "M")]
 
 
@@ -75,7 +89,11 @@ DISTORTIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @pytest.mark.parametrize("name", DISTORTIONS)
 def test_a_shaky_dim_or_turned_picture_of_two_hundred_pixels_is_read(name: str) -> None:
-    small = Image.open(io.BytesIO(qr_png(CODE))).convert("L").resize((200, 200), Image.Resampling.LANCZOS)
+    small = (
+        Image.open(io.BytesIO(qr_png(CODE, "兑换券")))
+        .convert("L")
+        .resize((200, 200), Image.Resampling.LANCZOS)
+    )
     assert _read(DISTORTIONS[name](small)) == [(CODE, "M")]
 
 
@@ -90,13 +108,24 @@ def test_the_svg_has_a_title_for_those_who_do_not_see_it() -> None:
     assert title is not None
     assert title.text == root.get("aria-label") == 'a <reward> & "more"'
     assert root.get("role") == "img"
+    described = root.find("{http://www.w3.org/2000/svg}desc")
+    assert described is not None
+    assert described.text == DESCRIPTION
     assert [element for element in root.iter() if element.get("id")] == []
     side = (MODULES + 2 * QUIET_ZONE) * MODULE_PX
     assert root.get("width") == str(side)
 
 
+def test_the_png_carries_the_same_words() -> None:
+    image = Image.open(io.BytesIO(qr_png(CODE, "兑换券:面包 · Voucher: Bread")))
+    assert isinstance(image, PngImageFile)
+    assert image.text == {"Title": "兑换券:面包 · Voucher: Bread", "Description": DESCRIPTION}
+
+
 def test_a_short_alias_is_drawn_too_but_no_text_outside_the_alphabet() -> None:
-    assert _read(Image.open(io.BytesIO(qr_png("881234567890123456")))) == [("881234567890123456", "M")]
+    assert _read(Image.open(io.BytesIO(qr_png("881234567890123456", "兑换券")))) == [
+        ("881234567890123456", "M")
+    ]
     for text in ("cv1" + CODE[3:], "兑换券"):
         with pytest.raises(BrokenInvariant):
-            qr_png(text)
+            qr_png(text, "兑换券")

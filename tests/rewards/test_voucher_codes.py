@@ -1,8 +1,9 @@
 """CV1 to the letter: fixed vectors, every refusal in its order, nothing altered ever accepted."""
 
 import json
-from base64 import b32decode, b32encode
+from base64 import b32decode, b32encode, b32hexencode, b64encode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,8 @@ KEYS = VerificationKeys({VECTORS["kid"]: PRIVATE.public_key()})
 NOW = datetime(2026, 11, 20, 4, 0, 10, tzinfo=UTC)
 NOT_AFTER = datetime(2026, 11, 20, 4, 0, 30, tzinfo=UTC)
 CODE_ID = bytes(range(16))
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+"""Of Ed25519 (RFC 8032)."""
 STORE = 71
 HERE = Till(scope_no=STORE, seen=lambda _: False)
 CODE = issue(SIGNER, code_id=CODE_ID, scope_no=STORE, not_after=NOT_AFTER)
@@ -137,6 +140,77 @@ def test_no_change_of_one_character_is_ever_accepted() -> None:
     ]
     assert len(altered) >= 5_000
     assert [text for text in altered if _accepted(text)] == []
+
+
+def test_no_swap_cut_case_look_alike_or_other_spelling_is_ever_accepted() -> None:
+    altered = {
+        *_swapped(),
+        *_cut_or_doubled(),
+        *_in_another_case(),
+        *_look_alikes(),
+        *_other_spellings(),
+    } - {CODE}
+    assert len(altered) >= 5_000
+    assert [text for text in altered if _accepted(text)] == []
+    # Nor where a till's address mends what an input method typed.
+    at_a_till = {scanned(text) for text in altered} - {CODE}
+    assert len(altered) - len(at_a_till) < LENGTH + 10  # full-width letters one by one, and spaces around
+    assert [text for text in at_a_till if _accepted(text)] == []
+
+
+def _swapped() -> list[str]:
+    letters = list(CODE)
+    swapped = []
+    for first, second in combinations(range(LENGTH), 2):
+        letters[first], letters[second] = letters[second], letters[first]
+        swapped.append("".join(letters))
+        letters[first], letters[second] = letters[second], letters[first]
+    return swapped
+
+
+def _cut_or_doubled() -> list[str]:
+    ends = [part for place in range(LENGTH) for part in (CODE[:place], CODE[place + 1 :])]
+    inside = [CODE[:place] + CODE[place + 1 :] for place in range(LENGTH)]
+    filled = [text + "A" * (LENGTH - len(text)) for text in ends]
+    doubled = [CODE[:place] + CODE[place] + CODE[place:] for place in range(LENGTH)]
+    return [*ends, *inside, *filled, *doubled, CODE + CODE]
+
+
+def _in_another_case() -> list[str]:
+    one_by_one = [CODE[:place] + CODE[place].lower() + CODE[place + 1 :] for place in range(LENGTH)]
+    return [*one_by_one, CODE.lower(), CODE.swapcase(), CODE.title(), CODE[:3] + CODE[3:].lower()]
+
+
+def _look_alikes() -> list[str]:
+    pairs = ["O0", "I1", "L1", "B8", "S5", "Z2", "G6", "UV", "IL", "QO", "AА", "BВ", "CС", "EЕ", "HН", "KК"]
+    pairs += ["MМ", "OО", "PР", "TТ", "XХ", "AΑ", "BΒ", "EΕ", "ZΖ", "HΗ", "IΙ", "KΚ", "MΜ", "NΝ", "OΟ", "PΡ"]
+    pairs += ["YΥ", "2２", "3３", "4４", "5５", "AＡ", "KＫ", "2٢", "3۳", "4٤", "7७", "Iı", "Sſ"]
+    alike = [(pair[end], pair[1 - end]) for pair in pairs for end in (0, 1)]
+    one_by_one = [
+        CODE[:place] + other + CODE[place + 1 :]
+        for place in range(LENGTH)
+        for one, other in alike
+        if CODE[place] == one
+    ]
+    return [*one_by_one, *(CODE.replace(one, other) for one, other in alike)]
+
+
+def _other_spellings() -> list[str]:
+    """The same bytes, or the same signature, written as some other encoder would write them."""
+    raw = b32decode(CODE[3:])
+    plain, hexed = b32encode(raw).decode(), b32hexencode(raw).decode()
+    crockford = hexed.translate(str.maketrans("IJKLMNOPQRSTUV", "JKMNPQRSTVWXYZ"))
+    texts = [hexed, crockford, raw.hex().upper(), b64encode(raw).decode(), urlsafe_b64encode(raw).decode()]
+    texts += [plain + "=" * count for count in (1, 2, 6, 8)] + [plain[:-1] + "=", plain[:-8] + "A======="]
+    texts += [sign.join(plain[at : at + 4] for at in range(0, 144, 4)) for sign in "- _.\n\u200b\u00ad"]
+    # A signature has one scalar below the group's order; the next one of the same class is refused too.
+    larger = int.from_bytes(raw[58:], "little") + GROUP_ORDER
+    texts.append(b32encode(raw[:58] + larger.to_bytes(32, "little")).decode())
+    texts += [
+        b32encode(raw[:place] + bytes([raw[place] ^ 0x80]) + raw[place + 1 :]).decode() for place in (57, 89)
+    ]
+    prefixes = ["", "cv1", "CV2", "CV1:", " CV1", "CV1 ", "C V1", "СV1", "https://CV1", "CVl", "CVI"]
+    return [f"CV1{text}" for text in texts] + [prefix + plain for prefix in prefixes]
 
 
 @given(st.integers(0, LENGTH - 1), st.integers(0, LENGTH - 1), st.text(max_size=4))
