@@ -16,6 +16,8 @@ from app.settings import Settings, write_private
 ROOT = Path(__file__).parents[1]
 CHILDREN_FILE = "children.json"
 STOP_SECONDS = 10
+IN_THE_HOUSE = 256
+"""Requests that a web process takes in at a time; `web_threads` of them are worked on."""
 MOST_DEATHS, DEATHS_COUNT_FOR_S = 3, 60
 """What dies a fourth time within a minute will die again: starting it once more would only hide why."""
 
@@ -43,8 +45,9 @@ PARTS = (
         "web",
         lambda settings, port, _stub: [
             *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", str(settings.web_workers), "--blocking-threads", str(settings.web_threads)),
-            *("--backpressure", str(16 * settings.web_threads), "--workers-kill-timeout", "5"),
+            # Most of them wait for their turn: a crowd must not keep others out of the door.
+            *("--workers", str(settings.web_workers), "--blocking-threads", str(IN_THE_HOUSE)),
+            *("--backpressure", str(IN_THE_HOUSE), "--workers-kill-timeout", "5"),
             *("--no-ws", "--log-level", "warning", "wsgi:app"),
         ],
     ),

@@ -95,13 +95,13 @@ def found_city(product: Product, *, citizens: int, tills: int) -> City:
     partner = run(product, lambda call: register_partner(call, name="bench transit", region_id=REGION))
     people = [_sign_in(product, number) for number in range(citizens)]
     run(product, long(lambda call: _bind(call, product, partner.partner.id, people)))
-    run(product, long(lambda call: _give_coins(call, people)))
+    run(product, long(lambda call: give_coins(call, people)))
     return City(
         people=people,
         partner_id=partner.partner.id,
         partner_key=partner.api_key,
         till_tokens=run(product, lambda call: _shop(call, tills)),
-        reward_id=run(product, _reward),
+        reward_id=run(product, offer),
     )
 
 
@@ -160,7 +160,8 @@ def _bind(call: Call, product: Product, partner_id: UUID, people: list[Person]) 
     bind_many(call, find_partner(call, partner_id), cards, text_version="bench")
 
 
-def _give_coins(call: Call, people: list[Person]) -> None:
+def give_coins(call: Call, people: list[Person]) -> None:
+    """Credit each as many coins as no bench spends."""
     accounts = open_citizen_accounts(call, pl.Series([str(who.id) for who in people]), region_id=REGION)
     credit = CreditRun(
         code=Code.CREDIT,
@@ -187,8 +188,9 @@ def _shop(call: Call, tills: int) -> list[str]:
     return [pair(call, new_terminal(call, store.id, label=f"till {n}").code).token for n in range(tills)]
 
 
-def _reward(call: Call) -> UUID:
-    offer = Offer(
+def offer(call: Call, *, stock: int = 10_000_000) -> UUID:
+    """A loaf of bread on the shelf, so many times."""
+    bread = Offer(
         title_zh="面包一份",
         title_en="A loaf of bread",
         price_coin_milli=1_000,
@@ -196,11 +198,11 @@ def _reward(call: Call) -> UUID:
         funding=[Share(funder_id=add_funder(call, name_zh="公共资金", name_en="Public fund"), parts=1)],
         valid_days=30,
         limit_per_person=1_000_000,
-        stock=10_000_000,
+        stock=stock,
         sells_from=call.now - timedelta(days=1),
         sells_until=call.now + timedelta(days=400),
     )
-    return offer_reward(call, offer)
+    return offer_reward(call, bread)
 
 
 _CITIZEN = text("SELECT citizen_id FROM identity WHERE subject = :openid")

@@ -43,7 +43,7 @@ class Clients:
     """As many clients as threads ask: each thread has a connection of its own and keeps it."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
         self._own = threading.local()
         self._all: list[HTTPConnection] = []
         self.reopened = 0
@@ -63,11 +63,16 @@ class Clients:
             self._connection().close()
             self.reopened += 1
             status, text, wait = self._ask(path, json.dumps(body), headers)
-        if status == 503 and wait is not None:
-            raise NotNow(path, float(wait))
-        if status not in {200, 201}:
-            raise BrokenInvariant(f"{path} answered {status}: {text[:500]!r}")
-        return json.loads(text)
+        return _told(path, status, text, wait)
+
+    def post_once(self, path: str, body: dict[str, Any], *, token: str, key: str) -> Any:
+        """As `post`, on a connection of its own, as another phone has it."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        with contextlib.closing(HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)) as own:
+            headers |= {"Idempotency-Key": key, "Connection": "close"}
+            own.request("POST", path, json.dumps(body), headers)
+            answer = own.getresponse()
+            return _told(path, answer.status, answer.read(), answer.getheader("Retry-After"))
 
     def _ask(self, path: str, body: str, headers: dict[str, str]) -> tuple[int, bytes, str | None]:
         connection = self._connection()
@@ -83,9 +88,17 @@ class Clients:
     def _connection(self) -> HTTPConnection:
         mine: HTTPConnection | None = getattr(self._own, "connection", None)
         if mine is None:
-            mine = self._own.connection = HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
+            mine = self._own.connection = HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_SECONDS)
             self._all.append(mine)
         return mine
+
+
+def _told(path: str, status: int, text: bytes, wait: str | None) -> Any:
+    if status == 503 and wait is not None:
+        raise NotNow(path, float(wait))
+    if status not in {200, 201}:
+        raise BrokenInvariant(f"{path} answered {status}: {text[:500]!r}")
+    return json.loads(text)
 
 
 def free_port() -> int:

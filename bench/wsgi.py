@@ -9,6 +9,7 @@ from app.factory import create_product
 from app.settings import read_settings
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
+from kernel.http.turns import Turns
 from kernel.permission import Permission
 
 NOTHING = "/v1/bench/nothing"
@@ -23,6 +24,8 @@ def nothing(_call: Call) -> dict[str, Any]:
 
 def build() -> Any:
     """The application of one server process."""
-    app = create_product(read_settings()).flask
+    settings = read_settings()
+    app = create_product(settings).flask
+    app.wsgi_app = Turns(app.wsgi_app, at_once=settings.web_threads)  # type: ignore[method-assign]  # Flask says so
     app.register_blueprint(routes)  # straight into Flask: it is no part of the documented interface
     return app

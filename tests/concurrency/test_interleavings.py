@@ -49,8 +49,8 @@ class Play:
     def _case(self) -> Case:
         self.database.run(sweep)
         since = max(self.first.wants, self.second.wants)
-        offline = self.first.offline or self.second.offline
-        return self.database.run(lambda call: new_case(call, self.world, since, offline=offline))
+        sort = max(self.first.of, self.second.of)
+        return self.database.run(lambda call: new_case(call, self.world, since, sort))
 
     def in_turn(self, *, backwards: bool) -> Outcome:
         case = self._case()

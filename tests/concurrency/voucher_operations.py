@@ -12,10 +12,12 @@ from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import select
 
 from kernel.actor import ActorKind
 from kernel.call import Call
 from kernel.identifiers import new_id
+from kernel.signing import Purpose
 from ledger.statements import balances
 from merchants.offline import hand_in
 from merchants.offline_records import NO_RECORD, Record, signed_bytes
@@ -25,7 +27,8 @@ from merchants.tables import Terminal
 from merchants.terminals import new_terminal, pair
 from rewards.exchange import exchange
 from rewards.live_codes import live_codes, new_alias
-from rewards.voucher_codes import seconds
+from rewards.tables import VoucherCode
+from rewards.voucher_codes import ONLINE_ONLY, issue, seconds, steps
 from rewards.vouchers import Key, cancel, close_due, deactivate, expire_due, owned
 from tests.conftest import NOW, Database
 from tests.ledger.world import Citizen
@@ -45,6 +48,16 @@ class Since(IntEnum):
     PREPARED = 1
     REDEEMED = 2
     CLOSING = 3
+
+
+class Sort(IntEnum):
+    """Which voucher the two meet; again the further of their two wishes."""
+
+    OF_ANY_STORE = 0
+    OF_ONE_STORE = 1
+    """No code of it was shown yet that a till may honour without asking."""
+    TAKEN_ALONG = 2
+    """Such codes are on the phone, and two tills without a network honoured one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +83,7 @@ class Operation:
     does: Callable[[Case, Call], str]
     wants: Since = Since.ISSUED
     at: Callable[[Case], datetime] = lambda case: case.ends_at - SECOND
-    offline: bool = False
-    """It needs a voucher whose codes tills honour without asking; what is closing is one."""
+    of: Sort = Sort.OF_ANY_STORE
 
 
 def _prepare(case: Case, call: Call) -> str:
@@ -135,11 +147,12 @@ OPERATIONS: dict[str, Operation] = {
     "deactivate": Operation(does=_deactivate),
     "codes": Operation(does=_codes),
     "alias": Operation(does=_alias),
+    "codes to take along": Operation(does=_codes, of=Sort.OF_ONE_STORE),
     "hand in": Operation(
-        does=_hand_in, offline=True, at=lambda case: (case.closes_at or case.ends_at) - SECOND
+        does=_hand_in, of=Sort.TAKEN_ALONG, at=lambda case: (case.closes_at or case.ends_at) - SECOND
     ),
     "close": Operation(
-        does=_close, offline=True, wants=Since.CLOSING, at=lambda case: case.closes_at or case.ends_at
+        does=_close, of=Sort.TAKEN_ALONG, wants=Since.CLOSING, at=lambda case: case.closes_at or case.ends_at
     ),
 }
 
@@ -163,15 +176,19 @@ def found_world(call: Call) -> World:
     return World(place, customer(call, 1_000_000_000), only_here.reward_id)
 
 
-def new_case(call: Call, world: World, since: Since, *, offline: bool) -> Case:
+def new_case(call: Call, world: World, since: Since, sort: Sort) -> Case:
     """A voucher of its own, as far as the two want it; its code is that of the last step before midnight."""
     place, who = world.place, world.who
-    key = exchange(as_citizen(call, who), world.of_this_store if offline else place.reward_id)
+    reward = place.reward_id if sort is Sort.OF_ANY_STORE else world.of_this_store
+    key = exchange(as_citizen(call, who), reward)
     ends_at = owned(as_citizen(call, who), key.voucher_id).ends_at
     last = replace(call, now=ends_at - SECOND)
-    code = live_codes(as_citizen(last, who), key.voucher_id)[0].text
+    if sort is Sort.TAKEN_ALONG:
+        code = live_codes(as_citizen(last, who), key.voucher_id)[0].text
+    else:
+        code = _code(last, key)
     made = Case(place=place, who=who, key=key, code=code, ends_at=ends_at)
-    if offline:
+    if sort is Sort.TAKEN_ALONG:
         made = replace(made, scans=tuple(_scanned(call, made) for _ in range(2)))
     if since is Since.CLOSING:
         back = cancel(as_citizen(last, who), key.voucher_id)
@@ -183,6 +200,17 @@ def new_case(call: Call, world: World, since: Since, *, offline: bool) -> Case:
     if since >= Since.REDEEMED:
         made = replace(made, redemption=confirm(place.at_till(last), made.session or new_id()).id)
     return made
+
+
+def _code(call: Call, key: Key) -> str:
+    """What the phone shows, made without its asking for it."""
+    known = select(VoucherCode.code_id).where(VoucherCode.voucher_id == key.voucher_id)
+    return issue(
+        call.keys.signer(call.db, Purpose.VOUCHER_CODE, now=call.now),
+        code_id=bytes(call.db.execute(known).scalar_one()),
+        scope_no=ONLINE_ONLY,
+        not_after=steps(call.now, ends_at=call.now + SECOND)[0],
+    )
 
 
 def _scanned(call: Call, case: Case) -> tuple[UUID, Record]:

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from app.factory import Product, create_product
 from app.identity.sign_in import SignedIn, WechatUser, sign_in_citizen
 from app.identity.tokens import issue
+from app.parts import IN_THE_HOUSE
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
 from carbon.partners.registry import find_partner
 from kernel.actor import system_actor
@@ -34,6 +35,7 @@ from tests.carbon.city import SECRET, City, plant_city, publish_rule
 from tests.conftest import REGION, ROOT, settings_for
 from tests.rewards.world import RULES
 
+THREADS = ("--blocking-threads", str(IN_THE_HOUSE), "--backpressure", str(IN_THE_HOUSE))
 FIRST_PORT, LAST_PORT = 24000, 31999
 READY_SECONDS = 60
 PRICE_COIN_MILLI = 100
@@ -76,8 +78,8 @@ class Served:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-                    *("--port", str(self.port), "--workers", str(self.workers), "--blocking-threads", "4"),
-                    *("--backpressure", "64", "--no-ws", "--log-level", "warning", "wsgi:app"),
+                    *("--port", str(self.port), "--workers", str(self.workers), *THREADS),
+                    *("--no-ws", "--log-level", "warning", "wsgi:app"),
                 ],
                 cwd=ROOT,
                 env=self.surroundings,

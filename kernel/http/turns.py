@@ -1,0 +1,127 @@
+"""Turns in a web process: who asks for what everybody asks for waits among their own.
+
+A process works on a few requests at once. Without turns two hundred people who want one reward stand before
+everybody else; here equal requests (same method, address and small body) form a lane, lanes take turns, and
+no lane has more than half of the places. Who asks for something else meets an empty lane. Who asks, and what
+they are told, changes nothing of it: a body is compared, never read.
+"""
+
+import hashlib
+import io
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+LARGEST_COMPARED = 4096
+"""Bytes of a body that tells lanes apart; a longer one is not held back for it."""
+
+
+class _Lane:
+    """Equal requests: how many are worked on, and who waits."""
+
+    __slots__ = ("at_work", "waiting")
+
+    def __init__(self) -> None:
+        self.at_work = 0
+        self.waiting: deque[threading.Event] = deque()
+
+
+class Turns:
+    """A WSGI application that lets `at_once` requests into `application`, lane after lane."""
+
+    def __init__(self, application: Application, *, at_once: int) -> None:
+        """`at_once`: as many as have a database connection each and a core in sight."""
+        self._application = application
+        self._at_once, self._of_a_lane = at_once, max(1, at_once // 2)
+        self._lock = threading.Lock()
+        self._at_work = 0
+        self._lanes: dict[bytes, _Lane] = {}
+        """By what is asked; whose turn was longest ago comes first."""
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer when it is this request's turn."""
+        name = _lane_of(environ)
+        self._begin(name)
+        try:
+            answer = self._application(environ, start_response)
+        except BaseException:
+            self._end(name)
+            raise
+        return _Answer(answer, lambda: self._end(name))
+
+    def _begin(self, name: bytes) -> None:
+        turn = threading.Event()
+        with self._lock:
+            self._lanes.setdefault(name, _Lane()).waiting.append(turn)
+            self._call_next()
+        turn.wait()
+
+    def _end(self, name: bytes) -> None:
+        with self._lock:
+            self._at_work -= 1
+            lane = self._lanes[name]
+            lane.at_work -= 1
+            if not lane.at_work and not lane.waiting:
+                del self._lanes[name]
+            self._call_next()
+
+    def _call_next(self) -> None:
+        """Fill the free places; a lane that was called stands last."""
+        while self._at_work < self._at_once:
+            name = next((name for name, lane in self._lanes.items() if self._may(lane)), None)
+            if name is None:
+                return
+            lane = self._lanes.pop(name)
+            self._lanes[name] = lane
+            lane.at_work += 1
+            self._at_work += 1
+            lane.waiting.popleft().set()
+
+    def _may(self, lane: _Lane) -> bool:
+        return bool(lane.waiting) and lane.at_work < self._of_a_lane
+
+
+class _Answer:
+    """An answer on its way; its place is free once it was sent, closed or dropped."""
+
+    def __init__(self, parts: Iterable[bytes], done: Callable[[], None]) -> None:
+        self._parts, self._next, self._done = parts, iter(parts), done
+        self._open = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        return next(self._next)
+
+    def close(self) -> None:
+        """Close what is behind, and give the place to the next."""
+        if not self._open:
+            return
+        self._open = False
+        try:
+            close = getattr(self._parts, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._done()
+
+    def __del__(self) -> None:
+        self.close()  # a server that forgets to close must not cost a place
+
+
+def _lane_of(environ: dict[str, Any]) -> bytes:
+    """What is asked, as a digest: the caller is no part of it."""
+    asked = hashlib.sha256(
+        "\0".join(environ.get(name, "") for name in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING")).encode(
+            errors="backslashreplace"
+        )
+    )
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length.isascii() and length.isdigit() and len(length) <= 4 and int(length) <= LARGEST_COMPARED:
+        body = environ["wsgi.input"].read(int(length))
+        environ["wsgi.input"] = io.BytesIO(body)
+        asked.update(b"\0" + body)
+    return asked.digest()

@@ -1,0 +1,172 @@
+"""Turns: equal requests wait among their own, whoever asks for something else is next."""
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from kernel.http.turns import LARGEST_COMPARED, Turns
+
+AT_ONCE = 4
+
+
+@dataclass
+class House:
+    """An application that works until it is told to be done, and notes in which order it was begun."""
+
+    turns: Turns = field(init=False)
+    begun: list[str] = field(default_factory=list)
+    gates: dict[str, threading.Semaphore] = field(default_factory=dict)
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64))
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self._application, at_once=AT_ONCE)
+
+    def _application(self, environ: dict[str, Any], _start: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read().decode()
+        with self.changed:
+            self.begun.append(body)
+            self.changed.notify_all()
+        assert self.gates.setdefault(body, threading.Semaphore(0)).acquire(timeout=60)
+        if body == "breaks":
+            raise ValueError(body)
+        return [body.encode()]
+
+    def ask(self, body: str) -> Future[str]:
+        """One request; it has taken its place in a lane when this returns."""
+        before = self._queued()
+        asked = self.pool.submit(self._asked, body)
+        while self._queued() == before:
+            assert not asked.done()
+        return asked
+
+    def _queued(self) -> int:
+        lanes = list(self.turns._lanes.values())
+        return sum(lane.at_work + len(lane.waiting) for lane in lanes)
+
+    def _asked(self, body: str) -> str:
+        answer = self.turns(_environ(body), lambda *_: None)
+        try:
+            return b"".join(answer).decode()
+        finally:
+            answer.close()  # type: ignore[attr-defined]  # WSGI asks for it
+
+    def finish(self, body: str) -> None:
+        self.gates.setdefault(body, threading.Semaphore(0)).release()
+
+    def wait_for(self, holds: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(holds, timeout=60)
+
+
+def _environ(body: str, **more: Any) -> dict[str, Any]:
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/v1/me/vouchers",
+        "QUERY_STRING": "",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body.encode()),
+        **more,
+    }
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    made = House()
+    yield made
+    for body in set(made.begun) | {"hot", "other", "breaks"}:
+        for _ in range(64):
+            made.finish(body)
+    made.pool.shutdown()
+
+
+def test_a_crowd_has_half_of_the_places_and_who_wants_something_else_is_let_in_at_once(house: House) -> None:
+    crowd = [house.ask("hot") for _ in range(20)]
+    house.wait_for(lambda: len(house.begun) == AT_ONCE // 2)
+    other = house.ask("other")
+    house.wait_for(lambda: house.begun.count("other") == 1)
+    assert house.begun == ["hot", "hot", "other"]
+    house.finish("other")
+    assert other.result() == "other"
+    for number in range(20):
+        house.finish("hot")
+        house.wait_for(lambda number=number: len(house.begun) >= min(21, number + 4))  # type: ignore[misc]
+    assert [each.result() for each in crowd] == ["hot"] * 20
+    assert house.turns._lanes == {}
+
+
+def test_lanes_that_wait_take_turns(house: House) -> None:
+    first = [house.ask("hot") for _ in range(6)] + [house.ask("warm") for _ in range(6)]
+    house.wait_for(lambda: len(house.begun) == AT_ONCE)
+    waiting = [house.ask("other"), house.ask("another")]
+    for place, body in enumerate(("hot", "warm", "hot", "warm"), start=AT_ONCE + 1):
+        house.finish(body)
+        house.wait_for(lambda place=place: len(house.begun) == place)  # type: ignore[misc]
+    assert house.begun == ["hot", "hot", "warm", "warm", "hot", "warm", "other", "another"]
+    for body in ("hot", "warm", "other", "another"):
+        for _ in range(6):
+            house.finish(body)
+    assert [each.result() for each in waiting] == ["other", "another"]
+    assert len({each.result() for each in first}) == 2
+
+
+def test_a_bug_gives_its_place_back(house: House) -> None:
+    for _ in range(3 * AT_ONCE):
+        broken = house.ask("breaks")
+        house.finish("breaks")
+        with pytest.raises(ValueError, match="breaks"):
+            broken.result()
+    fine = house.ask("other")
+    house.finish("other")
+    assert fine.result() == "other"
+
+
+@pytest.mark.parametrize("how", ["closed", "closed twice", "dropped"])
+def test_an_answer_that_is_never_sent_gives_its_place_back_once(how: str) -> None:
+    turns = Turns(lambda _environ, _start: [b"part"], at_once=1)
+    for _ in range(3):
+        answer = turns(_environ("x"), lambda *_: None)
+        for _ in range(("dropped", "closed", "closed twice").index(how)):
+            answer.close()  # type: ignore[attr-defined]  # WSGI asks for it
+        del answer
+    assert turns._at_work == 0
+
+
+def test_what_a_lane_is_told_by_is_the_request_and_never_the_caller() -> None:
+    def lanes(*asked: dict[str, Any]) -> int:
+        turns = Turns(lambda _environ, _start: [], at_once=99)
+        kept = [turns(each, lambda *_: None) for each in asked]
+        seen = len(turns._lanes)
+        del kept
+        return seen
+
+    long = "x" * (LARGEST_COMPARED + 1)
+    assert lanes(_environ("a"), _environ("a", HTTP_AUTHORIZATION="Bearer other")) == 1
+    assert lanes(_environ("a"), _environ("b")) == 2
+    assert lanes(_environ("a"), _environ("a", PATH_INFO="/")) == 2
+    assert lanes(_environ("a"), _environ("a", REQUEST_METHOD="PUT")) == 2
+    assert lanes(_environ("a"), _environ("a", QUERY_STRING="q")) == 2
+    assert lanes(_environ(long), _environ(long + "y")) == 1
+    assert lanes(_environ("a", CONTENT_LENGTH="x"), _environ("", CONTENT_LENGTH="")) == 1
+
+
+@pytest.mark.parametrize("body", ["", "x", "y" * LARGEST_COMPARED, "z" * (LARGEST_COMPARED + 1)])
+def test_the_application_reads_the_whole_body(body: str) -> None:
+    read: list[bytes] = []
+
+    def application(environ: dict[str, Any], _start: Any) -> list[bytes]:
+        read.append(environ["wsgi.input"].read())
+        return []
+
+    Turns(application, at_once=1)(_environ(body), lambda *_: None)
+    assert read == [body.encode()]
+
+
+def test_an_address_of_any_bytes_has_a_lane() -> None:
+    turns = Turns(lambda _environ, _start: [b"ok"], at_once=1)
+    assert list(turns(_environ("", PATH_INFO="/\udcff\xe9"), lambda *_: None)) == [b"ok"]
