@@ -15,7 +15,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := app merchants rewards carbon ledger kernel migrations tests $(wildcard bench) wsgi.py
 
-.PHONY: help run story test check lint types bench bench-growth bench-page kills reconcile openapi
+.PHONY: help run story test check lint types bench bench-growth bench-rush bench-cost bench-page kills reconcile openapi
 
 help: ## Say what each target does
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,12 @@ bench: .venv/.stamp-run ## Measure, beside controls of the same minute; writes D
 
 bench-growth: .venv/.stamp-run ## Fill 20 million activities and measure on the way (DATA=var ROWS=20000000 IDS=dated)
 	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench.growth --rows "$(ROWS)" --ids "$(IDS)"
+
+bench-rush: .venv/.stamp-run ## Let 10,000 citizens come for 100 items, thrice; writes DATA/bench/rush.json
+	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench.rush
+
+bench-cost: .venv/.stamp-run ## Processor time of a redemption beside an update of one row; writes DATA/bench/cost.json
+	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench.cost
 
 bench-page: .venv/.stamp-dev ## Draw the kept figures (DATA=var) into docs/benchmarks
 	@TANPUHUI_DATA="$(DATA)" exec $(BIN)/python -m bench.page

@@ -7,7 +7,7 @@ from app.commands import add_commands
 from app.demo_commands import add_demo_commands
 from app.factory import create_product
 from app.settings import SettingsWrong, read_settings
-from kernel.http.turns import Turns
+from kernel.http.turns import SWITCH_SECONDS, Turns
 
 try:
     settings = read_settings()
@@ -18,5 +18,6 @@ app = product.flask
 app.wsgi_app = Turns(app.wsgi_app, at_once=settings.web_threads)  # type: ignore[method-assign]  # Flask says so
 add_commands(product)
 add_demo_commands(product)
+sys.setswitchinterval(SWITCH_SECONDS)
 # What stands by now stands until the process ends; to go through it for garbage took a tenth of an import.
 gc.freeze()

@@ -52,6 +52,8 @@ class Paced:
     per_second: float
     p50_ms: float
     p99_ms: float
+    count: int
+    """How many deeds were done."""
 
     def figures(self, name: str, *, control: str | None = None, beside: float | None = None) -> list[Figure]:
         """The three figures of a run; the rate is compared to `beside` deeds a second."""
@@ -81,7 +83,7 @@ def paced(
         list(pool.map(timed, range(count)))
     took = perf_counter() - begin
     cuts = statistics.quantiles(waits, n=100)
-    return Paced(len(waits) / took, cuts[49], cuts[98])
+    return Paced(len(waits) / took, cuts[49], cuts[98], len(waits))
 
 
 def seconds(deed: Callable[[], object]) -> float:

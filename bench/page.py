@@ -1,4 +1,4 @@
-"""`make bench-page`: the figures that `make bench` and `make bench-growth` kept, into docs/benchmarks.
+"""`make bench-page`: the figures that `make bench` and the other benches kept, into docs/benchmarks.
 
 What was measured is copied, put into a table and drawn. The words around it are written by hand, in
 `docs/benchmarks/README.md`.
@@ -16,6 +16,7 @@ from bench.plots import Kept, drawn, growth, interference, throughput
 INTO = Path(__file__).parents[1] / "docs" / "benchmarks"
 BESIDE_FIGURES = ("surroundings", "details")
 LATEST, GROWTH = "latest.json", ("growth-dated.json", "growth-random.json")
+RUSH, COST = "rush.json", "cost.json"
 
 
 def main() -> int:
@@ -34,7 +35,7 @@ def main() -> int:
 def draw_page(data: Path, into: Path) -> list[Path]:
     """Write what is kept in `data` to `into`: figures, their table, plots; returns what was written."""
     into.mkdir(parents=True, exist_ok=True)
-    names = [name for name in (LATEST, *GROWTH) if (data / name).exists()]
+    names = [name for name in (LATEST, *GROWTH, RUSH, COST) if (data / name).exists()]
     kept = {name: json.loads((data / name).read_text()) for name in names}
     for name in names:
         (into / name).write_text((data / name).read_text())
@@ -81,7 +82,23 @@ def _table(kept: dict[str, Kept]) -> list[str]:
         text += ["", "## The rounds of redemptions, in their order", ""]
         text += ["| beside | requests | put off | p50 | p99 | import |", "|---|---|---|---|---|---|"]
         text += [_round(row) for row in rounds]
+    rushes = kept.get(RUSH, {}).get("details", {}).get("rush_rounds", ())
+    if rushes:
+        text += ["", "## Another reward beside a rush, round by round", ""]
+        text += [
+            "| beside | requests | p50 | p99 | told to the crowd | put off |",
+            "|---|---|---|---|---|---|",
+        ]
+        text += [_rushed(row) for row in rushes]
     return [*text, ""]
+
+
+def _rushed(row: dict[str, Any]) -> str:
+    told = ", ".join(f"{count:,} × {what}" for what, count in row.get("told", {}).items())
+    return (
+        f"| {row['beside']} | {row['requests']} | {_number(row['p50_ms'])} ms | {_number(row['p99_ms'])} ms"
+        f" | {told} | {row.get('busy', '')} |"
+    )
 
 
 def _row(name: str, row: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -106,7 +107,7 @@ def sign_in_many(product: Product, count: int) -> list[Person]:
     """Citizens with coins and sessions, many a transaction."""
     people: list[Person] = []
 
-    def work(call: Call, numbers: range) -> list[Person]:
+    def work(numbers: range, call: Call) -> list[Person]:
         signed = [
             sign_in_citizen(
                 call, WechatUser(appid="wxbench0000000000", openid=f"rush-{number}"), region_id=REGION
@@ -132,7 +133,7 @@ def sign_in_many(product: Product, count: int) -> list[Person]:
 
     for first in range(0, count, AT_A_TIME):
         numbers = range(first, min(count, first + AT_A_TIME))
-        people += run(product, lambda call, numbers=numbers: work(call, numbers))
+        people += run(product, partial(work, numbers))
     return people
 
 

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
-from app.parts import PARTS
+from app.parts import PARTS, Child
 from app.settings import Settings
 from bench.processes import environment, standing, wait_until
 from kernel.errors import BrokenInvariant
@@ -29,14 +29,21 @@ class NotNow(BrokenInvariant):
 
 @contextlib.contextmanager
 def served(settings: Settings, folder: Path) -> Iterator["Clients"]:
-    """The product behind granian, with the workers and threads of `settings`, stopped at the end."""
+    """Clients of the product behind granian, with the workers and threads of `settings`."""
+    with serving(settings, folder) as (_, clients):
+        yield clients
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, folder: Path) -> Iterator[tuple[Child, "Clients"]]:
+    """As `served`, with the server's first process; stopped at the end."""
     port = free_port()
     (part,) = (part for part in PARTS if part.name == "web")
     command = [*part.command(settings, port, 0)[:-1], "--factory", "bench.wsgi:build"]
     with standing("web", command, environment(settings, folder), folder) as child:
         wait_until(lambda: _is_ready(port), child)
         with contextlib.closing(Clients(port)) as clients:
-            yield clients
+            yield child, clients
 
 
 class Clients:

@@ -85,34 +85,56 @@ def house() -> Iterator[House]:
     made.pool.shutdown()
 
 
-def test_a_crowd_has_half_of_the_places_and_who_wants_something_else_is_let_in_at_once(house: House) -> None:
+def test_who_wants_something_else_is_let_in_and_the_crowd_waits_meanwhile(
+    house: House,
+) -> None:
     crowd = [house.ask("hot") for _ in range(20)]
-    house.wait_for(lambda: len(house.begun) == AT_ONCE // 2)
+    house.wait_for(lambda: len(house.begun) == 1)
     other = house.ask("other")
-    house.wait_for(lambda: house.begun.count("other") == 1)
-    assert house.begun == ["hot", "hot", "other"]
+    house.wait_for(lambda: house.begun == ["hot", "other"])
+    house.finish("hot")
+    assert crowd[0].result() == "hot"
+    assert [lane.at_work for lane in house.turns._lanes.values()] == [0, 1]
     house.finish("other")
     assert other.result() == "other"
-    for number in range(20):
+    for place in range(2, 21):
+        house.wait_for(lambda place=place: len(house.begun) == place + 1)  # type: ignore[misc]
         house.finish("hot")
-        house.wait_for(lambda number=number: len(house.begun) >= min(21, number + 4))  # type: ignore[misc]
     assert [each.result() for each in crowd] == ["hot"] * 20
+    assert house.begun == ["hot", "other"] + ["hot"] * 19
     assert house.turns._lanes == {}
 
 
+def test_a_crowd_is_not_kept_waiting_for_ever(house: House) -> None:
+    crowd = [house.ask("hot") for _ in range(20)]
+    house.wait_for(lambda: house.begun == ["hot"])
+    first = house.ask("other 0")
+    house.wait_for(lambda: len(house.begun) == 2)
+    house.finish("hot")
+    assert crowd[0].result() == "hot"
+    for number in range(1, AT_ONCE):
+        house.ask(f"other {number}")
+        house.wait_for(lambda number=number: len(house.begun) == number + 2)  # type: ignore[misc]
+    assert "hot" not in house.begun[1:]
+    house.finish("other 0")
+    assert first.result() == "other 0"
+    house.wait_for(lambda: house.begun[-1] == "hot")
+    assert house.begun == ["hot", *(f"other {number}" for number in range(AT_ONCE)), "hot"]
+    for number in range(AT_ONCE):
+        house.finish(f"other {number}")
+
+
 def test_lanes_that_wait_take_turns(house: House) -> None:
-    first = [house.ask("hot") for _ in range(6)] + [house.ask("warm") for _ in range(6)]
+    asked = [house.ask(body) for body in ("a", "b", "c", "d", "a", "b", "c", "d", "e")]
     house.wait_for(lambda: len(house.begun) == AT_ONCE)
-    waiting = [house.ask("other"), house.ask("another")]
-    for place, body in enumerate(("hot", "warm", "hot", "warm"), start=AT_ONCE + 1):
+    for place, body in enumerate("abcda", start=AT_ONCE + 1):
         house.finish(body)
         house.wait_for(lambda place=place: len(house.begun) == place)  # type: ignore[misc]
-    assert house.begun == ["hot", "hot", "warm", "warm", "hot", "warm", "other", "another"]
-    for body in ("hot", "warm", "other", "another"):
-        for _ in range(6):
-            house.finish(body)
-    assert [each.result() for each in waiting] == ["other", "another"]
-    assert len({each.result() for each in first}) == 2
+    assert sorted(house.begun[:4]) == list("abcd")
+    assert house.begun[4:] == list("abcde")
+    for body in "bcde":
+        house.finish(body)
+    assert sorted(each.result() for each in asked) == sorted("abcdabcde")
 
 
 def test_a_bug_gives_its_place_back(house: House) -> None:
