@@ -40,6 +40,8 @@ ROOMS = (
     "app.public.routes",
     "app.identity.routes",
     "app.wallet.routes",
+    "app.wallet.expiry_routes",
+    "app.notifications.routes",
     "app.publications.routes",
     "app.publications.procedure_routes",
     "carbon.activities.routes",

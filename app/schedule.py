@@ -24,6 +24,9 @@ from app.identity.sign_in import forget_attempts
 from app.notifications.webhooks.deliveries import forget_deliveries, prepare_deliveries
 from app.notifications.webhooks.dispatch import send_due
 from app.notifications.webhooks.reach import reach_of
+from app.notifications.inbox import forget_messages
+from app.notifications.news import tell_news
+from app.notifications.reminders import go_on, open_rounds
 from app.product_calls import command_call
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
@@ -127,7 +130,7 @@ class Scheduled:
 
 
 def hand_on_news(turn: Turn) -> int:
-    """Take what was announced, note how much of what, and write it down for those who want to be told."""
+    """Take what was announced, tell holders what concerns them, and write it down for who wants to be told."""
     return turn.repeat(_hand_on_some)
 
 
@@ -135,6 +138,7 @@ def _hand_on_some(call: Call) -> int:
     news = take_news(call)
     if news:
         prepare_deliveries(call, news)
+        tell_news(call, news)
         log.info("news", counts=dict(Counter(each.event for each in news)))
     return len(news)
 
@@ -177,6 +181,13 @@ def expire_coins(turn: Turn) -> int:
     return turn.repeat(lambda call: expire_coins_due(call)[0])
 
 
+def remind(turn: Turn) -> int:
+    """Remind of what ends soon and tell what has ended, round after round, once ended coins are posted."""
+    rounds = turn.once(open_rounds)
+    expire_coins(turn)
+    return sum(turn.repeat(partial(go_on, each=each)) for each in rounds)
+
+
 def expire_vouchers(turn: Turn) -> int:
     """End vouchers whose last day is over, and those that waited for offline scans long enough."""
     return turn.repeat(expire_vouchers_due) + turn.repeat(close_vouchers_due)
@@ -200,9 +211,9 @@ def add_checkpoints(turn: Turn) -> int:
 
 
 def forget(turn: Turn) -> int:
-    """Delete answers, news, deliveries and failed jobs older than 30 days, and attempts to sign in over."""
+    """Delete answers, news, deliveries and failed jobs older than 30 days, old messages, attempts over."""
     answers = turn.repeat(lambda call: forget_old(call.db, now=call.now))
-    old = (forget_taken, forget_attempts, forget_deliveries, _forget_jobs)
+    old = (forget_taken, forget_attempts, forget_deliveries, forget_messages, _forget_jobs)
     return sum((answers, *map(turn.repeat, old)))
 
 
@@ -314,6 +325,13 @@ SCHEDULE = (
         work=expire_coins,
     ),
     Scheduled(
+        name="remind",
+        says="remind of coins and vouchers that end soon, and tell what has ended",
+        cron="10 * * * *",
+        seconds=1200,
+        work=remind,
+    ),
+    Scheduled(
         name="add_checkpoints",
         says="sum folded accounts up to the watermark",
         cron="*/10 * * * *",
@@ -330,7 +348,7 @@ SCHEDULE = (
     ),
     Scheduled(
         name="forget",
-        says="delete answers, news, deliveries and failed jobs older than 30 days, attempts to sign in over",
+        says="delete answers, news, deliveries and failed jobs older than 30 days, old messages and attempts",
         cron="40 19 * * *",
         seconds=600,
         work=forget,

@@ -184,6 +184,7 @@ class CoinBucket(Base):
     __table_args__ = (
         CheckConstraint("credited >= 0", name="credited_is_not_negative"),
         CheckConstraint("expired >= 0", name="expired_is_not_negative"),
+        Index("ix_coin_bucket_ending", "expires_on", "holder_id", "account_id"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

@@ -124,7 +124,7 @@ class Voucher(Base):
         ),
         Index("ix_voucher_id", "id"),  # operators know a voucher by its id alone
         Index("ix_voucher_lock_session", "lock_session", postgresql_where=sql("lock_session IS NOT NULL")),
-        Index("ix_voucher_ending", "ends_at", postgresql_where=sql(one_of("state", LIVE))),
+        Index("ix_voucher_ending", "ends_at", "holder_id", "id", postgresql_where=sql(one_of("state", LIVE))),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

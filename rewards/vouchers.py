@@ -17,6 +17,7 @@ from kernel.audit import audit
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, NotFound, require
 from kernel.identifiers import new_id, public_id
+from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from ledger.holds import HoldSet, Released, release
 from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
@@ -347,7 +348,19 @@ def _end(call: Call, voucher: Held, to: State, *, reason: str) -> Released:
     if back.amount != voucher.price_coin_milli:
         raise BrokenInvariant("a voucher's hold is its price")
     advance(call, voucher, to, reason=reason)
+    _announce_end(call, voucher, to, back)
     return back
+
+
+def _announce_end(call: Call, voucher: Held, to: State, back: Released) -> None:
+    """Say what its owner did not do: it ran out, or an operator withdrew it."""
+    if to is State.EXPIRED:
+        told = {"coin_milli": back.amount, "ended_coin_milli": back.ended}
+    elif to is State.DEACTIVATED:
+        told = {"coin_milli": back.amount, "graced_coin_milli": back.graced}
+    else:
+        return
+    announce(call, f"voucher.{to.value}", region_id=voucher.region_id, subject=voucher.key.public, **told)
 
 
 def _held(row: Row[Any]) -> Held:

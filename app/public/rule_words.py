@@ -173,6 +173,14 @@ def _procedure(subject: str, content: Mapping[str, Any], _regions: Mapping[str, 
     return Words(f"{of.zh}发布前须经{zh}", f"before {of.en} is published, {en}")
 
 
+def _reminders(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    days = sorted(content["days"], reverse=True)
+    return Words(
+        f"碳币和兑换券到期前 {'、'.join(map(str, days))} 天各提醒一次",
+        f"owners are reminded {', '.join(map(str, days))} days before coins or a voucher end",
+    )
+
+
 _BASELINES = MappingProxyType(
     {
         "own_same_month": Words("自家往年同月", "the home's own same month of former years"),
@@ -206,6 +214,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "reversal_window": _reversal_window,
         "grace": _grace,
         "offline": _offline,
+        "reminders": _reminders,
         "factor_fallback": _fallback,
         "evidence_tier": _evidence_tier,
         "trip_claims": _trip_claims,

@@ -36,6 +36,7 @@ from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id, public_id
+from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from kernel.publications.rules import grace
 from ledger.accounts import find_account
@@ -92,6 +93,7 @@ def put_on_hold(call: Call, order: HoldOrder) -> ActivityHold:
     if coins:
         hold(call, _hold_set(activity.citizen_id, activity.id), [account], amount=coins, until=None)
     audit(call, "activity.hold", subject=public_id(HOLD, kept.id), coin_milli=coins)
+    announce(call, "activity.held", region_id=kept.region_id, subject=public_id(HOLD, kept.id))
     return kept
 
 
@@ -134,6 +136,7 @@ def decide(call: Call, hold_id: UUID, *, into: str, reason: str) -> ActivityHold
     if into == REFUSED:
         require(take_back_refused(call, kept.citizen_id, kept.activity_id), ActivityReversed())
     audit(call, f"activity.{into}", subject=public_id(HOLD, kept.id), reason=reason)
+    announce(call, f"activity.{into}", region_id=kept.region_id, subject=public_id(HOLD, kept.id))
     return kept
 
 

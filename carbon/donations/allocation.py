@@ -23,6 +23,7 @@ from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
 from kernel.errors import BrokenInvariant, NotFound
 from kernel.identifiers import new_id, public_id
+from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from kernel.publications.publishing import signature_holds
 from kernel.publications.rules import coin_rate, first_invalid_day
@@ -152,6 +153,7 @@ def _allocate(
         citizens=len(shares),
         carbon_mg=total,
     )
+    announce(call, "pool.allocated", region_id=call.region, subject=public_id(ALLOCATION, allocation.id))
     return Allocated(allocation, shares)
 
 

@@ -312,7 +312,9 @@ class PoolShare(Base):
     )
 
     citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
-    allocation_id: Mapped[UUID] = mapped_column(ForeignKey("pool_allocation.id"), primary_key=True)
+    allocation_id: Mapped[UUID] = mapped_column(
+        ForeignKey("pool_allocation.id"), primary_key=True, index=True
+    )
     weight: Mapped[int] = mapped_column(SmallInteger)
     """Of all weights of the allocation; the same for everybody where shares are equal."""
     carbon_mg: Mapped[int]

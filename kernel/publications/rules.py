@@ -261,6 +261,14 @@ def offline_rule(call: Call, region_id: str, *, day: date) -> OfflineRule | None
     return None
 
 
+def reminder_days(call: Call, region_id: str, *, day: date) -> tuple[int, ...]:
+    """How many days ahead owners are reminded of an end, fewest first; none where no rule says so."""
+    for rule in rules_in_force(call, region_id, kind="reminders", day=day):
+        if rule.subject == STANDARD:
+            return tuple(sorted(rule.content["days"]))
+    return ()
+
+
 def fallback(call: Call, region_id: str, *, scenario: str, day: date) -> Fallback | None:
     """Where a published rule sends a scenario that has no factor here; None where none does."""
     for rule in rules_in_force(call, region_id, kind="factor_fallback", day=day):

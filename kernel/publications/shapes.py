@@ -61,6 +61,24 @@ def _days(says: str) -> Part:
     return Part(fit, {"type": "array", "items": items, "description": says}, "a list of days")
 
 
+def _wholes(says: str, *, most: int, largest: int) -> Part:
+    def fit(value: Any) -> bool:
+        return (
+            isinstance(value, list)
+            and 0 < len(value) <= most
+            and all(type(each) is int and 1 <= each <= largest for each in value)
+            and len(set(value)) == len(value)
+        )
+
+    items = {"type": "integer", "minimum": 1, "maximum": largest}
+    schema = {"type": "array", "minItems": 1, "maxItems": most, "uniqueItems": True, "items": items}
+    return Part(
+        fit,
+        {**schema, "description": says},
+        f"a list of up to {most} whole numbers from 1 to {largest}, each once",
+    )
+
+
 def _some_of(says: str, *options: str) -> Part:
     def fit(value: Any) -> bool:
         return isinstance(value, list) and bool(value) and len(value) == len({*map(str, value)} & {*options})
@@ -185,6 +203,16 @@ SHAPES: Mapping[str, Shape] = {
         "`standard`",
         {"classes": _texts("`promotional` and `standard`, each once, first spent first")},
         {"classes": ["promotional", "standard"]},
+    ),
+    "reminders": Shape(
+        "How many days before coins or a voucher end their owner is reminded; without a rule nobody is",
+        "`standard`",
+        {
+            "days": _wholes(
+                "days ahead of the first day on which they are no longer valid", most=5, largest=90
+            )
+        },
+        {"days": [30, 7, 1]},
     ),
     "working_calendar": Shape(
         "Which days of a year are worked, as the State Council arranges them",

@@ -29,6 +29,8 @@ from app.notifications.webhooks.schemas import TakesWebhook
 from app.notifications.webhooks.tables import WebhookDelivery, WebhookEndpoint
 from carbon.activities.batch_records import BATCH, Content, Opening, move, open_batch
 from carbon.activities.batch_states import State
+from app.notifications.inbox import MESSAGE, Telling, tell
+from app.notifications.tables import Message
 from carbon.donations.schemas import TakesDeclaration
 from carbon.factors.bundles import read_shipped
 from carbon.partners.registry import PERMISSIONS as PARTNER_PERMISSIONS
@@ -260,6 +262,19 @@ def _belongings(crowd: Crowd) -> None:
     _webhook(crowd)
     ids["hold"] = make("operator_editor", "/v1/operator/holds", doubt)["id"]
     ids["recomputation"] = proposed_recomputation(make)
+    ids["message"] = told_message(crowd)
+
+
+def told_message(crowd: Crowd) -> str:
+    """Something that the first citizen was told."""
+    citizen = parse_public_id("ctz", crowd.ids["ctz"])
+    facts = {"validity_class": "standard", "coin_milli": 1, "expires_on": "2026-01-01"}
+    told = Telling(holder_id=citizen, region_id=REGION, kind="coins_expired", subject="standard", facts=facts)
+    with crowd.product.door.sessions.begin() as session:
+        call = _on(session)
+        tell(call, [told])
+        read = select(Message.id).where(Message.holder_id == citizen).limit(1)
+        return public_id(MESSAGE, session.scalars(read).one())
 
 
 def _webhook(crowd: Crowd) -> None:

@@ -84,6 +84,7 @@ CHANGED = {
     "idempotency": "body status",
     "ledger_balance": "frozen held next_expiry posted",
     "ledger_pending_leg": "rolled_into",
+    "message": "read_at",
     "meter_claim": "ended_at",
     "outgoing": "taken_at",
     "partner": "evidence_tiers key_hash served_at state",
@@ -96,6 +97,7 @@ CHANGED = {
     "recomputation": "approver_id cancelled_because digest finished_at state told",
     "recomputation_part": "posted_at",
     "region": "name_en name_zh",
+    "reminder_round": "after done_at told",
     "reward_stock": "remaining",
     "reward_use": "used",
     "sign_in_attempts": "attempts window_started_at",
@@ -109,8 +111,8 @@ CHANGED = {
     "webhook_secret": "ends_at",
 }
 """Columns that may change, and no other of the table."""
-DELETED = {"idempotency", "outgoing", "sign_in_attempts", "trip_claim", "webhook_delivery"}
-"""Answers, news and deliveries grown old, attempts that a sign-in ended, time that a correction freed."""
+DELETED = {"idempotency", "message", "outgoing", "sign_in_attempts", "trip_claim", "webhook_delivery"}
+"""Answers, messages, news and deliveries grown old, attempts to sign in that are over, time freed again."""
 FREED = {"trip_claim"}
 """Rows that come and go, and are never changed."""
 NOT_OURS = {"alembic_version"}

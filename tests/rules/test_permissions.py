@@ -40,6 +40,7 @@ IN_PATHS = {
     "link": NOBODY,
     "household": f"hhd_{NOBODY}",
     "member": f"hhm_{NOBODY}",
+    "message": f"msg_{NOBODY}",
     "hold": f"hld_{NOBODY}",
     "transfer": "1",
     "merchant": f"mer_{NOBODY}",

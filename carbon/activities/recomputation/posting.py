@@ -24,12 +24,15 @@ from carbon.activities.recomputation.figures import (
     figures_between,
     scope_of,
 )
+from carbon.activities.recomputation.jobs import PREFIX
 from carbon.activities.recomputation.states import Policy, State
 from carbon.activities.recomputation.tables import RecomputationPart
 from carbon.activities.simulation.replay import PERIOD
 from kernel.bulk_text import array_of, copy_in, select_frame
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, require
+from kernel.identifiers import public_id
+from kernel.outgoing import announce
 from kernel.publications.rules import first_invalid_day
 from kernel.publications.tables import Publication
 from ledger.accounts import institution
@@ -84,6 +87,8 @@ def post_part(call: Call, order: Order, part: RecomputationPart) -> int:
     rows = _approved(call, order, part)
     for (region_id,), own in rows.group_by("region_id", maintain_order=True):
         _post(call, order, own, region_id=str(region_id), part=part.number)
+    subject = public_id(PREFIX, order.recomputation_id)
+    announce(call, "recomputation.posted", region_id=order.region_id, subject=subject, part=part.number)
     return rows.height
 
 
