@@ -44,6 +44,7 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("prepare_lock", "standard", "扫码预留 60 秒 / a scan reserves for 60 s", {"seconds": 60}),
     ("reversal_window", "standard", "24 小时内可冲正 / reversal within 24 h", {"hours": 24}),
     ("grace", "standard", "退回碳币宽限 30 天 / 30 days of grace", {"days": 30}),
+    ("reminders", "standard", "提前 30/7/1 天提醒 / reminders 30, 7 and 1 days ahead", {"days": [30, 7, 1]}),
     (
         "offline",
         "standard",

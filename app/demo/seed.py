@@ -27,6 +27,7 @@ from app.demo.charter import found_city, publish_factors, publish_rules
 from app.demo.correction import correct_misprint
 from app.demo.doubts import ride_twice
 from app.demo.households import BILLED_MONTHS, Meter, bill_file, electricity_meter, water_meter
+from app.demo.inbox import remind
 from app.demo.market import CLERKS, Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
 from app.demo.province import Province, publish_by_procedure
@@ -50,6 +51,8 @@ from rewards.vouchers import expire_due as expire_vouchers
 
 SEED = 20260518
 RIDE_DAYS = 30
+REMINDED = (24, 7, 1, 0)
+"""So many days ago what was near its end was reminded of."""
 UNBOUND_SHARE = 20
 """One card in so many belongs to nobody who consented."""
 
@@ -258,10 +261,12 @@ def _import(stage: Stage, partner: DataPartner, data: bytes, reference: str, *, 
 
 
 def _nights(stage: Stage, *, today: date) -> list[Event]:
-    """What the schedule does at night: coins that ended each month, vouchers of the last weeks."""
+    """What the schedule does at night: coins that ended each month, vouchers of the last weeks, reminders."""
     months = [shanghai(month_start(today, -month), "00:10") for month in range(1, 25)]
     nights = [shanghai(today - timedelta(days=day), "00:15") for day in range(RIDE_DAYS)]
+    mornings = [shanghai(today - timedelta(days=day), "00:30") for day in REMINDED]
     return [
+        *((at, partial(remind, stage, at=at)) for at in mornings),
         *((at, partial(stage.play, expire_coins, at=at)) for at in months),
         *((at, partial(stage.play, expire_vouchers, at=at)) for at in nights),
     ]
