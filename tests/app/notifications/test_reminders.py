@@ -18,7 +18,7 @@ from ledger.endings import endings
 from ledger.holds import release
 from merchants.redemption import redeem
 from merchants.redemption_reversal import reverse
-from rewards.endings import voucher_endings
+from rewards.endings import VoucherEnding, voucher_endings
 from rewards.exchange import exchange
 from rewards.live_codes import live_codes
 from rewards.vouchers import Key, cancel, deactivate, lock, take
@@ -153,9 +153,13 @@ def _days(database: Database, me: Citizen, now: datetime) -> dict[date, int]:
     return {day.expires_on: day.amount for each in classes for day in each.days}
 
 
-def _my_vouchers(database: Database, me: Citizen, day: date) -> list:  # type: ignore[type-arg]  # of endings
-    work = lambda call: voucher_endings(as_citizen(call, me), PageRequest()).items  # noqa: E731 - short
-    return list(database.run(work, now=noon(day)))
+def _my_vouchers(database: Database, me: Citizen, day: date) -> list[VoucherEnding]:
+    """The citizen's vouchers by their end, as read at noon of a day."""
+
+    def work(call: Call) -> list[VoucherEnding]:
+        return list(voucher_endings(as_citizen(call, me), PageRequest()).items)
+
+    return database.run(work, now=noon(day))
 
 
 def test_coins_that_will_not_end_are_not_reminded_of_and_the_amount_is_that_of_the_day(
@@ -294,8 +298,11 @@ def test_coins_in_grace_are_shown_with_their_cause_and_reminded_of_by_their_own_
     me = reminded.run(partial(rich_citizen, coins=3000, ends=days_after(5)))
     key = reminded.run(lambda call: bought(call, place, me))
     live_through(product, clock, days_after(10))
-    operator = lambda call: acting(call, ActorKind.OPERATOR)  # noqa: E731 - short
-    reminded.run(lambda call: deactivate(operator(call), key, reason="the shop has closed"), now=clock.at)
+
+    def withdraw(call: Call) -> None:
+        deactivate(acting(call, ActorKind.OPERATOR), key, reason="the shop has closed")
+
+    reminded.run(withdraw, now=clock.at)
     [standard] = [each for each in reminded.run(lambda call: endings(call, me.id), now=clock.at) if each.days]
     [day] = standard.days
     assert (day.expires_on, day.amount, day.held) == (days_after(40), 3000, 0)
