@@ -26,7 +26,7 @@ from ledger.endings import FIRST_PLACE, HolderEnding, Place, coins_ended_on, coi
 from rewards.endings import VoucherPlace, before_all_of, vouchers_ending_on
 from rewards.vouchers import VOUCHER
 
-AT_ONCE = 500
+AT_ONCE = 200
 """Accounts or vouchers gone through in one transaction."""
 ENDED = 0
 """The days ahead of a round that tells what has ended."""
