@@ -21,12 +21,12 @@ from sqlalchemy.orm import Session
 from app.commands import recompute
 from app.factory import Product
 from app.identity.sign_in import forget_attempts
-from app.notifications.webhooks.deliveries import forget_deliveries, prepare_deliveries
-from app.notifications.webhooks.dispatch import send_due
-from app.notifications.webhooks.reach import reach_of
 from app.notifications.inbox import forget_messages
 from app.notifications.news import tell_news
 from app.notifications.reminders import go_on, open_rounds
+from app.notifications.webhooks.deliveries import forget_deliveries, prepare_deliveries
+from app.notifications.webhooks.dispatch import send_due
+from app.notifications.webhooks.reach import reach_of
 from app.product_calls import command_call
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
@@ -130,7 +130,7 @@ class Scheduled:
 
 
 def hand_on_news(turn: Turn) -> int:
-    """Take what was announced, tell holders what concerns them, and write it down for who wants to be told."""
+    """Take what was announced, tell holders what concerns them, and prepare what webhooks deliver."""
     return turn.repeat(_hand_on_some)
 
 

@@ -22,6 +22,8 @@ from app.factory import TERMINAL_PERMISSIONS, Product, create_product
 from app.identity.roles import PERMISSIONS, Role
 from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
 from app.identity.tokens import issue
+from app.notifications.inbox import MESSAGE, Telling, tell
+from app.notifications.tables import Message
 from app.notifications.webhooks.deliveries import prepare_deliveries
 from app.notifications.webhooks.events import ENDPOINT
 from app.notifications.webhooks.history import DELIVERY
@@ -29,8 +31,6 @@ from app.notifications.webhooks.schemas import TakesWebhook
 from app.notifications.webhooks.tables import WebhookDelivery, WebhookEndpoint
 from carbon.activities.batch_records import BATCH, Content, Opening, move, open_batch
 from carbon.activities.batch_states import State
-from app.notifications.inbox import MESSAGE, Telling, tell
-from app.notifications.tables import Message
 from carbon.donations.schemas import TakesDeclaration
 from carbon.factors.bundles import read_shipped
 from carbon.partners.registry import PERMISSIONS as PARTNER_PERMISSIONS
