@@ -31,6 +31,12 @@ def production(data: Path, **changes: str) -> dict[str, str]:
     }
 
 
+def test_webhooks_reach_this_machine_in_development_only(tmp_path: Path) -> None:
+    with pytest.raises(SettingsWrong, match="WEBHOOK_ALLOW_LOOPBACK"):
+        read_settings(production(tmp_path, WEBHOOK_ALLOW_LOOPBACK="yes"))
+    assert read_settings(production(tmp_path)).webhook_allow_loopback == "no"
+
+
 def test_production_starts_with_everything_set(tmp_path: Path) -> None:
     settings = read_settings(production(tmp_path))
     assert settings.database_url == DATABASE

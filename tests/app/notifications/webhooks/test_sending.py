@@ -148,6 +148,21 @@ def test_a_flood_before_the_answer_is_garbled(flood: bytes) -> None:
         assert sent(server).outcome == "garbled"
 
 
+def test_interim_answers_without_end_are_garbled_long_before_the_deadline() -> None:
+    ended = threading.Event()
+
+    def says(spoken: ssl.SSLSocket) -> None:
+        try:
+            while True:
+                spoken.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+        except OSError:
+            ended.set()
+
+    with receiver(says) as server:
+        assert sent(server, reach=replace(server.reach, deadline_s=60)).outcome == "garbled"
+        assert ended.wait(20)
+
+
 @pytest.mark.parametrize(
     "nonsense",
     [
