@@ -95,6 +95,7 @@ CHANGED = {
     " review_round reviewer_id signature state withdrawn_by withdrawn_from",
     "recomputation": "approver_id cancelled_because digest finished_at state told",
     "recomputation_part": "posted_at",
+    "redemption_ask": "answered_at manager_id reason redemption_id state",
     "region": "name_en name_zh",
     "reward_stock": "remaining",
     "reward_use": "used",
