@@ -36,7 +36,7 @@ class Override:
     reason: str
 
 
-class TakesAnswer(Takes):
+class TakesOwnersAnswer(Takes):
     """An owner's answer."""
 
     examples = MappingProxyType({"Yes": {"answer": "confirm"}, "No": {"answer": "decline"}})
@@ -83,7 +83,7 @@ class GivesAsks(Gives):
     next = fields.String(allow_none=True)
 
 
-class GivesStanding(Gives):
+class GivesAskStanding(Gives):
     """`asked`, `confirmed`, `declined`, `overridden` or `lapsed`, and until when a till may confirm."""
 
     state = Text()
@@ -111,7 +111,7 @@ def my_asks(call: Call, page: dict[str, Any]) -> Page[Ask]:
     "POST",
     "/v1/me/redemption-asks/<ask>/answer",
     needs=Permission.REDEMPTION_ANSWER,
-    takes=TakesAnswer,
+    takes=TakesOwnersAnswer,
     gives=GivesAsk,
     status=201,
     idempotent=True,
@@ -127,7 +127,7 @@ def answer_ask(call: Call, given: dict[str, Any], *, ask: str) -> Ask:
     "GET",
     "/v1/terminal/redemption-asks/<session>",
     needs=Permission.TERMINAL_REDEEM,
-    gives=GivesStanding,
+    gives=GivesAskStanding,
     no_store=True,
     summary="Whether the owner of what this till reserved has answered",
 )

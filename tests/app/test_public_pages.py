@@ -241,6 +241,7 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
     ids=[
         "rate",
         "lock",
+        "asked",
         "window",
         "grace",
         "offline",
