@@ -6,8 +6,8 @@ A key's times may come nearer and a key may be revoked, once; nothing of it goes
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0036"
-down_revision = "0035"
+revision = "0037"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
