@@ -8,12 +8,12 @@ from sqlalchemy import text
 
 from app.carbon_commands import add_carbon_commands
 from app.factory import Product
+from app.key_commands import add_key_commands
 from app.product_calls import run
 from app.terminal_command import add_terminal_commands
 from app.webhook_command import add_webhook_commands
 from carbon.reconciliation import CHECKS as CARBON_CHECKS
 from kernel.call import Call
-from kernel.signing import Purpose
 from ledger.expiry import expire_due
 from ledger.reconciliation import CHECKS as LEDGER_CHECKS
 from ledger.reconciliation import Check, Outcome, reconcile
@@ -73,7 +73,7 @@ def add_commands(product: Product) -> None:
 
         show_schedule(product)
 
-    _add_keys(product)
+    add_key_commands(product)
 
 
 def run_reconciliation(product: Product) -> list[Outcome]:
@@ -86,22 +86,6 @@ def recompute(call: Call) -> list[Outcome]:
     call.db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     call.db.execute(text(f"SET LOCAL statement_timeout = '{LONGEST_RECONCILIATION}'"))
     return reconcile(call, ALL_CHECKS)
-
-
-def _add_keys(product: Product) -> None:
-    @product.flask.cli.group("keys")
-    def keys() -> None:
-        """Signing keys."""
-
-    @keys.command("add")
-    @click.argument("purpose", type=click.Choice([purpose.value for purpose in Purpose]))
-    def add_key(purpose: str) -> None:
-        """Make the next key of a purpose; it signs from now on."""
-
-        def work(call: Call) -> int:
-            return call.keys.add_key(call.db, Purpose(purpose), now=call.now, signs_from=call.now)
-
-        click.echo(f"{purpose} key {run(product, work)}")
 
 
 def openapi_text(product: Product) -> str:

@@ -60,6 +60,7 @@ ROOMS = (
     "merchants.routes",
     "merchants.offline_routes",
     "merchants.clerks.routes",
+    "merchants.asks.routes",
     "merchants.scan_refusal_routes",
     "app.notifications.webhooks.routes",
     "app.notifications.webhooks.page_routes",

@@ -37,7 +37,9 @@ from kernel.call import Call
 from kernel.database import in_transaction
 from kernel.errors import BrokenInvariant
 from kernel.idempotency import forget_old
+from kernel.key_rotation import rotate_due
 from kernel.outgoing import forget_taken, take_news
+from kernel.signing import Purpose
 from ledger.accounts import Account
 from ledger.chart import Code, Kind, Unit
 from ledger.expiry import expire_due as expire_coins_due
@@ -217,6 +219,11 @@ def forget(turn: Turn) -> int:
     return sum((answers, *map(turn.repeat, old)))
 
 
+def rotate_keys(turn: Turn) -> int:
+    """Make first keys where a purpose has none, and publish the next voucher key in time for its turn."""
+    return sum(turn.once(partial(rotate_due, purpose=purpose)) for purpose in Purpose)
+
+
 def _forget_jobs(call: Call) -> int:
     call.db.execute(_AMONG_JOBS)
     done = call.db.execute(_OLD_JOBS, {"before": call.now - FAILURES_KEPT})
@@ -345,6 +352,13 @@ SCHEDULE = (
         seconds=3600,
         priority=-5,
         work=assess_households,
+    ),
+    Scheduled(
+        name="rotate_keys",
+        says="publish signing keys seven days before their turn",
+        cron="10 20 * * *",
+        seconds=60,
+        work=rotate_keys,
     ),
     Scheduled(
         name="forget",

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     VOUCHER_EXCHANGE = "voucher.exchange"
     VOUCHER_CANCEL = "voucher.cancel"
     CLERK_LINK = "clerk.link"
+    REDEMPTION_ANSWER = "redemption.answer"
     # citizens, merchants and enterprises
     OBJECTION_RAISE = "objection.raise"
     # data partners

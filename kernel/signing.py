@@ -43,7 +43,10 @@ class SigningKey(Base):
     """One key pair. Global, not regional: every terminal of every region checks with the same ring."""
 
     __tablename__ = "signing_key"
-    __table_args__ = (CheckConstraint(f"kid between 1 and {MOST_KEYS}", name="kid_fits_a_byte"),)
+    __table_args__ = (
+        CheckConstraint(f"kid between 1 and {MOST_KEYS}", name="kid_fits_a_byte"),
+        CheckConstraint("revoked_because IS NULL OR retired_at IS NOT NULL", name="revoked_is_retired"),
+    )
 
     purpose: Mapped[str] = mapped_column(primary_key=True)
     kid: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
@@ -52,6 +55,8 @@ class SigningKey(Base):
     created_at: Mapped[datetime]
     signs_from: Mapped[datetime]
     retired_at: Mapped[datetime | None]
+    revoked_because: Mapped[str | None]
+    """Why it is believed no more: somebody else has it."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ledger.chart import Code, Kind, Unit
 from ledger.errors import AccountUnknown
 from ledger.holds import spend_hash
 from ledger.posting import Transfer, check_move, run_posting
+from merchants.asks.asking import ask_owner, note_use, require_unasked, require_yes
 from merchants.errors import SessionOver
 from merchants.scanning import at_till, refusals_noted, require_standing, scan
 from merchants.terminals import TERMINAL, KnownTerminal, terminal_at_door
@@ -41,6 +42,8 @@ class Prepared:
     title_en: str
     coin_milli: int
     confirm_before: datetime
+    answer_by: datetime | None
+    """Until when the owner, who is asked first, has time to say yes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ def prepare(call: Call, code: str) -> Prepared:
     terminal = terminal_at_door(call)
     voucher = scan(call, terminal, code)
     session, until = _reserve(call, terminal, voucher)
+    asked = voucher.asks_owner_s is not None
+    answer_by = ask_owner(call, terminal, voucher, session, ends=until) if asked else None
     return Prepared(
         session=session,
         voucher_id=voucher.key.voucher_id,
@@ -70,6 +75,7 @@ def prepare(call: Call, code: str) -> Prepared:
         title_en=voucher.title_en,
         coin_milli=voucher.price_coin_milli,
         confirm_before=until,
+        answer_by=answer_by,
     )
 
 
@@ -77,7 +83,7 @@ def confirm(call: Call, session: UUID) -> Redeemed:
     """Use the voucher that the calling till reserved.
 
     Refuses, in this order: what `require_standing` refuses, `SessionOver` (lapsed, used, or another till's),
-    `AccountFrozen`.
+    `CitizenNotConfirmed`, `AccountFrozen`.
     """
     terminal = terminal_at_door(call)
     with refusals_noted(call, terminal) as seen:
@@ -88,23 +94,34 @@ def confirm(call: Call, session: UUID) -> Redeemed:
             raise SessionOver
         seen.append(voucher.key.voucher_id)
         require(voucher.locked(call.now), SessionOver())
-    return honour(call, terminal, voucher)
+        if voucher.asks_owner_s is not None:
+            require_yes(call, session)
+    done = honour(call, terminal, voucher)
+    if voucher.asks_owner_s is not None:
+        note_use(call, session, done.id)
+    return done
 
 
 def redeem(call: Call, code: str) -> Redeemed:
     """Use the voucher that `code` shows at the calling till, at once.
 
-    Refuses, in this order: what `scan` refuses, `AccountFrozen`.
+    Refuses, in this order: what `scan` refuses, `OwnerAskedFirst`, `AccountFrozen`.
     """
     terminal = terminal_at_door(call)
-    return honour(call, terminal, scan(call, terminal, code))
+    voucher = scan(call, terminal, code)
+    with refusals_noted(call, terminal) as seen:
+        seen.append(voucher.key.voucher_id)
+        require_unasked(voucher)
+    return honour(call, terminal, voucher)
 
 
 def _reserve(call: Call, terminal: KnownTerminal, voucher: Shown) -> tuple[UUID, datetime]:
     """Keep a taken voucher for one till; the session, and when the reservation lapses."""
     if State.LOCKED not in TRANSITIONS[voucher.state]:
         raise BrokenInvariant(f"a voucher never goes from {voucher.state} to locked")
-    session, until = new_id(), call.now + timedelta(seconds=voucher.lock_s)
+    # Who is asked has time to answer, and the till as long again as any other.
+    seconds = voucher.lock_s + (voucher.asks_owner_s or 0)
+    session, until = new_id(), call.now + timedelta(seconds=seconds)
     moved = {
         **_advanced(call, terminal, voucher),
         "holder": voucher.key.holder_id,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from kernel.call import Call
 from kernel.errors import Refusal
+from merchants.asks.asking import require_unasked
 from merchants.redemption import Redeemed, honour
 from merchants.scanning import at_till, limit_guesses, refusals_noted, require_fit, require_standing
 from merchants.terminals import KnownTerminal, terminal_at_door
@@ -23,8 +24,8 @@ def redeem_together(call: Call, codes: Sequence[str]) -> list[Redeemed]:
     """Use the vouchers that all these codes show at the calling till; in the order of the codes.
 
     Refuses, pointing at the first code at fault, in this order: `TooManyWrongNumbers`, what `named_vouchers`
-    refuses of any; then of the vouchers what `taken_as_named`, `require_standing` and `require_fit` refuse;
-    `AccountFrozen`.
+    refuses of any; then of the vouchers what `taken_as_named`, `require_standing` and `require_fit` refuse,
+    `OwnerAskedFirst`; `AccountFrozen`.
     """
     terminal = terminal_at_door(call)
     with refusals_noted(call, terminal):
@@ -62,6 +63,7 @@ def _take(
                 voucher = taken_as_named(call, each, scope_no=terminal.scope_no, till=at_till(terminal))
                 require_standing(voucher)
                 require_fit(call, terminal, voucher)
+                require_unasked(voucher)
         except Refusal as refusal:
             refused[each.place] = (refusal, each)
         else:

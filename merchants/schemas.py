@@ -112,6 +112,9 @@ class GivesPrepared(Gives):
     title_en = Text()
     coin_milli = Whole()
     confirm_before = Instant()
+    answer_by = Instant(
+        allow_none=True, metadata={"description": "until when the owner, who is asked first, may say yes"}
+    )
 
 
 class GivesRedeemed(Gives):

@@ -23,6 +23,7 @@ import kernel.publications.tables
 import kernel.signing
 import kernel.tenancy
 import ledger.tables
+import merchants.asks.tables
 import merchants.clerks.tables
 import merchants.tables
 import rewards.tables

@@ -15,8 +15,9 @@ from sqlalchemy import Row, insert, text
 
 from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
+from kernel.clock import business_day
 from kernel.errors import NotFound, require
-from kernel.publications.rules import offline_rule
+from kernel.publications.rules import asks_owner, offline_rule
 from kernel.signing import Purpose
 from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.tables import VoucherCode
@@ -77,7 +78,7 @@ def live_codes(call: Call, voucher_id: UUID) -> list[LiveCode]:
     voucher = _usable(call, voucher_id)
     ends, scope_no = steps(call.now, ends_at=voucher.ends_at), ONLINE_ONLY
     rule = None if voucher.scope_no is None else offline_rule(call, voucher.region_id, day=call.today)
-    if rule is not None and voucher.cost_fen <= rule.face_fen and ends:
+    if rule is not None and voucher.cost_fen <= rule.face_fen and ends and not _asks(call, voucher, ends):
         # Locked and judged again: nothing is handed out of a voucher that ends meanwhile.
         call.db.execute(_LOCK, {"holder": voucher.holder_id, "voucher": voucher.id})
         voucher = _usable(call, voucher_id)
@@ -125,6 +126,12 @@ def check_digit(digits: str) -> str:
 def alias_digest(digits: str) -> bytes:
     """What is kept of a number to type."""
     return digest(canonical_bytes("voucher-alias/1", digits))
+
+
+def _asks(call: Call, voucher: Row[Any], ends: list[datetime]) -> bool:
+    """Whether its owner is asked before it is used while these codes last: no terminal can ask offline."""
+    days = (call.today, business_day(ends[-1]))
+    return asks_owner(call, voucher.region_id, cost_fen=voucher.cost_fen, days=days)
 
 
 def _usable(call: Call, voucher_id: UUID) -> Row[Any]:

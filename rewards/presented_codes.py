@@ -35,6 +35,8 @@ class Shown(Held):
     title_en: str
     funder_accounts: dict[str, int]
     """The yuan account of each funder, by the funder's id."""
+    asks_owner_s: int | None
+    """How long the owner has to say yes before it is used; absent where nobody is asked."""
     till_standing: str
     """What speaks against the till and clerk that were named; `STANDS` where nothing does."""
 
@@ -140,7 +142,12 @@ def _judged_anew(call: Call, code: str, store: Till) -> CodeFrame:
 
 
 def _take(call: Call, statement: TextClause, values: dict[str, Any], till: AtTill | None) -> Row[Any] | None:
-    named = {"till": till and till.terminal_id, "shift": till and till.shift_id, "now": call.now}
+    named = {
+        "till": None if till is None else till.terminal_id,
+        "shift": None if till is None else till.shift_id,
+        "now": call.now,
+        "today": call.today,
+    }
     return call.db.execute(statement, {**values, **named}).one_or_none()
 
 
@@ -162,6 +169,10 @@ _WHAT = (
     " (SELECT jsonb_object_agg(a.holder_id, a.id) FROM jsonb_array_elements(v.funding) f"
     "  JOIN ledger_account a ON a.holder_id = CAST(f ->> 'funder_id' AS uuid)"
     "  WHERE a.kind = 'funder' AND a.unit = 'cny') AS funder_accounts,"
+    " (SELECT CAST(p.content ->> 'seconds' AS integer) FROM publication p WHERE p.region_id = v.region_id"
+    "  AND p.kind = 'owner_confirmation' AND p.state = 'published' AND p.effective_from <= :today"
+    "  AND (p.ends_on IS NULL OR p.ends_on > :today)"
+    "  AND CAST(p.content ->> 'from_cost_fen' AS bigint) <= v.cost_fen) AS asks_owner_s,"
     " CASE WHEN CAST(:till AS uuid) IS NULL THEN 'stands' ELSE coalesce(till_standing("
     "  CAST(:till AS uuid), CAST(:shift AS uuid), v.holder_id, CAST(:now AS timestamptz)),"
     "  'terminal_not_paired') END AS till_standing"

@@ -35,6 +35,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.VOUCHER_EXCHANGE,
                 Permission.VOUCHER_CANCEL,
                 Permission.CLERK_LINK,
+                Permission.REDEMPTION_ANSWER,
                 Permission.OBJECTION_RAISE,
             }
         ),

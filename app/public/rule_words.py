@@ -87,6 +87,15 @@ def _prepare_lock(_subject: str, content: Mapping[str, Any], _regions: Mapping[s
     return Words(f"扫码后为顾客保留 {seconds} 秒待确认", f"a scan reserves the voucher for {seconds} s")
 
 
+def _owner_confirmation(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    fen, seconds = content["from_cost_fen"], content["seconds"]
+    yuan = f"{fen // 100:,}.{fen % 100:02d}"
+    return Words(
+        f"成本 {yuan} 元及以上的兑换券，须本人在 {seconds} 秒内于手机确认后方可核销",
+        f"a voucher that costs {yuan} yuan or more is used only after its owner said yes within {seconds} s",
+    )
+
+
 def _reversal_window(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
     hours = content["hours"]
     return Words(f"核销后 {hours} 小时内可以冲正", f"a redemption may be reversed within {hours} h")
@@ -226,6 +235,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "cap": _cap,
         "validity": _validity,
         "prepare_lock": _prepare_lock,
+        "owner_confirmation": _owner_confirmation,
         "reversal_window": _reversal_window,
         "grace": _grace,
         "offline": _offline,

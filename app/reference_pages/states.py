@@ -28,6 +28,7 @@ from kernel.publications import notice, publishing, review, withdrawal
 from kernel.publications.tables import UNPUBLISHED
 from ledger import holds
 from merchants import offline, redemption_reversal, terminals
+from merchants.asks import asking
 from merchants.clerks import roster, shifts
 from rewards import voucher_states
 
@@ -132,6 +133,19 @@ MACHINES = (
             Way("paired", "revoked", terminals.revoke),
         ),
         note="A pairing code works once and for a short time; a revoked terminal never comes back.",
+    ),
+    Machine(
+        title="Question to a voucher's owner 顾客确认",
+        table="redemption_ask",
+        column="state",
+        begins="asked",
+        ways=(
+            Way("asked", "confirmed", asking.answer),
+            Way("asked", "declined", asking.answer),
+            Way("asked", "overridden", asking.override),
+        ),
+        note="Past `answer_by` without an answer it reads as lapsed, without a row that says so. No answer"
+        " changes.",
     ),
     Machine(
         title="Clerk's shift 店员当班",

@@ -154,6 +154,15 @@ SHAPES: Mapping[str, Shape] = {
         {"seconds": _whole("seconds", 1, 3600)},
         {"seconds": 60},
     ),
+    "owner_confirmation": Shape(
+        "Which vouchers are used only after their owner said yes on the phone",
+        "`standard`",
+        {
+            "from_cost_fen": _whole("vouchers of this cost or more, in fen"),
+            "seconds": _whole("seconds in which the owner answers", 10, 300),
+        },
+        {"from_cost_fen": 5000, "seconds": 60},
+    ),
     "reversal_window": Shape(
         "How long a merchant may undo a redemption",
         "`standard`",

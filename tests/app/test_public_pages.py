@@ -210,6 +210,7 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
             "2 kg = 1.5 coins",
         ),
         ("prepare_lock", "standard", {"seconds": 60}, "60 秒", "60 s"),
+        ("owner_confirmation", "standard", {"from_cost_fen": 5000, "seconds": 60}, "50.00 元", "50.00 yuan"),
         ("reversal_window", "standard", {"hours": 24}, "24 小时内可以冲正", "within 24 h"),
         ("grace", "standard", {"days": 30}, "宽限 30 天", "30 more days"),
         (
@@ -240,6 +241,7 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
     ids=[
         "rate",
         "lock",
+        "asked",
         "window",
         "grace",
         "offline",

@@ -138,6 +138,8 @@ OF_THE_MOMENT = {
     "/v1/terminal/redemptions/prepare",
     "/v1/terminal/redemptions/confirm",
     "/v1/terminal/redemption-batches",
+    "/v1/terminal/redemption-asks/<session>/override",
+    "/v1/me/redemption-asks/<ask>/answer",
     "/v1/terminal/offline-batches",
     "/v1/operator/recomputations/<recomputation>/approval",
 }

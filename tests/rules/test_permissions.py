@@ -29,6 +29,7 @@ NOBODY = "0" * 26
 IN_PATHS = {
     "activity": f"act_{NOBODY}",
     "batch": f"bat_{NOBODY}",
+    "ask": f"ask_{NOBODY}",
     "binding": f"bnd_{NOBODY}",
     "certificate": f"don_{NOBODY}",
     "clerk": f"clk_{NOBODY}",
@@ -55,6 +56,7 @@ IN_PATHS = {
     "region": REGION,
     "rule": f"pub_{NOBODY}",
     "serial": "1",
+    "session": f"ses_{NOBODY}",
     "store": f"sto_{NOBODY}",
     "table": f"pub_{NOBODY}",
     "terminal": f"trm_{NOBODY}",
