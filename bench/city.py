@@ -33,7 +33,7 @@ from ledger.bulk_posting import CreditRun, post_batch
 from ledger.chart import STANDARD, Code, Kind, Unit
 from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, offer_reward
 
 Result = TypeVar("Result")
 REGION = "CN-GD-SZ"

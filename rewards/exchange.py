@@ -20,7 +20,7 @@ from kernel.identifiers import new_id
 from kernel.publications.rules import STANDARD
 from ledger.errors import NotEnough
 from ledger.posting import run_posting
-from rewards.catalogue import split
+from rewards.catalogue.offering import split
 from rewards.errors import OutOfStock, RewardLimitReached, RewardNotOnSale
 from rewards.live_codes import fresh_code_id
 from rewards.policy import VoucherPolicy, voucher_policy

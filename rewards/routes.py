@@ -11,7 +11,7 @@ from kernel.http.fields import PageQuery
 from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
 from kernel.permission import PUBLIC, Permission
-from rewards.catalogue import Offer, OnShelf, add_funder, offer_reward, shelf
+from rewards.catalogue.offering import Offer, OnShelf, add_funder, offer_reward, shelf
 from rewards.errors import VoucherPastItsDay
 from rewards.exchange import exchange
 from rewards.live_codes import Alias, live_codes, new_alias

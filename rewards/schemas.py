@@ -8,7 +8,7 @@ import marshmallow as ma
 from marshmallow import fields
 
 from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Several, Takes, Text, Whole
-from rewards.catalogue import FUNDER, REWARD, Offer, Share
+from rewards.catalogue.offering import FUNDER, REWARD, Offer, Share
 from rewards.vouchers import VOUCHER
 
 MOST_FUNDERS = 20

@@ -25,7 +25,7 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.redemption import prepare, redeem
 from merchants.redemption_reversal import reverse
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, offer_reward
 from rewards.exchange import exchange
 from rewards.live_codes import live_codes
 from rewards.vouchers import Key, cancel, deactivate, key_of

@@ -45,7 +45,7 @@ from kernel.identifiers import new_id, public_id
 from ledger.expiry import expire_due as expire_coins
 from merchants.onboarding import MERCHANT, STORE
 from merchants.terminals import TERMINAL
-from rewards.catalogue import REWARD
+from rewards.catalogue.offering import REWARD
 from rewards.vouchers import expire_due as expire_vouchers
 
 SEED = 20260518

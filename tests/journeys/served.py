@@ -30,7 +30,7 @@ from kernel.identifiers import parse_public_id, public_id
 from kernel.signing import Purpose
 from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, offer_reward
 from tests.carbon.city import SECRET, City, plant_city, publish_rule
 from tests.conftest import REGION, ROOT, settings_for
 from tests.rewards.world import RULES

@@ -17,8 +17,8 @@ from ledger.accounts import freeze
 from ledger.errors import AccountFrozen, NotEnough
 from ledger.reconciliation import CHECKS as LEDGER
 from ledger.reconciliation import reconcile
-from rewards.catalogue import shelf as shelved
-from rewards.catalogue import split
+from rewards.catalogue.offering import shelf as shelved
+from rewards.catalogue.offering import split
 from rewards.errors import (
     CodeSeen,
     FundingWrong,
@@ -252,7 +252,7 @@ def test_the_owners_vouchers_are_paged_newest_first(ruled: Call) -> None:
 def test_a_reward_needs_funders_of_its_region_each_named_once(ruled: Call) -> None:
     from dataclasses import replace  # noqa: PLC0415 - this test alone alters an offer
 
-    from rewards.catalogue import Offer, Share, offer_reward  # noqa: PLC0415 - this test alone offers
+    from rewards.catalogue.offering import Offer, Share, offer_reward  # noqa: PLC0415 - this test alone offers
 
     funder = shelf(ruled).funders[0]
     offer = Offer(

@@ -10,7 +10,7 @@ from kernel.call import Call
 from kernel.identifiers import new_id
 from kernel.permission import Permission
 from kernel.publications.publishing import Draft, draft, publish
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, offer_reward
 from tests.conftest import NOW, REGION
 from tests.ledger.world import Citizen, citizen
 
