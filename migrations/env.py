@@ -24,6 +24,7 @@ import kernel.tenancy
 import ledger.tables
 import merchants.clerks.tables
 import merchants.tables
+import rewards.catalogue.tables
 import rewards.tables
 from kernel.database import Base, create_engine
 

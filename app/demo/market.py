@@ -25,7 +25,8 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.redemption import prepare, redeem
 from merchants.redemption_reversal import reverse
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue.offering import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.lives import publish_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, draft_reward
 from rewards.exchange import exchange
 from rewards.live_codes import live_codes
 from rewards.vouchers import Key, cancel, deactivate, key_of
@@ -106,7 +107,7 @@ class Plan:
     work: Callable[[], None]
 
 
-def open_market(stage: Stage, *, at: datetime, editor: Actor) -> Market:
+def open_market(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor) -> Market:
     """Take in the merchants with their tills and put the rewards on the shelf."""
     shops = {
         key: _open_shop(stage, key, zh=name_zh, en=name_en, stores=stores, at=at, editor=editor)
@@ -122,7 +123,14 @@ def open_market(stage: Stage, *, at: datetime, editor: Actor) -> Market:
         ]
         return {row[0]: _offer(call, row, shops, funders) for row in REWARDS}
 
-    return Market(shops, stage.play(work, at=at, actor=editor))
+    rewards = stage.play(work, at=at, actor=editor)
+
+    def published(call: Call) -> None:
+        for reward in rewards.values():
+            publish_reward(call, reward, reason="内容与资金来源已核对 / contents and funding were checked")
+
+    stage.play(published, at=at + timedelta(hours=1), actor=publisher)
+    return Market(shops, rewards)
 
 
 def plan_vouchers(
@@ -293,7 +301,7 @@ def _open_store(call: Call, stage: Stage, merchant: UUID, name: str) -> Till:
 
 def _offer(call: Call, row: tuple[Any, ...], shops: dict[str, Shop], funders: list[UUID]) -> UUID:
     key, title_zh, title_en, shop, coins, cost_fen, valid_days, limit, stock = row
-    return offer_reward(
+    return draft_reward(
         call,
         Offer(
             title_zh=title_zh,

@@ -200,7 +200,7 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
             admit("示例打卡应用", data_source="transit", adapter="ndjson"),
         ),
         residents=residents,
-        market=open_market(stage, at=at, editor=editor.actor),
+        market=open_market(stage, at=at, editor=editor.actor, publisher=publisher.actor),
         gift=give(stage, charity, today=today, at=gave),
         withdrawn=withdrawn,
         plan_line=plan_spending(stage, today=today, at=gave, by=editor.actor),

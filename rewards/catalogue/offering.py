@@ -1,7 +1,11 @@
-"""What coins buy: offering a reward with its stock and who pays for it, and reading the shelf."""
+"""Drafting a reward: what it is, what it costs, who pays, how many there are, who may have it and when.
+
+A draft is seen by operators only. Once drafted only its picture may change, and only until it is published:
+what a second person has looked at is what the city sees.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,12 +16,16 @@ from kernel.audit import audit
 from kernel.call import Call
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id, public_id
-from kernel.paging import Page, PageRequest
 from ledger.accounts import open_account
 from ledger.chart import Kind, Unit
+from rewards.catalogue.hours import Opening, plain
+from rewards.catalogue.lives import note_step
+from rewards.catalogue.prices import first_price
+from rewards.catalogue.reward_states import LimitPeriod, RewardKind, RewardState
+from rewards.catalogue.tables import RewardGroup, RewardUnit
 from rewards.errors import FundingWrong
-from rewards.stock import fill
-from rewards.tables import Funder, Reward, RewardStock
+from rewards.stock import fill, store_part
+from rewards.tables import Funder, Reward
 
 REWARD, FUNDER = "rwd", "fnd"
 
@@ -31,8 +39,37 @@ class Share:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreShare:
+    """What one store has of a reward."""
+
+    scope_no: int
+    stock: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitName:
+    """What one seat or plot is called."""
+
+    name_zh: str
+    name_en: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Label:
+    """A low-carbon label: whose scheme, which certificate, and where anybody can check it."""
+
+    scheme: str
+    certificate: str
+    verify_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A reward to put on the shelf. `scope_no` names the one store that honours it, if only one does."""
+    """A reward to draft. `scope_no` names the one store that honours it, if only one does.
+
+    `stock` is all there will ever be; a day and a store may have a part of their own beside it. `regions`
+    are those whose citizens may buy it, the caller's own where none is named.
+    """
 
     title_zh: str
     title_en: str
@@ -46,21 +83,22 @@ class Offer:
     sells_until: datetime
     merchant_id: UUID | None = None
     scope_no: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnShelf:
-    """A reward as people see it; `remaining` is what is left of the stock now."""
-
-    id: UUID
-    title_zh: str
-    title_en: str
-    price_coin_milli: int
-    merchant_id: UUID | None
-    valid_days: int
-    limit_per_person: int
-    remaining: int
-    sells_until: datetime
+    kind: str = RewardKind.GOODS.value
+    description_zh: str = ""
+    description_en: str = ""
+    terms_zh: str = ""
+    terms_en: str = ""
+    limit_period: str | None = None
+    limit_in_period: int | None = None
+    stock_per_day: int | None = None
+    stores: Sequence[StoreShare] = ()
+    regions: Sequence[str] = ()
+    group_id: UUID | None = None
+    exchange_hours: Sequence[Opening] = ()
+    redeem_hours: Sequence[Opening] = ()
+    label: Label | None = None
+    units: Sequence[UnitName] = ()
+    waits: bool = False
 
 
 def add_funder(call: Call, *, name_zh: str, name_en: str) -> UUID:
@@ -73,11 +111,59 @@ def add_funder(call: Call, *, name_zh: str, name_en: str) -> UUID:
     return funder
 
 
-def offer_reward(call: Call, offer: Offer) -> UUID:
-    """Put a reward on the shelf with its stock; returns its id.
+def draft_reward(call: Call, offer: Offer) -> UUID:
+    """Draft a reward with its first price, its stock and its units; returns its id.
 
-    Refuses `FundingWrong`, `NotFound` (a funder, merchant or store that is not of this region).
+    Refuses `FundingWrong`, `NotFound` (a funder, merchant, store, group or region that is not this region's).
     """
+    _require_paid(call, offer)
+    _require_honoured(call, offer)
+    _require_somebody(call, offer)
+    reward = new_id()
+    call.db.add(_row(call, reward, offer))
+    call.db.flush()  # what belongs to the reward needs its row
+    first_price(call, reward, offer.price_coin_milli)
+    note_step(call, reward, to=RewardState.DRAFT, reason="drafted")
+    fill(call, reward, region_id=call.region, total=offer.stock)
+    for share in offer.stores:
+        fill(call, reward, region_id=call.region, total=share.stock, part=store_part(share.scope_no))
+    call.db.add_all(
+        RewardUnit(reward_id=reward, no=no, region_id=call.region, name_zh=unit.name_zh, name_en=unit.name_en)
+        for no, unit in enumerate(offer.units, start=1)
+    )
+    audit(call, "reward.drafted", subject=public_id(REWARD, reward), stock=offer.stock)
+    return reward
+
+
+def _row(call: Call, reward: UUID, offer: Offer) -> Reward:
+    label = offer.label
+    same = (
+        *("title_zh", "title_en", "description_zh", "description_en", "terms_zh", "terms_en", "cost_fen"),
+        *("merchant_id", "scope_no", "valid_days", "limit_per_person", "limit_in_period", "stock_per_day"),
+        *("group_id", "sells_from", "sells_until", "waits"),
+    )
+    return Reward(
+        id=reward,
+        region_id=call.region,
+        kind=RewardKind(offer.kind).value,
+        funding=[{"funder_id": str(share.funder_id), "parts": share.parts} for share in offer.funding],
+        stores=[asdict(share) for share in sorted(offer.stores, key=lambda each: each.scope_no)],
+        regions=sorted(set(offer.regions)) or [call.region],
+        limit_period=None if offer.limit_period is None else LimitPeriod(offer.limit_period).value,
+        stock_total=offer.stock,
+        exchange_hours=plain(offer.exchange_hours),
+        redeem_hours=plain(offer.redeem_hours),
+        label_scheme=label and label.scheme,
+        label_certificate=label and label.certificate,
+        label_url=label and label.verify_url,
+        state=RewardState.DRAFT.value,
+        drafted_by=call.actor.principal,
+        created_at=call.now,
+        **{name: getattr(offer, name) for name in same},
+    )
+
+
+def _require_paid(call: Call, offer: Offer) -> None:
     funders = [share.funder_id for share in offer.funding]
     whole = bool(funders) and len(set(funders)) == len(funders) and all(s.parts > 0 for s in offer.funding)
     require(whole, FundingWrong(pointer="/body/funding"))
@@ -85,67 +171,27 @@ def offer_reward(call: Call, offer: Offer) -> UUID:
         select(func.count()).where(Funder.id.in_(funders), Funder.region_id == call.region)
     )
     require(known == len(funders), NotFound("no such funder", pointer="/body/funding"))
-    _require_honoured(call, offer)
-    reward = new_id()
-    call.db.add(
-        Reward(
-            id=reward,
-            region_id=call.region,
-            title_zh=offer.title_zh,
-            title_en=offer.title_en,
-            price_coin_milli=offer.price_coin_milli,
-            cost_fen=offer.cost_fen,
-            funding=[{"funder_id": str(share.funder_id), "parts": share.parts} for share in offer.funding],
-            merchant_id=offer.merchant_id,
-            scope_no=offer.scope_no,
-            valid_days=offer.valid_days,
-            limit_per_person=offer.limit_per_person,
-            stock_total=offer.stock,
-            state="on_sale",
-            sells_from=offer.sells_from,
-            sells_until=offer.sells_until,
-            created_at=call.now,
-        )
-    )
-    call.db.flush()  # the slots' foreign key needs the reward's row
-    fill(call, reward, region_id=call.region, total=offer.stock)
-    audit(call, "reward.offered", subject=public_id(REWARD, reward), stock=offer.stock)
-    return reward
 
 
 def _require_honoured(call: Call, offer: Offer) -> None:
-    if offer.merchant_id is None and offer.scope_no is None:
+    wanted = [share.scope_no for share in offer.stores] + ([offer.scope_no] if offer.scope_no else [])
+    if offer.merchant_id is None and not wanted:
         return
-    values = {"merchant": offer.merchant_id, "scope": offer.scope_no, "region": call.region}
+    values = {"merchant": offer.merchant_id, "scopes": wanted, "region": call.region}
     known = call.db.execute(_HONOURED, values).one_or_none()
-    require(known, NotFound("no such merchant, or no such store of it", pointer="/body/merchant_id"))
+    there = known is not None and known.stores == len(wanted)
+    require(there, NotFound("no such merchant, or no such store of it", pointer="/body/merchant_id"))
 
 
-def shelf(call: Call, region_id: str, page: PageRequest) -> Page[OnShelf]:
-    """The rewards on sale in a region now, newest first."""
-    binding = f"shelf/{region_id}"
-    position = page.position(binding, UUID)
-    left = (
-        select(func.sum(RewardStock.remaining))
-        .where(RewardStock.reward_id == Reward.id)
-        .correlate(Reward)
-        .scalar_subquery()
-    )
-    query = (
-        select(Reward, left.label("remaining"))
-        .where(
-            Reward.region_id == region_id,
-            Reward.state == "on_sale",
-            Reward.sells_from <= call.now,
-            Reward.sells_until > call.now,
-        )
-        .order_by(Reward.id.desc())
-        .limit(page.limit + 1)
-    )
-    if position is not None:
-        query = query.where(Reward.id < position[0])
-    found = [_on_shelf(reward, int(remaining or 0)) for reward, remaining in call.db.execute(query)]
-    return page.page(found, binding, lambda item: [str(item.id)])
+def _require_somebody(call: Call, offer: Offer) -> None:
+    regions = set(offer.regions) - {call.region}
+    if regions:
+        below = call.db.execute(_BELOW, {"region": call.region, "regions": sorted(regions)}).scalar_one()
+        require(below == len(regions), NotFound("no such region below this one", pointer="/body/regions"))
+    if offer.group_id is not None:
+        group = call.db.get(RewardGroup, offer.group_id)
+        known = group is not None and group.region_id == call.region
+        require(known, NotFound("no such group", pointer="/body/group_id"))
 
 
 def split(cost_fen: int, funding: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -163,23 +209,14 @@ def split(cost_fen: int, funding: Sequence[dict[str, Any]]) -> list[dict[str, An
     ]
 
 
-def _on_shelf(reward: Reward, remaining: int) -> OnShelf:
-    return OnShelf(
-        id=reward.id,
-        title_zh=reward.title_zh,
-        title_en=reward.title_en,
-        price_coin_milli=reward.price_coin_milli,
-        merchant_id=reward.merchant_id,
-        valid_days=reward.valid_days,
-        limit_per_person=reward.limit_per_person,
-        remaining=remaining,
-        sells_until=reward.sells_until,
-    )
-
-
 # By name: merchants stand above this folder and are not imported from here.
 _HONOURED = text(
-    "SELECT 1 FROM merchant m WHERE m.id = CAST(:merchant AS uuid) AND m.region_id = :region"
-    " AND (CAST(:scope AS bigint) IS NULL OR EXISTS"
-    " (SELECT 1 FROM store s WHERE s.merchant_id = m.id AND s.scope_no = CAST(:scope AS bigint)))"
+    "SELECT (SELECT count(*) FROM store s WHERE s.merchant_id = m.id"
+    " AND s.scope_no = ANY (CAST(:scopes AS bigint[]))) AS stores"
+    " FROM merchant m WHERE m.id = CAST(:merchant AS uuid) AND m.region_id = :region"
+)
+_BELOW = text(
+    "WITH RECURSIVE below AS (SELECT id FROM region WHERE parent_id = :region"
+    " UNION SELECT r.id FROM region r JOIN below b ON r.parent_id = b.id)"
+    " SELECT count(*) FROM below WHERE id = ANY (CAST(:regions AS text[]))"
 )

@@ -53,7 +53,10 @@ HISTORY = (
     "recomputation_step",
     "redemption",
     "redemption_reversal",
-    "reward",
+    "reward_group",
+    "reward_picture",
+    "reward_price",
+    "reward_step",
     "scan_refusal",
     "signing_key",
     "staff",
@@ -96,7 +99,10 @@ CHANGED = {
     "recomputation": "approver_id cancelled_because digest finished_at state told",
     "recomputation_part": "posted_at",
     "region": "name_en name_zh",
+    "reward": "picture_digest state",
+    "reward_place": "ended_at held_until state",
     "reward_stock": "remaining",
+    "reward_unit": "voucher_id",
     "reward_use": "used",
     "sign_in_attempts": "attempts window_started_at",
     "sign_in_session": "current_token end_cause ended_at expires_at",
@@ -109,9 +115,12 @@ CHANGED = {
     "webhook_secret": "ends_at",
 }
 """Columns that may change, and no other of the table."""
-DELETED = {"idempotency", "outgoing", "sign_in_attempts", "trip_claim", "webhook_delivery"}
-"""Answers, news and deliveries grown old, attempts that a sign-in ended, time that a correction freed."""
-FREED = {"trip_claim"}
+DELETED = {
+    *("idempotency", "outgoing", "reward_group_member", "sign_in_attempts", "trip_claim"),
+    "webhook_delivery",
+}
+"""Answers, news and deliveries grown old, attempts that a sign-in ended, freed time, memberships over."""
+FREED = {"reward_group_member", "trip_claim"}
 """Rows that come and go, and are never changed."""
 NOT_OURS = {"alembic_version"}
 
