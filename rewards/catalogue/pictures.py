@@ -5,7 +5,6 @@ one that lies about it is unpacked no further than it announced. The bytes kept 
 picture's address, which may be kept by caches for ever.
 """
 
-import warnings
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -33,6 +32,11 @@ SIDE_MIN, SIDE_MAX, PIXELS_MAX = 64, 8_000, 12_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _QUALITY = 80
 _WHITE = (255, 255, 255)
+_BROKEN = (
+    *(UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError),
+    *(short_of_bytes, IndexError, KeyError, TypeError),
+)
+"""What reading a file raises that is not what it says it is."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,14 @@ def drawn_anew(content: bytes) -> Drawn:
     require(len(content) <= PICTURE_BYTES_MAX, PictureTooLarge(limit_bytes=PICTURE_BYTES_MAX))
     _require_size(_webp_size(content))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(content), formats=_FORMATS) as opened:
-                _require_size(opened.size)
-                require(getattr(opened, "n_frames", 1) == 1, PictureUnreadable("it moves"))
-                opened.draft("RGB", (PICTURE_SIDE_MAX, PICTURE_SIDE_MAX))
-                return _kept(opened)
-    except (
-        *(UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning),
-        *(OSError, ValueError, SyntaxError, EOFError, short_of_bytes, IndexError, KeyError, TypeError),
-    ) as error:
+        with Image.open(BytesIO(content), formats=_FORMATS) as opened:
+            _require_size(opened.size)
+            require(getattr(opened, "n_frames", 1) == 1, PictureUnreadable("it moves"))
+            opened.draft("RGB", (PICTURE_SIDE_MAX, PICTURE_SIDE_MAX))
+            return _kept(opened)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PictureTooLarge(limit_pixels=PIXELS_MAX) from error
+    except _BROKEN as error:
         raise PictureUnreadable(pointer="/body") from error
 
 

@@ -121,6 +121,7 @@ DELETED = {
 }
 """Answers, news and deliveries grown old, attempts that a sign-in ended, freed time, memberships over."""
 FREED = {"reward_group_member", "trip_claim"}
+FREED = {"reward_group_member", "trip_claim"}
 """Rows that come and go, and are never changed."""
 NOT_OURS = {"alembic_version"}
 
