@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.demo.people import Employee, Resident, hire
+from app.demo.shelf import DETAILS, fill_shelf
 from app.demo.stage import Stage
 from app.factory import TERMINAL_PERMISSIONS
 from app.identity.roles import PERMISSIONS, Role
@@ -25,7 +26,6 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.redemption import prepare, redeem
 from merchants.redemption_reversal import reverse
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue.lives import publish_reward
 from rewards.catalogue.offering import Offer, Share, add_funder, draft_reward
 from rewards.exchange import exchange
 from rewards.live_codes import live_codes
@@ -114,23 +114,17 @@ def open_market(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor) 
         for key, name_zh, name_en, stores in MERCHANTS
     }
 
-    def work(call: Call) -> dict[str, UUID]:
+    def work(call: Call) -> tuple[dict[str, UUID], list[UUID]]:
         funders = [
             add_funder(
                 call, name_zh="示例市碳普惠专项资金", name_en="Carbon inclusion fund of the demo city"
             ),
             add_funder(call, name_zh="示例银行公益赞助", name_en="Example bank, sponsor"),
         ]
-        return {row[0]: _offer(call, row, shops, funders) for row in REWARDS}
+        return {row[0]: _offer(call, row, shops, funders) for row in REWARDS}, funders
 
-    rewards = stage.play(work, at=at, actor=editor)
-
-    def published(call: Call) -> None:
-        for reward in rewards.values():
-            publish_reward(call, reward, reason="内容与资金来源已核对 / contents and funding were checked")
-
-    stage.play(published, at=at + timedelta(hours=1), actor=publisher)
-    return Market(shops, rewards)
+    drafts, funders = stage.play(work, at=at, actor=editor)
+    return Market(shops, fill_shelf(stage, drafts, funders, at=at, editor=editor, publisher=publisher))
 
 
 def plan_vouchers(
@@ -316,5 +310,6 @@ def _offer(call: Call, row: tuple[Any, ...], shops: dict[str, Shop], funders: li
             sells_until=call.now + timedelta(days=3 * 365),
             merchant_id=shops[shop].id if shop else None,
             scope_no=shops[shop].tills[0].scope_no if shop and key in OF_ONE_STORE else None,
+            **DETAILS[key],
         ),
     )

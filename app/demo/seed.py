@@ -32,6 +32,7 @@ from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind
 from app.demo.province import Province, publish_by_procedure
 from app.demo.shared_home import SharedHome, shared_home
 from app.demo.sharing import Shared, share_a_ride
+from app.demo.shelf import shelf_life
 from app.demo.stage import Stage, month_start, shanghai
 from app.demo.told import ToldShop, tell_shop
 from app.demo.transit import STATIONS, Transit
@@ -113,6 +114,14 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
         ),
         *_doubts(stage, town, today=today),
         *((plan.at, plan.work) for plan in _shopping(stage, dice, town, now=now)),
+        *shelf_life(
+            stage,
+            town.market.rewards,
+            [each for each in town.residents if each.account is not None],
+            now=now,
+            editor=town.editor.actor,
+            publisher=town.publisher.actor,
+        ),
     ]
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")
     for _, work in sorted(events, key=lambda event: event[0]):
