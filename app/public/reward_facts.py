@@ -88,7 +88,7 @@ def _shown(item: OnShelf) -> dict[str, Any]:
         "price": None if item.price_coin_milli is None else coins_in_words(item.price_coin_milli),
         "left": left,
         "stock": item.stock,
-        "few": 0 < left <= max(3, item.stock // 20),
+        "few": 0 < left <= max(3, (item.stock_per_day or item.stock) // 20),
         "today": item.remaining_today is not None,
         "waits": item.waits,
         "withdrawn": item.state == "withdrawn",
