@@ -12,6 +12,7 @@ from kernel.call import Call
 from kernel.errors import NotFound, Refusal, require
 from rewards.catalogue.errors import RewardClosedNow, RewardForGroup, RewardForOtherRegions
 from rewards.catalogue.hours import open_at, opens_next
+from rewards.catalogue.reward_states import RewardState
 
 ASKED = (
     "r.region_id, r.state, r.sells_from, r.sells_until, r.waits, r.exchange_hours,"
@@ -47,8 +48,9 @@ def eligibility(call: Call, reward_id: UUID) -> Eligibility:
 
 
 def judged(call: Call, row: Row[Any] | None) -> Eligibility:
-    """The same from a row that has what `ASKED` says; refuses `NotFound`."""
-    if row is None or not (row.region_id == call.region or row.open_here):
+    """The same from a row that has what `ASKED` says; refuses `NotFound`, a draft too: nobody buys one."""
+    known = row is not None and row.state != RewardState.DRAFT
+    if row is None or not known or not (row.region_id == call.region or row.open_here):
         raise NotFound("no such reward")
     return Eligibility(**{name: getattr(row, name) for name in _NAMES})
 

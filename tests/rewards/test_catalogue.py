@@ -105,7 +105,7 @@ def left(call: Call, reward: UUID) -> dict[str, int]:
 def test_a_draft_is_sold_to_nobody_and_seen_by_operators_only(ruled: Call) -> None:
     editor, me = acting(ruled, ActorKind.OPERATOR), rich_citizen(ruled)
     reward = draft_reward(editor, offer(ruled))
-    refused(ruled, RewardNotOnSale, me, reward)
+    refused(ruled, NotFound, me, reward)
     assert shelved(ruled, Asked(region_id=REGION), PageRequest()).items == []
     with pytest.raises(NotFound):
         one_reward(ruled, reward)
