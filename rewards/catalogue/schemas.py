@@ -187,7 +187,7 @@ class TakesOffer(Takes):
     group_id = PublicId(GROUP, load_default=None)
     exchange_hours = Several(fields.Nested(TakesHours), most=MOST_HOURS, load_default=[])
     redeem_hours = Several(fields.Nested(TakesHours), most=MOST_HOURS, load_default=[])
-    label = fields.Nested(TakesLabel, load_default=None)
+    label = fields.Nested(TakesLabel, load_default=None, allow_none=False)
     units = Several(fields.Nested(TakesUnit), most=MOST_UNITS, load_default=[])
     waits = YesOrNo(load_default=False)
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0035"
-down_revision = "0034"
+revision = "0036"
+down_revision = "0035"
 branch_labels = None
 depends_on = None
 
@@ -78,7 +78,7 @@ def upgrade() -> None:
     _widen_vouchers()
     for function in _FORMER:
         op.execute(f"DROP FUNCTION {function}")
-    _create("0035_exchange.sql")
+    _create("0036_exchange.sql")
     for table in _NEW_TABLES:
         op.execute(f"REVOKE UPDATE, DELETE ON {table} FROM tanpuhui_app")
     op.execute("GRANT DELETE ON reward_group_member TO tanpuhui_app")
@@ -316,7 +316,7 @@ def _create(name: str) -> None:
 def downgrade() -> None:
     for function in _LATER:
         op.execute(f"DROP FUNCTION {function}")
-    _create("0035_former_exchange.sql")
+    _create("0036_former_exchange.sql")
     op.drop_constraint(op.f("ck_voucher_it_counts_in_the_whole"), "voucher")
     for name in ("unit_no", "use_periods", "stock_parts", "price_no"):
         op.drop_column("voucher", name)
