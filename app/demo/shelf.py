@@ -199,11 +199,12 @@ def shelf_life(
         (cheaper, partial(play, priced, at=cheaper, actor=publisher)),
         (cheaper, partial(play, entered, at=cheaper, actor=editor)),
     ]
-    for days, who, work in (
+    deeds: list[tuple[int, Resident, Callable[[Call], None]]] = [
         (6, owner, partial(bought, "garden-day", Wanted())),
         (5, seated, partial(bought, "concert-seat", Wanted(unit_no=2))),
         *((4, each, joined) for each in waiting),
-    ):
+    ]
+    for days, who, work in deeds:
         when = now - timedelta(days=days)
         events.append((when, partial(play, work, at=when, actor=_citizen(stage, who))))
     return events

@@ -98,8 +98,8 @@ def test_buying_and_cancelling_with_every_counter_never_deadlocks(database: Data
     crowd = people(database, 4, coins=100_000)
     for _ in range(4):
         keys = [(who, database.run(partial(_buy, who, reward, scope_no=scope))) for who in crowd * 2]
-        works = [partial(_cancel, who, key) for who, key in keys]
-        works += [partial(_buy, who, reward, scope_no=scope) for who in crowd]  # type: ignore[misc]  # two sorts of work
+        works: list[Any] = [partial(_cancel, who, key) for who, key in keys]
+        works += [partial(_buy, who, reward, scope_no=scope) for who in crowd]
         assert "busy" not in together(database, works)
     database.run(sound)
 

@@ -444,9 +444,9 @@ def test_the_shelf_says_a_citizen_what_keeps_them_from_each(ruled: Call) -> None
     exchange(as_citizen(ruled, rich_citizen(ruled)), shops["out_of_stock_today"])
     mine = shelved(as_citizen(ruled, me), Asked(region_id=REGION), PageRequest()).items
     assert {item.cannot: item.id for item in mine} == shops
-    for code, reward in shops.items():  # an exchange says the same
-        if code is not None:
-            assert refused(ruled, Refusal, me, reward).code == code
+    for said, reward in shops.items():  # an exchange says the same
+        if said is not None:
+            assert refused(ruled, Refusal, me, reward).code == said
     assert {item.cannot for item in shelved(ruled, Asked(region_id=REGION), PageRequest()).items} == {None}
     able = shelved(as_citizen(ruled, me), Asked(region_id=REGION, show="obtainable"), PageRequest())
     assert [item.id for item in able.items] == [shops[None]]
