@@ -55,6 +55,8 @@ ROOMS = (
     "carbon.donations.routes",
     "carbon.donations.document_routes",
     "carbon.donations.pool_routes",
+    "rewards.catalogue.routes",
+    "rewards.catalogue.desk_routes",
     "rewards.routes",
     "rewards.terminal_kit.routes",
     "merchants.routes",

@@ -45,6 +45,8 @@ from ledger.chart import Code, Kind, Unit
 from ledger.expiry import expire_due as expire_coins_due
 from ledger.folds import roll_checkpoints
 from ledger.posting import roll_pending_legs
+from rewards.catalogue.waiting import lapse_due as lapse_offers_due
+from rewards.catalogue.waiting import offer_next
 from rewards.vouchers import close_due as close_vouchers_due
 from rewards.vouchers import expire_due as expire_vouchers_due
 
@@ -195,6 +197,11 @@ def expire_vouchers(turn: Turn) -> int:
     return turn.repeat(expire_vouchers_due) + turn.repeat(close_vouchers_due)
 
 
+def offer_what_came_back(turn: Turn) -> int:
+    """Let offers lapse whose time is over, and hold what came back for who waits for it."""
+    return turn.repeat(lapse_offers_due) + turn.repeat(offer_next)
+
+
 def assess_households(turn: Turn) -> int:
     """Judge the months of homes of which something is new, home after home."""
     secret = turn.product.settings.card_hash_secret.encode()
@@ -316,6 +323,14 @@ SCHEDULE = (
         seconds=10,
         priority=10,
         work=roll_legs,
+    ),
+    Scheduled(
+        name="offer_what_came_back",
+        says="hold what came back of a sold-out reward for who waits for it, and let unused offers pass on",
+        cron="* * * * * */5",
+        seconds=5,
+        priority=8,
+        work=offer_what_came_back,
     ),
     Scheduled(
         name="expire_vouchers",

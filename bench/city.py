@@ -33,7 +33,8 @@ from ledger.bulk_posting import CreditRun, post_batch
 from ledger.chart import STANDARD, Code, Kind, Unit
 from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.lives import publish_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, draft_reward
 
 Result = TypeVar("Result")
 REGION = "CN-GD-SZ"
@@ -202,7 +203,9 @@ def offer(call: Call, *, stock: int = 10_000_000) -> UUID:
         sells_from=call.now - timedelta(days=1),
         sells_until=call.now + timedelta(days=400),
     )
-    return offer_reward(call, bread)
+    reward = draft_reward(_operator(call), bread)
+    publish_reward(_operator(call), reward, reason="bench")
+    return reward
 
 
 _CITIZEN = text("SELECT citizen_id FROM identity WHERE subject = :openid")

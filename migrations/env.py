@@ -26,6 +26,7 @@ import ledger.tables
 import merchants.asks.tables
 import merchants.clerks.tables
 import merchants.tables
+import rewards.catalogue.tables
 import rewards.tables
 from kernel.database import Base, create_engine
 

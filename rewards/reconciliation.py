@@ -6,8 +6,8 @@ from ledger.reconciliation import Check
 from rewards.voucher_states import HELD, OUT, one_of
 
 
-def _query(name: str, sql: str) -> TextClause:
-    return text(f"SELECT '{name}' AS what, found.* FROM ({sql}) found LIMIT :most")
+def _query(name: str, sql: str, *, where: str = "true") -> TextClause:
+    return text(f"SELECT '{name}' AS what, found.* FROM ({sql}) found WHERE {where} LIMIT :most")
 
 
 _LIVE_HOLDS = """SELECT h.holder_id, h.reference, sum(h.amount) AS total FROM ledger_hold h
@@ -48,24 +48,44 @@ L7 = Check(
 )
 STOCK = Check(
     "stock",
-    "What is left of a reward and what is out as vouchers is what was put in.",
+    "What is left of a reward, out as vouchers and held for who waits is what was put in, by day and store too.",
     (
         _query(
             "a stock does not add up",
-            f"""SELECT r.id AS reward, r.stock_total, coalesce(s.total, 0) AS remaining,
-                coalesce(v.total, 0) AS out FROM reward r
-                LEFT JOIN (SELECT reward_id, sum(remaining) AS total FROM reward_stock GROUP BY 1) s
-                ON s.reward_id = r.id
-                LEFT JOIN (SELECT reward_id, count(*) AS total FROM voucher WHERE {one_of("state", OUT)}
-                GROUP BY 1) v ON v.reward_id = r.id
-                WHERE r.stock_total <> coalesce(s.total, 0) + coalesce(v.total, 0)""",
+            f"""SELECT s.reward_id AS reward, s.part, s.remaining, coalesce(v.total, 0) AS out,
+                coalesce(p.total, 0) AS held, CASE WHEN s.part = 'whole' THEN r.stock_total
+                WHEN s.part LIKE 'day/%' THEN r.stock_per_day ELSE (SELECT (e ->> 'stock')::bigint
+                FROM jsonb_array_elements(r.stores) e WHERE s.part = 'store/' || (e ->> 'scope_no')) END AS put_in
+                FROM (SELECT reward_id, part, sum(remaining) AS remaining FROM reward_stock GROUP BY 1, 2) s
+                JOIN reward r ON r.id = s.reward_id
+                LEFT JOIN (SELECT reward_id, part, count(*) AS total FROM voucher, unnest(stock_parts) part
+                WHERE {one_of("state", OUT)} GROUP BY 1, 2) v ON v.reward_id = s.reward_id AND v.part = s.part
+                LEFT JOIN (SELECT reward_id, 'whole' AS part, count(*) AS total FROM reward_place
+                WHERE state = 'offered' GROUP BY 1) p ON p.reward_id = s.reward_id AND p.part = s.part""",
+            where="put_in IS DISTINCT FROM remaining + out + held",
+        ),
+        _query(
+            "a reward or a voucher has no counter",
+            """SELECT r.id AS reward, 'whole' AS part FROM reward r WHERE NOT EXISTS
+               (SELECT FROM reward_stock s WHERE s.reward_id = r.id AND s.part = 'whole')
+               UNION ALL SELECT v.reward_id, part FROM voucher v, unnest(v.stock_parts) part WHERE NOT EXISTS
+               (SELECT FROM reward_stock s WHERE s.reward_id = v.reward_id AND s.part = part)""",
         ),
         _query(
             "the count of a reward for one person is wrong",
-            f"""SELECT u.reward_id AS reward, u.used, coalesce(v.total, 0) AS out FROM reward_use u
-                LEFT JOIN (SELECT holder_id, reward_id, count(*) AS total FROM voucher
-                WHERE {one_of("state", OUT)} GROUP BY 1, 2) v USING (holder_id, reward_id)
+            f"""SELECT u.reward_id AS reward, u.period, u.used, coalesce(v.total, 0) AS out FROM reward_use u
+                LEFT JOIN (SELECT holder_id, reward_id, period, count(*) AS total
+                FROM voucher, unnest(use_periods) period
+                WHERE {one_of("state", OUT)} GROUP BY 1, 2, 3) v USING (holder_id, reward_id, period)
                 WHERE u.used <> coalesce(v.total, 0)""",
+        ),
+        _query(
+            "a unit is not with the one voucher that is for it",
+            f"""SELECT coalesce(u.reward_id, v.reward_id) AS reward, coalesce(u.no, v.unit_no) AS unit,
+                u.voucher_id AS with_voucher, v.id AS voucher FROM reward_unit u
+                FULL JOIN (SELECT id, reward_id, unit_no FROM voucher WHERE unit_no IS NOT NULL
+                AND {one_of("state", OUT)}) v ON v.reward_id = u.reward_id AND v.unit_no = u.no
+                WHERE u.voucher_id IS DISTINCT FROM v.id""",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""URLs of the shelf, of a citizen's vouchers and of what operators do with both; no logic."""
+"""URLs of a citizen's vouchers and of what operators do with them; no logic."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,45 +10,25 @@ from kernel.http.endpoint import Routes, endpoint
 from kernel.http.fields import PageQuery
 from kernel.identifiers import parse_public_id
 from kernel.paging import Page, PageRequest
-from kernel.permission import PUBLIC, Permission
-from rewards.catalogue import Offer, OnShelf, add_funder, offer_reward, shelf
+from kernel.permission import Permission
 from rewards.errors import VoucherPastItsDay
-from rewards.exchange import exchange
+from rewards.exchange import Wanted, exchange
 from rewards.live_codes import Alias, live_codes, new_alias
 from rewards.qr_images import qr_png, qr_svg
 from rewards.schemas import (
     GivesAlias,
     GivesCodes,
-    GivesFunder,
     GivesReleased,
-    GivesRewardId,
-    GivesShelf,
     GivesVoucher,
     GivesVouchers,
+    Order,
     Reason,
-    ShelfQuery,
     TakesExchange,
-    TakesFunder,
-    TakesOffer,
     TakesReason,
 )
 from rewards.vouchers import VOUCHER, GivenBack, Owned, all_owned, cancel, deactivate, key_of, owned
 
-routes = Routes("rewards", __name__, description="What coins buy, and the vouchers they become.")
-
-
-@endpoint(
-    routes,
-    "GET",
-    "/v1/rewards",
-    needs=PUBLIC,
-    query=ShelfQuery,
-    gives=GivesShelf,
-    summary="Rewards on sale in a region",
-)
-def rewards(call: Call, query: dict[str, Any]) -> Page[OnShelf]:
-    """Give a page of the shelf."""
-    return shelf(call, query["region"], PageRequest(limit=query["limit"], after=query["after"]))
+routes = Routes("rewards", __name__, description="The vouchers that coins become.")
 
 
 @endpoint(
@@ -62,9 +42,10 @@ def rewards(call: Call, query: dict[str, Any]) -> Page[OnShelf]:
     idempotent=True,
     summary="Exchange coins for a voucher",
 )
-def buy(call: Call, order: dict[str, Any]) -> Owned:
+def buy(call: Call, order: Order) -> Owned:
     """Exchange and show the voucher."""
-    return owned(call, exchange(call, order["reward_id"]).voucher_id)
+    wanted = Wanted(price_coin_milli=order.price_coin_milli, scope_no=order.scope_no, unit_no=order.unit_no)
+    return owned(call, exchange(call, order.reward_id, wanted).voucher_id)
 
 
 @endpoint(
@@ -189,38 +170,6 @@ def give_back(call: Call, *, voucher: str) -> GivenBack:
 def withdraw(call: Call, why: Reason, *, voucher: str) -> GivenBack:
     """Deactivate a voucher of the caller's region."""
     return deactivate(call, key_of(call, parse_public_id(VOUCHER, voucher)), reason=why.reason)
-
-
-@endpoint(
-    routes,
-    "POST",
-    "/v1/rewards",
-    needs=Permission.REWARD_MANAGE,
-    takes=TakesOffer,
-    gives=GivesRewardId,
-    status=201,
-    idempotent=True,
-    summary="Put a reward on the shelf",
-)
-def offer(call: Call, what: Offer) -> dict[str, Any]:
-    """Offer a reward in the caller's region."""
-    return {"id": offer_reward(call, what)}
-
-
-@endpoint(
-    routes,
-    "POST",
-    "/v1/funders",
-    needs=Permission.REWARD_MANAGE,
-    takes=TakesFunder,
-    gives=GivesFunder,
-    status=201,
-    idempotent=True,
-    summary="Enter who pays merchants for vouchers",
-)
-def funder(call: Call, names: dict[str, Any]) -> dict[str, Any]:
-    """Add a funder in the caller's region."""
-    return {"id": add_funder(call, **names)}
 
 
 def _present(call: Call, voucher: str) -> tuple[str, str]:

@@ -1,17 +1,14 @@
-"""What the shelf, vouchers and codes look like from outside."""
+"""What vouchers and codes look like from outside."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from uuid import UUID
 
-import marshmallow as ma
 from marshmallow import fields
 
-from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Several, Takes, Text, Whole
-from rewards.catalogue import FUNDER, REWARD, Offer, Share
+from kernel.http.fields import Gives, Instant, PublicId, Takes, Text, Whole
+from rewards.catalogue.offering import REWARD
 from rewards.vouchers import VOUCHER
-
-MOST_FUNDERS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,17 +18,25 @@ class Reason:
     reason: str
 
 
-class ShelfQuery(PageQuery):
-    """Whose shelf, and which page of it."""
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """An exchange: the reward, and what its buyer says beside it."""
 
-    region = Text(required=True, most=32, pattern=r"[A-Z0-9]+(-[A-Z0-9]+)*")
+    reward_id: UUID
+    price_coin_milli: int | None = None
+    scope_no: int | None = None
+    unit_no: int | None = None
 
 
 class TakesExchange(Takes):
-    """An exchange."""
+    """An exchange; with the price that was shown, another one is refused."""
 
+    into = Order
     examples = MappingProxyType({"A reward": {"reward_id": f"{REWARD}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z"}})
     reward_id = PublicId(REWARD, required=True)
+    price_coin_milli = Whole(least=1, most=10**12, load_default=None)
+    scope_no = Whole(least=1, most=2**32 - 1, load_default=None)
+    unit_no = Whole(least=1, most=1_000_000, load_default=None)
 
 
 class TakesReason(Takes):
@@ -40,94 +45,6 @@ class TakesReason(Takes):
     into = Reason
     examples = MappingProxyType({"A reason": {"reason": "the phone was lost"}})
     reason = Text(required=True, least=2, most=300)
-
-
-class TakesShare(Takes):
-    """A funder's share."""
-
-    into = Share
-    funder_id = PublicId(FUNDER, required=True)
-    parts = Whole(required=True, least=1, most=1_000_000)
-
-
-class TakesOffer(Takes):
-    """A reward to put on the shelf."""
-
-    into = Offer
-    examples = MappingProxyType(
-        {
-            "A loaf": {
-                "title_zh": "全麦面包一份",
-                "title_en": "A wholemeal loaf",
-                "price_coin_milli": 30_000,
-                "cost_fen": 500,
-                "funding": [{"funder_id": f"{FUNDER}_01KA8Y2V7E8Q9N3M5R6T7W8X9Z", "parts": 1}],
-                "valid_days": 30,
-                "limit_per_person": 20,
-                "stock": 1000,
-                "sells_from": "2026-11-01T00:00:00+08:00",
-                "sells_until": "2027-11-01T00:00:00+08:00",
-            }
-        }
-    )
-    title_zh = Text(required=True, most=60)
-    title_en = Text(required=True, most=120)
-    price_coin_milli = Whole(required=True, least=1, most=10**12)
-    cost_fen = Whole(required=True, most=10**9)
-    funding = Several(fields.Nested(TakesShare), most=MOST_FUNDERS, required=True)
-    valid_days = Whole(required=True, least=1, most=3660)
-    limit_per_person = Whole(required=True, least=1, most=1_000_000)
-    stock = Whole(required=True, most=10**9)
-    sells_from = Instant(required=True)
-    sells_until = Instant(required=True)
-    merchant_id = PublicId("mer", load_default=None)
-    scope_no = Whole(least=1, most=2**32 - 1, load_default=None)
-
-    @ma.validates_schema
-    def _is_sold_for_a_while(self, data: dict[str, Any], **_: Any) -> None:
-        if data["sells_until"] <= data["sells_from"]:
-            raise ma.ValidationError("must lie after sells_from", "sells_until")
-
-
-class TakesFunder(Takes):
-    """A funder to enter."""
-
-    examples = MappingProxyType({"A fund": {"name_zh": "公共资金", "name_en": "Public fund"}})
-    name_zh = Text(required=True, most=60)
-    name_en = Text(required=True, most=120)
-
-
-class GivesFunder(Gives):
-    """A funder's id."""
-
-    id = PublicId(FUNDER)
-
-
-class GivesRewardId(Gives):
-    """A reward's id."""
-
-    id = PublicId(REWARD)
-
-
-class GivesReward(Gives):
-    """A reward on the shelf."""
-
-    id = PublicId(REWARD)
-    title_zh = Text()
-    title_en = Text()
-    price_coin_milli = Whole()
-    merchant_id = PublicId("mer", allow_none=True)
-    valid_days = Whole()
-    limit_per_person = Whole()
-    remaining = Whole()
-    sells_until = Instant()
-
-
-class GivesShelf(Gives):
-    """A page of the shelf."""
-
-    items = fields.List(fields.Nested(GivesReward))
-    next = Text(allow_none=True)
 
 
 class GivesVoucher(Gives):
@@ -143,6 +60,9 @@ class GivesVoucher(Gives):
     issued_at = Instant()
     ends_at = Instant()
     closes_at = Instant(allow_none=True)
+    unit_no = Whole(allow_none=True)
+    unit_zh = Text(allow_none=True)
+    unit_en = Text(allow_none=True)
 
 
 class GivesVouchers(Gives):

@@ -2,29 +2,39 @@
 
 A draw is a conditional update whose row count is checked, with a CHECK behind it. While much is left
 any slot serves; near the end everybody walks the slots upwards, in one order, so nobody waits in a ring.
+A reward may have other counters beside the whole, of a day or of a store: an item is drawn from each of
+its counters, in the order of their names, and goes back to the same ones.
 """
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import date
 from uuid import UUID
 
 from sqlalchemy import text
 
 from kernel.call import Call
-from kernel.errors import BrokenInvariant, require
-from rewards.errors import OutOfStock
-from rewards.tables import SLOTS
+from kernel.errors import BrokenInvariant
+from rewards.tables import SLOTS, WHOLE
 
 PLENTY = 32
 """A slot that holds this much is taken from at random; below it, the lowest that is not empty."""
 
 
-def fill(call: Call, reward_id: UUID, *, region_id: str, total: int) -> None:
-    """Spread `total` over the slots of a new reward."""
-    shares = [total // SLOTS + (slot < total % SLOTS) for slot in range(SLOTS)]
-    call.db.execute(
-        _FILL, [_row(reward_id, slot, share, region_id=region_id) for slot, share in enumerate(shares)]
-    )
+def store_part(scope_no: int) -> str:
+    """The counter of one store."""
+    return f"store/{scope_no}"
+
+
+def day_part(day: date) -> str:
+    """The counter of one business day; the first who buys on the day fills it."""
+    return f"day/{day.isoformat()}"
+
+
+def fill(call: Call, reward_id: UUID, *, region_id: str, total: int, part: str = WHOLE) -> None:
+    """Spread `total` over the slots of a counter of a new reward."""
+    values = {"reward": reward_id, "part": part, "region": region_id, "total": total, "slots": SLOTS}
+    call.db.execute(_FILL, values)
 
 
 def chance_of(voucher_id: UUID) -> int:
@@ -32,37 +42,30 @@ def chance_of(voucher_id: UUID) -> int:
     return voucher_id.int & 0xFFFF
 
 
-def draw(call: Call, reward_id: UUID, *, chance: int) -> None:
-    """Take one; `chance` spreads the draws over the slots. Refuses `OutOfStock`."""
-    drawn = call.db.execute(_DRAW, {"reward": reward_id, "chance": chance, "plenty": PLENTY}).scalar_one()
-    require(drawn, OutOfStock())
-
-
-def put_back(call: Call, ended: Iterable[tuple[UUID, UUID]]) -> None:
-    """Give one back for each (reward, voucher) that ended unused: one update a slot, in slot order.
+def put_back(call: Call, ended: Iterable[tuple[UUID, str, UUID]]) -> None:
+    """Give one back for each (reward, counter, voucher) that ended unused: one update a slot, in order.
 
     Whoever holds a slot keeps the city from it, so this is the last thing a unit of work does.
     """
-    slots = Counter((reward, chance_of(voucher) % SLOTS) for reward, voucher in ended)
+    slots = Counter((reward, part, chance_of(voucher) % SLOTS) for reward, part, voucher in ended)
     if not slots:
         return
     rows = [
-        {"reward": reward, "slot": slot, "items": items} for (reward, slot), items in sorted(slots.items())
+        {"reward": reward, "part": part, "slot": slot, "items": items}
+        for (reward, part, slot), items in sorted(slots.items())
     ]
     done = call.db.execute(_PUT_BACK, rows)
     if done.rowcount != len(rows):  # type: ignore[attr-defined]  # cursor results have it
         raise BrokenInvariant("a reward has all its slots")
 
 
-def _row(reward_id: UUID, slot: int, share: int, *, region_id: str) -> dict[str, object]:
-    return {"reward": reward_id, "slot": slot, "region": region_id, "remaining": share}
-
-
 _FILL = text(
-    "INSERT INTO reward_stock (reward_id, slot, region_id, remaining)"
-    " VALUES (:reward, :slot, :region, :remaining)"
+    "INSERT INTO reward_stock (reward_id, part, slot, region_id, remaining)"
+    " SELECT CAST(:reward AS uuid), :part, s, :region,"
+    " CAST(:total AS bigint) / :slots + (s < CAST(:total AS bigint) % :slots)::int"
+    " FROM generate_series(0, :slots - 1) s"
 )
-_DRAW = text("SELECT reward_draw(:reward, :chance, :plenty)")
 _PUT_BACK = text(
-    "UPDATE reward_stock SET remaining = remaining + :items WHERE reward_id = :reward AND slot = :slot"
+    "UPDATE reward_stock SET remaining = remaining + :items"
+    " WHERE reward_id = :reward AND part = :part AND slot = :slot"
 )

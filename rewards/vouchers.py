@@ -20,6 +20,7 @@ from kernel.identifiers import new_id, public_id
 from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from ledger.holds import HoldSet, Released, release
+from rewards.catalogue.tables import RewardUnit
 from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.stock import put_back
 from rewards.tables import Reward, Voucher, VoucherStep
@@ -66,6 +67,9 @@ class Held:
     offline_until: datetime | None
     closes_at: datetime | None
     closing_to: str | None
+    stock_parts: tuple[str, ...]
+    use_periods: tuple[str, ...]
+    unit_no: int | None
 
     def open_offline(self, now: datetime) -> bool:
         """Whether a terminal may have honoured it without asking and can still say so."""
@@ -91,6 +95,10 @@ class Owned:
     ends_at: datetime
     closes_at: datetime | None = None
     """When a voucher that is closing ends and its coins go back."""
+    unit_no: int | None = None
+    unit_zh: str | None = None
+    unit_en: str | None = None
+    """The one seat or plot it is for."""
 
 
 @dataclass(frozen=True)
@@ -292,13 +300,24 @@ def _taken_due(call: Call, due: TextClause, *, most: int) -> Iterator[Held]:
 
 
 def free_use(call: Call, voucher: Held) -> None:
-    """Uncount a voucher that ended unused from its owner's limit; before coins move, as at exchange."""
-    call.db.execute(_UNUSE, {"holder": voucher.key.holder_id, "reward": voucher.reward_id})
+    """Uncount a voucher that ended unused from its owner's limits; before coins move, as at exchange."""
+    counted = {"holder": voucher.key.holder_id, "reward": voucher.reward_id}
+    call.db.execute(_UNUSE, [{**counted, "period": period} for period in voucher.use_periods])
 
 
 def back_on_shelf(call: Call, vouchers: Iterable[Held]) -> None:
-    """Put the items of vouchers that ended unused back into the stock; after all coins moved."""
-    put_back(call, ((voucher.reward_id, voucher.key.voucher_id) for voucher in vouchers))
+    """Put the items of vouchers that ended unused back where they were drawn; after all coins moved."""
+    ended = list(vouchers)
+    put_back(
+        call, ((each.reward_id, part, each.key.voucher_id) for each in ended for part in each.stock_parts)
+    )
+    units = [
+        {"reward": each.reward_id, "no": each.unit_no, "voucher": each.key.voucher_id}
+        for each in sorted(ended, key=lambda each: (each.reward_id, each.unit_no or 0))
+        if each.unit_no is not None
+    ]
+    if units and call.db.execute(_FREE_UNIT, units).rowcount != len(units):  # type: ignore[attr-defined]  # cursor results have it
+        raise BrokenInvariant("a unit is with its voucher")
 
 
 def owned(call: Call, voucher_id: UUID) -> Owned:
@@ -385,6 +404,9 @@ def _held(row: Row[Any]) -> Held:
         offline_until=row.offline_until,
         closes_at=row.closes_at,
         closing_to=row.closing_to,
+        stock_parts=tuple(row.stock_parts),
+        use_periods=tuple(row.use_periods),
+        unit_no=row.unit_no,
     )
 
 
@@ -395,7 +417,7 @@ def _owned(row: Any, now: datetime) -> Owned:
     return Owned(**{**shown, "state": State.ISSUED if lapsed else state})
 
 
-_OWNED = select(
+_WITH_REWARD = select(
     Voucher.id,
     Voucher.reward_id,
     Reward.title_zh,
@@ -407,7 +429,13 @@ _OWNED = select(
     Voucher.ends_at,
     Voucher.closes_at,
     Voucher.locked_until,
+    Voucher.unit_no,
+    RewardUnit.name_zh.label("unit_zh"),
+    RewardUnit.name_en.label("unit_en"),
 ).join(Reward, Reward.id == Voucher.reward_id)
+_OWNED = _WITH_REWARD.outerjoin(
+    RewardUnit, (RewardUnit.reward_id == Voucher.reward_id) & (RewardUnit.no == Voucher.unit_no)
+)
 _TAKE = text("SELECT * FROM voucher WHERE holder_id = :holder AND id = :voucher FOR UPDATE")
 _TAKE_SESSION = text("SELECT * FROM voucher WHERE lock_session = :session FOR UPDATE")
 _MOVE = text(
@@ -430,5 +458,10 @@ _CLOSING = text(
     ") due ORDER BY holder_id, id LIMIT :most"
 )
 _UNUSE = text(
-    "UPDATE reward_use SET used = used - 1 WHERE holder_id = :holder AND reward_id = :reward AND used > 0"
+    "UPDATE reward_use SET used = used - 1 WHERE holder_id = :holder AND reward_id = :reward"
+    " AND period = :period AND used > 0"
+)
+_FREE_UNIT = text(
+    "UPDATE reward_unit SET voucher_id = NULL WHERE reward_id = :reward AND no = :no"
+    " AND voucher_id = :voucher"
 )

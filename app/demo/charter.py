@@ -46,6 +46,12 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("grace", "standard", "退回碳币宽限 30 天 / 30 days of grace", {"days": 30}),
     ("reminders", "standard", "提前 30/7/1 天提醒 / reminders 30, 7 and 1 days ahead", {"days": [30, 7, 1]}),
     (
+        "waiting_list",
+        "standard",
+        "候补保留 120 分钟 / what comes back is held for 120 min",
+        {"hold_minutes": 120},
+    ),
+    (
         "offline",
         "standard",
         "断网核销每台终端 50 张、500 元 / offline: 50 vouchers, 500 yuan a terminal",

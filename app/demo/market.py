@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from app.demo.people import Employee, Resident, hire
+from app.demo.shelf import DETAILS, fill_shelf
 from app.demo.stage import Stage
 from app.factory import TERMINAL_PERMISSIONS
 from app.identity.roles import PERMISSIONS, Role
@@ -25,7 +26,7 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.redemption import prepare, redeem
 from merchants.redemption_reversal import reverse
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, draft_reward
 from rewards.exchange import exchange
 from rewards.live_codes import live_codes
 from rewards.vouchers import Key, cancel, deactivate, key_of
@@ -106,23 +107,24 @@ class Plan:
     work: Callable[[], None]
 
 
-def open_market(stage: Stage, *, at: datetime, editor: Actor) -> Market:
+def open_market(stage: Stage, *, at: datetime, editor: Actor, publisher: Actor) -> Market:
     """Take in the merchants with their tills and put the rewards on the shelf."""
     shops = {
         key: _open_shop(stage, key, zh=name_zh, en=name_en, stores=stores, at=at, editor=editor)
         for key, name_zh, name_en, stores in MERCHANTS
     }
 
-    def work(call: Call) -> dict[str, UUID]:
+    def work(call: Call) -> tuple[dict[str, UUID], list[UUID]]:
         funders = [
             add_funder(
                 call, name_zh="示例市碳普惠专项资金", name_en="Carbon inclusion fund of the demo city"
             ),
             add_funder(call, name_zh="示例银行公益赞助", name_en="Example bank, sponsor"),
         ]
-        return {row[0]: _offer(call, row, shops, funders) for row in REWARDS}
+        return {row[0]: _offer(call, row, shops, funders) for row in REWARDS}, funders
 
-    return Market(shops, stage.play(work, at=at, actor=editor))
+    drafts, funders = stage.play(work, at=at, actor=editor)
+    return Market(shops, fill_shelf(stage, drafts, funders, at=at, editor=editor, publisher=publisher))
 
 
 def plan_vouchers(
@@ -293,7 +295,7 @@ def _open_store(call: Call, stage: Stage, merchant: UUID, name: str) -> Till:
 
 def _offer(call: Call, row: tuple[Any, ...], shops: dict[str, Shop], funders: list[UUID]) -> UUID:
     key, title_zh, title_en, shop, coins, cost_fen, valid_days, limit, stock = row
-    return offer_reward(
+    return draft_reward(
         call,
         Offer(
             title_zh=title_zh,
@@ -308,5 +310,6 @@ def _offer(call: Call, row: tuple[Any, ...], shops: dict[str, Shop], funders: li
             sells_until=call.now + timedelta(days=3 * 365),
             merchant_id=shops[shop].id if shop else None,
             scope_no=shops[shop].tills[0].scope_no if shop and key in OF_ONE_STORE else None,
+            **DETAILS[key],
         ),
     )

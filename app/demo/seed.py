@@ -33,6 +33,7 @@ from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind
 from app.demo.province import Province, publish_by_procedure
 from app.demo.shared_home import SharedHome, shared_home
 from app.demo.sharing import Shared, share_a_ride
+from app.demo.shelf import shelf_life
 from app.demo.stage import Stage, month_start, shanghai
 from app.demo.told import ToldShop, tell_shop
 from app.demo.transit import STATIONS, Transit
@@ -46,7 +47,7 @@ from kernel.identifiers import new_id, public_id
 from ledger.expiry import expire_due as expire_coins
 from merchants.onboarding import MERCHANT, STORE
 from merchants.terminals import TERMINAL
-from rewards.catalogue import REWARD
+from rewards.catalogue.offering import REWARD
 from rewards.vouchers import expire_due as expire_vouchers
 
 SEED = 20260518
@@ -116,6 +117,14 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
         ),
         *_doubts(stage, town, today=today),
         *((plan.at, plan.work) for plan in _shopping(stage, dice, town, now=now)),
+        *shelf_life(
+            stage,
+            town.market.rewards,
+            [each for each in town.residents if each.account is not None],
+            now=now,
+            editor=town.editor.actor,
+            publisher=town.publisher.actor,
+        ),
     ]
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")
     for _, work in sorted(events, key=lambda event: event[0]):
@@ -203,7 +212,7 @@ def _people(stage: Stage, dice: Random, *, today: date, at: datetime, citizens: 
             admit("示例打卡应用", data_source="transit", adapter="ndjson"),
         ),
         residents=residents,
-        market=open_market(stage, at=at, editor=editor.actor),
+        market=open_market(stage, at=at, editor=editor.actor, publisher=publisher.actor),
         gift=give(stage, charity, today=today, at=gave),
         withdrawn=withdrawn,
         plan_line=plan_spending(stage, today=today, at=gave, by=editor.actor),

@@ -47,6 +47,7 @@ KIND_NAMES = {
     "reversal_window": Words("冲正时限", "Reversal window"),
     "offline": Words("离线核销", "Offline redemption"),
     "reminders": Words("到期提醒", "Reminders"),
+    "waiting_list": Words("候补保留", "Waiting list"),
     "grace": Words("宽限", "Grace"),
     "factor_fallback": Words("因子回退", "Factor fallback"),
     "evidence_tier": Words("证据等级", "Evidence tier"),

@@ -1,5 +1,6 @@
 """What anybody may read: pages for people, and the keys that signatures are checked with; no logic."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,16 +22,20 @@ from app.public.page_facts import (
 )
 from app.public.pages import STYLESHEET, page, page_while_sent, readable, site
 from app.public.pool_facts import pool_shown, serial_shown
-from app.public.schemas import LanguageQuery, ListingQuery, RegionQuery
+from app.public.reward_facts import reward_shown, shelf_shown
+from app.public.schemas import LanguageQuery, ListingQuery, RegionQuery, RewardsPageQuery
 from app.public.why_words import LANGUAGES, why_shown
 from carbon.activities.links import linked
 from carbon.donations.giving import DONATION
+from kernel.actor import ANONYMOUS
 from kernel.call import Call
 from kernel.http.endpoint import Routes, endpoint
 from kernel.identifiers import parse_public_id
 from kernel.permission import PUBLIC
 from kernel.publications.publishing import PREFIX
 from kernel.signing import Purpose, published_keys
+from rewards.catalogue.offering import REWARD
+from rewards.catalogue.shelf import Asked
 
 routes = Routes("public", __name__, description="What anybody may read.")
 
@@ -105,6 +110,34 @@ def public_notice(call: Call, *, notice: str) -> Response:
     """Show a proposal."""
     template, facts = notice_shown(call, parse_public_id(PREFIX, notice))
     return page(template, **facts)
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/rewards",
+    needs=PUBLIC,
+    query=RewardsPageQuery,
+    summary="What coins buy in a region, as a page",
+)
+@readable
+def rewards(call: Call, asked: dict[str, Any]) -> Response:
+    """Show a region's shelf as anybody sees it."""
+    wanted = Asked(region_id=asked["region"] or site().region, kind=asked["kind"])
+    return page("rewards.html", **shelf_shown(_anybody(call), wanted, after=asked["after"]))
+
+
+@endpoint(
+    routes,
+    "GET",
+    "/rewards/<reward>",
+    needs=PUBLIC,
+    summary="One reward with its terms, units and prices, as a page",
+)
+@readable
+def reward(call: Call, *, reward: str) -> Response:
+    """Show a reward as anybody sees it."""
+    return page("reward.html", **reward_shown(_anybody(call), parse_public_id(REWARD, reward)))
 
 
 @endpoint(
@@ -201,6 +234,11 @@ def stylesheet(_call: Call) -> Response:
 def keys(call: Call) -> dict[str, Any]:
     """Give the public half of every key, with the retired ones marked."""
     return {purpose.value: published_keys(call.db, purpose, now=call.now) for purpose in Purpose}
+
+
+def _anybody(call: Call) -> Call:
+    """Pages say the same to everybody, whoever is signed in."""
+    return replace(call, actor=ANONYMOUS)
 
 
 def _qr_svg(address: str) -> str:

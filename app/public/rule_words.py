@@ -123,6 +123,14 @@ def _offline(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, W
     )
 
 
+def _waiting_list(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    minutes = content["hold_minutes"]
+    return Words(
+        f"兑完的权益有退回时，为候补第一位保留 {minutes} 分钟",
+        f"what comes back of a reward that is sold out is held for the first in the queue for {minutes} min",
+    )
+
+
 def _fallback(subject: str, content: Mapping[str, Any], regions: Mapping[str, Words]) -> Words:
     code = content["region_id"]
     what, where = scenario_words(subject), regions.get(code, Words(code, code))
@@ -240,6 +248,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "grace": _grace,
         "offline": _offline,
         "reminders": _reminders,
+        "waiting_list": _waiting_list,
         "factor_fallback": _fallback,
         "evidence_tier": _evidence_tier,
         "trip_claims": _trip_claims,

@@ -5,6 +5,7 @@ from marshmallow.validate import OneOf
 
 from app.public.why_words import LANGUAGES
 from kernel.http.fields import QuerySchema, Text
+from rewards.catalogue.reward_states import RewardKind
 
 REGION_CODE = r"[A-Z0-9]+(-[A-Z0-9]+)*"
 
@@ -19,6 +20,12 @@ class ListingQuery(RegionQuery):
     """One more page of a list."""
 
     after = Text(most=512, load_default=None)
+
+
+class RewardsPageQuery(ListingQuery):
+    """One more page of the shelf, of one kind."""
+
+    kind = fields.String(load_default=None, validate=OneOf([kind.value for kind in RewardKind]))
 
 
 class LanguageQuery(QuerySchema):

@@ -31,6 +31,7 @@ from merchants import offline, redemption_reversal, terminals
 from merchants.asks import asking
 from merchants.clerks import roster, shifts
 from rewards import voucher_states
+from rewards.catalogue import reward_states
 
 ROOT = Path(__file__).parents[2]
 LIVES = ("state", "outcome", "end_cause")
@@ -114,13 +115,23 @@ MACHINES = (
         " is given back. A transfer has no states: what was wrong is reversed by another transfer.",
     ),
     Machine(
-        title="Reward 商品",
+        title="Reward 权益",
         table="reward",
         column="state",
-        begins="on_sale",
-        ways=(),
-        note="Sold between `sells_from` and `sells_until` while there is stock."
-        " No way leads to withdrawn yet.",
+        begins="draft",
+        ways=_ways(reward_states.TRANSITIONS),
+        note="`rewards/catalogue/reward_states.py`. Published by another person than who drafted it, and sold"
+        " between `sells_from` and `sells_until` while there is stock. A withdrawn one leaves the vouchers"
+        " bought before as they are. Each change is a row of `reward_step`.",
+    ),
+    Machine(
+        title="Place in a queue 候补名额",
+        table="reward_place",
+        column="state",
+        begins="waiting",
+        ways=_ways(reward_states.PLACE_TRANSITIONS),
+        note="`rewards/catalogue/reward_states.py`. Offered is held for its owner until `held_until`; what is"
+        " not taken by then passes on to the next in the queue.",
     ),
     Machine(
         title="Terminal 收银终端",

@@ -283,6 +283,11 @@ def spending_order(call: Call, region_id: str, *, day: date) -> tuple[str, ...]:
     return tuple(_only(call, region_id, "spending_order", day).content["classes"])
 
 
+def waiting_hold(call: Call, region_id: str, *, day: date) -> timedelta:
+    """How long what came back is held for who waits for it; refuses NoRuleInForce."""
+    return timedelta(minutes=_only(call, region_id, "waiting_list", day).content["hold_minutes"])
+
+
 def offline_rule(call: Call, region_id: str, *, day: date) -> OfflineRule | None:
     """What terminals may honour without asking on a day; None where no rule lets them."""
     for rule in rules_in_force(call, region_id, kind="offline", day=day):

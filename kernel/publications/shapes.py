@@ -222,6 +222,12 @@ SHAPES: Mapping[str, Shape] = {
         },
         {"face_fen": 2000, "redemptions": 50, "total_fen": 50_000, "sync_hours": 24, "liable": "funders"},
     ),
+    "waiting_list": Shape(
+        "How long a reward that came back is held for the citizen who waits for it longest",
+        "`standard`",
+        {"hold_minutes": _whole("minutes; by the reward's hours of exchange, if it has any", 5, 4320)},
+        {"hold_minutes": 120},
+    ),
     "spending_order": Shape(
         "Which coins are spent first",
         "`standard`",

@@ -22,6 +22,7 @@ from app.product_calls import run
 from app.replay_command import every_credit
 from kernel.clock import FixedClock
 from kernel.identifiers import public_id
+from rewards.catalogue.reward_states import RewardKind
 from rewards.voucher_states import State
 from tests.conftest import NOW, ROOT, cloned_database, settings_for
 
@@ -59,6 +60,36 @@ def test_every_state_of_a_voucher_is_on_show(empty_product: Product, town: Town)
     assert town.market.rewards
     states = counted(empty_product, "SELECT state, count(*) FROM voucher GROUP BY state")
     assert set(states) == {state.value for state in State}
+
+
+def test_the_shelf_has_every_kind_a_picture_each_a_seat_taken_and_a_queue(
+    empty_product: Product, town: Town
+) -> None:
+    assert len(town.market.rewards) == 12
+    kinds = counted(empty_product, "SELECT kind, count(*) FROM reward WHERE state = 'published' GROUP BY 1")
+    assert set(kinds) == {kind.value for kind in RewardKind}
+    assert sum(kinds.values()) == 12
+    pictured = "SELECT 'pictures', count(DISTINCT picture_digest) FROM reward"
+    assert counted(empty_product, pictured) == {"pictures": 12}
+    places = "SELECT state, count(*) FROM reward_place GROUP BY 1"
+    assert counted(empty_product, places) == {"waiting": 2}
+    seats = "SELECT (voucher_id IS NULL)::text, count(*) FROM reward_unit GROUP BY 1"
+    assert counted(empty_product, seats) == {"true": 5, "false": 1}
+    prices = "SELECT 'versions', max(no) FROM reward_price"
+    assert counted(empty_product, prices) == {"versions": 2}
+
+
+def test_the_pages_of_the_shelf_show_it_and_a_picture_is_served(empty_product: Product, town: Town) -> None:
+    client = empty_product.flask.test_client()
+    page = client.get("/rewards").get_data(as_text=True)
+    pictures = re.findall(r'<img src="(/v1/public/pictures/[0-9a-f]{64})" alt=""', page)
+    assert len(set(pictures)) == 12
+    with client.get(pictures[0]) as shown:
+        assert (shown.status_code, shown.mimetype) == (200, "image/webp")
+    for reward in town.market.rewards.values():
+        address = f"/rewards/{public_id('rwd', reward)}"
+        assert address in page
+        assert client.get(address).status_code == 200
 
 
 def test_rides_and_bills_are_credited_and_what_is_not_has_a_reason(

@@ -220,6 +220,7 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
             "最多核销 50 张、合计 500.05 元，单张不超过 20.00 元，24 小时内补传；重复核销的损失由出资方承担",
             "at most 50 vouchers and 500.05 yuan, each up to 20.00 yuan, handed in within 24 h",
         ),
+        ("waiting_list", "standard", {"hold_minutes": 45}, "候补第一位保留 45 分钟", "for 45 min"),
         ("factor_fallback", "walk", {"region_id": "CN"}, "采用中国的因子", "walk takes the factor of China"),
         ("factor_fallback", "new_one", {"region_id": "CN-XX"}, "new_one在本地", "factor of CN-XX"),
         (
@@ -245,6 +246,7 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
         "window",
         "grace",
         "offline",
+        "waiting",
         "fallback",
         "unknown-words",
         "order",

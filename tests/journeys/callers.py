@@ -46,6 +46,7 @@ from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
 from tests.carbon.city import OFFICIAL
 from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
+from tests.journeys.offers import plant_offers
 from tests.journeys.proposals import heard_proposal, plant_notices, proposed_recomputation
 from tests.journeys.served import Town, bearer, plant_town
 
@@ -263,6 +264,7 @@ def _belongings(crowd: Crowd) -> None:
     ids["hold"] = make("operator_editor", "/v1/operator/holds", doubt)["id"]
     ids["recomputation"] = proposed_recomputation(make)
     ids["message"] = told_message(crowd)
+    plant_offers(make, ids)
 
 
 def told_message(crowd: Crowd) -> str:

@@ -30,10 +30,10 @@ from kernel.identifiers import parse_public_id, public_id
 from kernel.signing import Purpose
 from merchants.onboarding import add_merchant, add_store
 from merchants.terminals import new_terminal, pair
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.offering import Offer, Share, add_funder
 from tests.carbon.city import SECRET, City, plant_city, publish_rule
 from tests.conftest import REGION, ROOT, settings_for
-from tests.rewards.world import RULES
+from tests.rewards.world import RULES, on_sale
 
 THREADS = ("--blocking-threads", str(IN_THE_HOUSE), "--backpressure", str(IN_THE_HOUSE))
 FIRST_PORT, LAST_PORT = 24000, 31999
@@ -198,7 +198,7 @@ def _plant(call: Call, residents: int, tills: int) -> Town:
         merchant_id=None,
         scope_no=None,
     )
-    reward = offer_reward(call, offer)
+    reward = on_sale(call, offer)
     return Town(
         city,
         tuple(_resident(call, city, number) for number in range(residents)),

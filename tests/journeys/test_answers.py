@@ -13,6 +13,7 @@ from kernel.clock import SystemClock
 from kernel.identifiers import new_id, parse_public_id
 from tests.conftest import make_call
 from tests.journeys.callers import PROJECT, Crowd, coming_day, crowd
+from tests.journeys.offers import drafted_reward, published_reward
 from tests.journeys.proposals import (
     Make,
     approved_proposal,
@@ -180,6 +181,10 @@ def published_publication(city: Crowd) -> dict[str, str]:
     return made
 
 
+def fresh_offer(made: Callable[..., str]) -> Fresh:
+    return lambda city: {"reward": made(city.make, city.ids["fnd"])}
+
+
 _ONE = "/v1/operator/publications/<publication>"
 FRESH: dict[str, Fresh] = {
     "/v1/operator/holds": fresh_ride,
@@ -193,6 +198,9 @@ FRESH: dict[str, Fresh] = {
     f"{_ONE}/objections/<objection>/answer": heard_again,
     f"{_ONE}/publication": fresh_publication,
     f"{_ONE}/withdrawal": published_publication,
+    "/v1/rewards/<reward>/publication": fresh_offer(drafted_reward),
+    "/v1/rewards/<reward>/withdrawal": fresh_offer(published_reward),
+    "/v1/rewards/<reward>/prices": fresh_offer(published_reward),
     "/v1/notices/<notice>/objections": fresh_proposal(noticed_proposal, "notice"),
 }
 """Of what an example uses up, another."""

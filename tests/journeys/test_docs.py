@@ -23,7 +23,7 @@ from tests.journeys.conftest import Running
 pytestmark = pytest.mark.xdist_group("make run")
 GUIDES = (
     *("docs/start.md", "docs/partners.md", "docs/factor-tables.md"),
-    *("docs/donations.md", "docs/households.md", "docs/tills.md", "docs/webhooks.md"),
+    *("docs/donations.md", "docs/households.md", "docs/rewards.md", "docs/tills.md", "docs/webhooks.md"),
     "docs/expiry.md",
 )
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

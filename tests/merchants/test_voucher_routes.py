@@ -21,6 +21,8 @@ from kernel.permission import Permission
 from kernel.units import INT64_MAX
 from merchants.routes import routes as merchant_routes
 from merchants.terminals import terminal_by_token
+from rewards.catalogue.desk_routes import routes as desk_routes
+from rewards.catalogue.routes import routes as shelf_routes
 from rewards.routes import routes as reward_routes
 from tests.conftest import KEYS, NOW, REGION, Database
 from tests.ledger.world import Citizen
@@ -52,6 +54,7 @@ def city(database: Database) -> City:
         "citizen": actor(ActorKind.CITIZEN, me.id),
         "stranger": actor(ActorKind.CITIZEN, stranger.id),
         "operator": actor(ActorKind.OPERATOR),
+        "publisher": actor(ActorKind.OPERATOR),
         "nobody": Actor(kind=ActorKind.CITIZEN, id=new_id(), region_id=REGION),
     }
     clock = FixedClock(NOW)
@@ -75,7 +78,7 @@ def city(database: Database) -> City:
 
     install_door(app, Door(sessions=database.sessions, clock=clock, keys=KEYS, identify=identify))
     api = ProblemApi(app)
-    for room in (reward_routes, merchant_routes):
+    for room in (shelf_routes, desk_routes, reward_routes, merchant_routes):
         api.register_blueprint(room)
     answer_all_errors(app)
     return City(app.test_client(), callers, clock, database, me)
@@ -106,6 +109,8 @@ def _open_shop(city: City) -> tuple[str, str, str]:
     }
     reward = city.ask("operator", "POST", "/v1/rewards", offer)
     assert reward.status_code == 201, reward.json
+    published = f"/v1/rewards/{reward.json['id']}/publication"
+    assert city.ask("publisher", "POST", published, {"reason": "checked"}).status_code == 201
     return merchant, paired.json["token"], reward.json["id"]
 
 

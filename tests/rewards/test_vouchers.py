@@ -17,8 +17,9 @@ from ledger.accounts import freeze
 from ledger.errors import AccountFrozen, NotEnough
 from ledger.reconciliation import CHECKS as LEDGER
 from ledger.reconciliation import reconcile
-from rewards.catalogue import shelf as shelved
-from rewards.catalogue import split
+from rewards.catalogue.offering import split
+from rewards.catalogue.shelf import Asked
+from rewards.catalogue.shelf import shelf as shelved
 from rewards.errors import (
     CodeSeen,
     FundingWrong,
@@ -58,7 +59,9 @@ def buy(call: Call, who: Citizen, *, stock: int = 1000, valid_days: int = 30) ->
 
 
 def remaining(call: Call) -> int:
-    return int(call.db.execute(text("SELECT sum(remaining) FROM reward_stock")).scalar_one())
+    return int(
+        call.db.execute(text("SELECT sum(remaining) FROM reward_stock WHERE part = 'whole'")).scalar_one()
+    )
 
 
 def test_an_exchange_holds_the_price_takes_one_item_and_issues_a_voucher(ruled: Call) -> None:
@@ -235,8 +238,8 @@ def test_costs_are_split_by_largest_remainder(cost: int, parts: tuple[int, ...],
 def test_the_shelf_is_paged_and_shows_what_is_left(ruled: Call) -> None:
     for _ in range(3):
         shelf(ruled, stock=7)
-    first = shelved(ruled, REGION, PageRequest(limit=2))
-    rest = shelved(ruled, REGION, PageRequest(limit=2, after=first.next))
+    first = shelved(ruled, Asked(region_id=REGION), PageRequest(limit=2))
+    rest = shelved(ruled, Asked(region_id=REGION), PageRequest(limit=2, after=first.next))
     assert [len(first.items), len(rest.items), rest.next] == [2, 1, None]
     assert {item.remaining for item in first.items} == {7}
 
@@ -252,7 +255,7 @@ def test_the_owners_vouchers_are_paged_newest_first(ruled: Call) -> None:
 def test_a_reward_needs_funders_of_its_region_each_named_once(ruled: Call) -> None:
     from dataclasses import replace  # noqa: PLC0415 - this test alone alters an offer
 
-    from rewards.catalogue import Offer, Share, offer_reward  # noqa: PLC0415 - this test alone offers
+    from rewards.catalogue.offering import Offer, Share, draft_reward  # noqa: PLC0415 - this test alone offers
 
     funder = shelf(ruled).funders[0]
     offer = Offer(
@@ -268,11 +271,11 @@ def test_a_reward_needs_funders_of_its_region_each_named_once(ruled: Call) -> No
         sells_until=NOW,
     )
     with pytest.raises(FundingWrong):
-        offer_reward(ruled, offer)
+        draft_reward(ruled, offer)
     with pytest.raises(FundingWrong):
-        offer_reward(ruled, replace(offer, funding=[]))
+        draft_reward(ruled, replace(offer, funding=[]))
     with pytest.raises(NotFound):
-        offer_reward(ruled, replace(offer, funding=[Share(funder_id=new_id(), parts=1)]))
+        draft_reward(ruled, replace(offer, funding=[Share(funder_id=new_id(), parts=1)]))
 
 
 def test_the_life_of_a_voucher_has_no_way_out_of_its_end() -> None:

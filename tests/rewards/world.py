@@ -10,7 +10,8 @@ from kernel.call import Call
 from kernel.identifiers import new_id
 from kernel.permission import Permission
 from kernel.publications.publishing import Draft, draft, publish
-from rewards.catalogue import Offer, Share, add_funder, offer_reward
+from rewards.catalogue.lives import publish_reward
+from rewards.catalogue.offering import Offer, Share, add_funder, draft_reward
 from tests.conftest import NOW, REGION
 from tests.ledger.world import Citizen, citizen
 
@@ -18,6 +19,7 @@ RULES: dict[str, dict[str, Any]] = {
     "prepare_lock": {"seconds": 60},
     "reversal_window": {"hours": 24},
     "grace": {"days": 30},
+    "waiting_list": {"hold_minutes": 120},
     "spending_order": {"classes": ["promotional", "standard"]},
 }
 
@@ -54,6 +56,14 @@ def publish_rules(call: Call) -> None:
         publish(acting(call, ActorKind.OPERATOR), made.id, reason="test")
 
 
+def on_sale(call: Call, offer: Offer) -> UUID:
+    """A reward that one operator drafted and another published."""
+    reward = draft_reward(acting(call, ActorKind.OPERATOR), offer)
+    publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="test")
+    call.db.flush()
+    return reward
+
+
 @dataclass(frozen=True)
 class Shelf:
     """A reward and the two funders that pay for it, 2 to 1."""
@@ -72,13 +82,14 @@ def shelf(
     scope_no: int | None = None,
     valid_days: int = 30,
     cost_fen: int = 500,
+    **more: Any,
 ) -> Shelf:
-    """A reward of 3 coins and 5.00 yuan."""
+    """A reward of 3 coins and 5.00 yuan; `more` says what else it is."""
     funders = (
         add_funder(call, name_zh="公共资金", name_en="Public fund"),
         add_funder(call, name_zh="赞助方", name_en="Sponsor"),
     )
-    reward = offer_reward(
+    reward = on_sale(
         call,
         Offer(
             title_zh="面包一份",
@@ -93,6 +104,7 @@ def shelf(
             sells_until=NOW + timedelta(days=400),
             merchant_id=merchant_id,
             scope_no=scope_no,
+            **more,
         ),
     )
     return Shelf(reward, funders)

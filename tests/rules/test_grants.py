@@ -53,7 +53,10 @@ HISTORY = (
     "recomputation_step",
     "redemption",
     "redemption_reversal",
-    "reward",
+    "reward_group",
+    "reward_picture",
+    "reward_price",
+    "reward_step",
     "scan_refusal",
     "staff",
     "voucher_code",
@@ -99,7 +102,10 @@ CHANGED = {
     "redemption_ask": "answered_at manager_id reason redemption_id state",
     "region": "name_en name_zh",
     "reminder_round": "after done_at told",
+    "reward": "picture_digest state",
+    "reward_place": "ended_at held_until state",
     "reward_stock": "remaining",
+    "reward_unit": "voucher_id",
     "reward_use": "used",
     "sign_in_attempts": "attempts window_started_at",
     "sign_in_session": "current_token end_cause ended_at expires_at",
@@ -113,9 +119,12 @@ CHANGED = {
     "webhook_secret": "ends_at",
 }
 """Columns that may change, and no other of the table."""
-DELETED = {"idempotency", "message", "outgoing", "sign_in_attempts", "trip_claim", "webhook_delivery"}
-"""Answers, messages, news and deliveries grown old, attempts to sign in that are over, time freed again."""
-FREED = {"trip_claim"}
+DELETED = {
+    *("idempotency", "message", "outgoing", "reward_group_member", "sign_in_attempts", "trip_claim"),
+    "webhook_delivery",
+}
+"""Answers, messages, news, deliveries grown old, attempts and memberships that are over, time freed again."""
+FREED = {"reward_group_member", "trip_claim"}
 """Rows that come and go, and are never changed."""
 NOT_OURS = {"alembic_version"}
 

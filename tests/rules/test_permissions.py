@@ -52,6 +52,10 @@ IN_PATHS = {
     "project": f"prj_{NOBODY}",
     "recomputation": f"rec_{NOBODY}",
     "publication": f"pub_{NOBODY}",
+    "place": f"wtp_{NOBODY}",
+    "picture": "0" * 64,
+    "group": f"grp_{NOBODY}",
+    "reward": f"rwd_{NOBODY}",
     "redemption": f"red_{NOBODY}",
     "region": REGION,
     "rule": f"pub_{NOBODY}",
@@ -88,6 +92,7 @@ def test_whoever_writes_does_not_decide() -> None:
         (Permission.DONATION_GIVE, Permission.DONATION_WITHDRAW),
         (Permission.POOL_PLAN, Permission.POOL_ALLOCATE),
         (Permission.REWARD_MANAGE, Permission.VOUCHER_DEACTIVATE),
+        (Permission.REWARD_MANAGE, Permission.REWARD_PUBLISH),
         (Permission.RECOMPUTATION_PROPOSE, Permission.RECOMPUTATION_APPROVE),
     )
     for held in HOLDERS.values():
