@@ -8,8 +8,8 @@ from alembic import context
 from sqlalchemy import Connection, text
 
 import app.identity.tables
-import app.notifications.webhooks.tables
 import app.notifications.tables
+import app.notifications.webhooks.tables
 import carbon.activities.recomputation.tables
 import carbon.activities.tables
 import carbon.donations.tables

@@ -6,8 +6,8 @@ A key's times may come nearer and a key may be revoked, once; nothing of it goes
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0037"
-down_revision = "0036"
+revision = "0042"
+down_revision = "0041"
 branch_labels = None
 depends_on = None
 

@@ -7,8 +7,8 @@ manager may say yes in the owner's place, with a reason. An answer is final.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0036"
-down_revision = "0035"
+revision = "0041"
+down_revision = "0040"
 branch_labels = None
 depends_on = None
 
