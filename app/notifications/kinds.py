@@ -7,12 +7,15 @@ their unit in the name, days and instants as ISO text; no names of people, no pl
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from kernel.clock import SHANGHAI
 from kernel.units import show_coins, show_grams
 
 Facts = Mapping[str, Any]
+INSTANTS = frozenset({"answer_by", "held_until"})
+"""Facts that are instants; they are shown in Shanghai time."""
 Saying = dict[str, str]
 """A text in `zh` and in `en`."""
 
@@ -50,6 +53,8 @@ def _shown(facts: Facts) -> dict[str, str]:
             shown[name.removesuffix("_milli")] = show_coins(value)
         elif name.endswith("carbon_mg"):
             shown[name.removesuffix("_mg")] = show_grams(value)
+        elif name in INSTANTS:
+            shown[name] = datetime.fromisoformat(value).astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
         elif name == "expires_on":
             shown["last_day"] = (date.fromisoformat(value) - timedelta(days=1)).isoformat()
     return shown
@@ -124,6 +129,30 @@ KINDS: Mapping[str, Kind] = {
             "The use of your voucher “{title_en}” was undone; it has ended, and {coin} coins came back.",
         ),
     ),
+    "voucher_asked": _kind(
+        "title_zh title_en ask answer_by",
+        "a till wants to redeem a voucher of which the owner is asked first",
+        zh="有门店请求核销兑换券「{title_zh}」,请在 {answer_by} 前确认或拒绝。",
+        en="A store wants to redeem your voucher “{title_en}”: say yes or no before {answer_by}.",
+    ),
+    "voucher_overridden": _kind(
+        "title_zh title_en reason",
+        "a manager at the till said yes in the owner's place",
+        zh="店长代您确认了兑换券「{title_zh}」的核销。原因:{reason}",
+        en="A manager confirmed the use of your voucher “{title_en}” in your place. The reason: {reason}",
+    ),
+    "reward_held": _kind(
+        "title_zh title_en held_until",
+        "an item that came back is held for who waited longest",
+        zh="您候补的「{title_zh}」已为您保留至 {held_until},请及时兑换。",
+        en="“{title_en}”, which you waited for, is held for you until {held_until}.",
+    ),
+    "reward_hold_lapsed": _kind(
+        "title_zh title_en",
+        "an item was held for who waited, and was not exchanged in time",
+        zh="「{title_zh}」的保留时间已过,已转给下一位。",
+        en="“{title_en}” was held for you and was not exchanged in time; it went to the next in line.",
+    ),
     "coins_corrected": _kind(
         "activities coin_milli carbon_mg",
         "a correcting factor table was applied; each line of the statement says why",
@@ -133,7 +162,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "activity_held": _kind(
         "activity_id coin_milli reason_zh reason_en",
-        "an operator put an activity on hold; one appeal is open",
+        "an operator or a published rule put an activity on hold; one appeal is open",
         zh="您的一条行为正在核查,{coin} 碳币暂不可用。原因:{reason_zh}。您可申诉一次。",
         en="One of your activities is being looked into and {coin} coins are set aside. The reason:"
         " {reason_en}. You may appeal once.",

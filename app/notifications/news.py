@@ -20,7 +20,11 @@ from kernel.call import Call
 from kernel.clock import business_day
 from kernel.identifiers import parse_public_id, public_id
 from kernel.outgoing import News
+from merchants.asks.asking import ASK
 from merchants.redemption import REDEMPTION
+from rewards.catalogue.waiting import HELD as PLACE_HELD
+from rewards.catalogue.waiting import LAPSED as PLACE_LAPSED
+from rewards.catalogue.waiting import PLACE
 from rewards.vouchers import VOUCHER
 
 Listener = Callable[[Call, Sequence[News]], Iterable[Telling]]
@@ -74,6 +78,37 @@ def _redemptions_reversed(call: Call, news: Sequence[News]) -> Iterator[Telling]
                 "expires_on": business_day(row.ends_at).isoformat(),
             },
         )
+
+
+def _owners_asked(call: Call, news: Sequence[News]) -> Iterator[Telling]:
+    said = {parse_public_id(ASK, each.facts["ask"]): each for each in news}
+    for row in call.db.execute(_ASKS, {"ids": list(said)}):
+        each = said[row.id]
+        facts: dict[str, Any] = {"title_zh": row.title_zh, "title_en": row.title_en}
+        if each.event == "redemption.asked":
+            facts |= {"ask": each.facts["ask"], "answer_by": row.answer_by.isoformat()}
+            kind = "voucher_asked"
+        else:
+            facts |= {"reason": row.reason}
+            kind = "voucher_overridden"
+        yield Telling(
+            holder_id=row.holder_id,
+            region_id=each.region_id,
+            kind=kind,
+            subject=each.subject,
+            occasion=each.facts["ask"],
+            facts=facts,
+        )
+
+
+def _places_in_line(call: Call, news: Sequence[News]) -> Iterator[Telling]:
+    said = _by_id(PLACE, news)
+    for row in call.db.execute(_PLACES, {"ids": list(said)}):
+        each = said[row.id]
+        facts: dict[str, Any] = {"title_zh": row.title_zh, "title_en": row.title_en}
+        if each.event == PLACE_HELD:
+            facts |= {"held_until": each.facts["held_until"]}
+        yield _plain(row.holder_id, each, each.event.replace(".", "_"), facts)
 
 
 def _activities_corrected(call: Call, news: Sequence[News]) -> Iterator[Telling]:
@@ -137,11 +172,24 @@ _HOLDS = text(
 _SHARES = text(
     "SELECT citizen_id, allocation_id, carbon_mg, coin_milli FROM pool_share WHERE allocation_id = ANY (:ids)"
 )
+_ASKS = text(
+    "SELECT a.id, a.holder_id, a.answer_by, a.reason, r.title_zh, r.title_en FROM redemption_ask a"
+    " JOIN voucher v ON v.holder_id = a.holder_id AND v.id = a.voucher_id"
+    " JOIN reward r ON r.id = v.reward_id WHERE a.id = ANY (:ids)"
+)
+_PLACES = text(
+    "SELECT p.id, p.holder_id, r.title_zh, r.title_en FROM reward_place p"
+    " JOIN reward r ON r.id = p.reward_id WHERE p.id = ANY (:ids)"
+)
 
 LISTENERS: Mapping[str, Listener] = {
     "voucher.expired": _vouchers_ended,
     "voucher.deactivated": _vouchers_ended,
     "redemption.reversed": _redemptions_reversed,
+    "redemption.asked": _owners_asked,
+    "redemption.overridden": _owners_asked,
+    PLACE_HELD: _places_in_line,
+    PLACE_LAPSED: _places_in_line,
     "recomputation.posted": _activities_corrected,
     "activity.held": _holds,
     "activity.released": _holds,

@@ -20,6 +20,7 @@ from kernel.audit import audit
 from kernel.bulk_text import array_of, copy_in, new_ids, select_frame
 from kernel.call import Call
 from kernel.identifiers import public_id
+from kernel.outgoing import announce
 from kernel.publications.rules import HoldRule
 from kernel.publications.shapes import METRES_AN_HOUR, RECORDS_A_DAY
 from ledger.bulk_holds import available_of, hold_many
@@ -77,7 +78,9 @@ def hold_marked(call: Call, rows: pl.DataFrame, rules: Sequence[HoldRule], *, re
     )
     copy_in(call, "activity_hold", kept)
     for hold_id, coins in kept.select("id", "coin_milli").iter_rows():
-        audit(call, "activity.hold", subject=public_id(HOLD, UUID(hold_id)), coin_milli=coins)
+        subject = public_id(HOLD, UUID(hold_id))
+        audit(call, "activity.hold", subject=subject, coin_milli=coins)
+        announce(call, "activity.held", region_id=region_id, subject=subject)
 
 
 def speed(distance_m: pl.Expr, began: pl.Expr, ended: pl.Expr) -> pl.Expr:

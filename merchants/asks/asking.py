@@ -149,7 +149,8 @@ def override(call: Call, session: UUID, *, number: str, pin: str, reason: str) -
     by = public_id(CLERK, clerk.id)
     audit(call, "redemption.overridden", subject=public_id(ASK, asked.id), clerk=by, reason=reason)
     subject = public_id("vch", asked.voucher_id)
-    announce(call, "redemption.overridden", region_id=asked.region_id, subject=subject)
+    told = {"ask": public_id(ASK, asked.id)}
+    announce(call, "redemption.overridden", region_id=asked.region_id, subject=subject, **told)
     return None
 
 
