@@ -23,6 +23,7 @@ import kernel.signing
 import kernel.tenancy
 import ledger.tables
 import merchants.clerks.tables
+import merchants.settlement.tables
 import merchants.tables
 import rewards.catalogue.tables
 import rewards.tables
