@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -29,10 +29,11 @@ from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
 from carbon.activities.recomputation.work import do_waiting
 from carbon.households.assessment import assess_due
+from kernel.actor import Actor, system_actor
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.database import in_transaction
-from kernel.errors import BrokenInvariant
+from kernel.errors import BrokenInvariant, Refusal
 from kernel.idempotency import forget_old
 from kernel.outgoing import forget_taken, take_news
 from ledger.accounts import Account
@@ -42,6 +43,9 @@ from ledger.folds import roll_checkpoints
 from ledger.posting import roll_pending_legs
 from rewards.catalogue.waiting import lapse_due as lapse_offers_due
 from rewards.catalogue.waiting import offer_next
+from merchants.settlement.agreement import confirm_silent
+from merchants.settlement.closing import Due, close_next, merchants_to_settle
+from merchants.settlement.periods import rule_regions
 from rewards.vouchers import close_due as close_vouchers_due
 from rewards.vouchers import expire_due as expire_vouchers_due
 
@@ -195,6 +199,29 @@ def assess_households(turn: Turn) -> int:
     return turn.repeat(partial(assess_due, secret=secret))
 
 
+def settle_merchants(turn: Turn) -> int:
+    """Close what is due, merchant by merchant; confirm what nobody disputed. One merchant stops no other."""
+    total = 0
+    for due in turn.once(merchants_to_settle):
+        who = system_actor(due.region_id)
+
+        def part(call: Call, due: Due = due, who: Actor = who) -> int:
+            call.db.execute(
+                text(f"SET LOCAL statement_timeout = '{CHECKPOINT_LIMIT}'")
+            )  # a long one is summed
+            return close_next(replace(call, actor=who), due.merchant_id)
+
+        try:
+            total += turn.repeat(part)
+        except Refusal as refusal:
+            log.warning("settlement", merchant=str(due.merchant_id), refusal=refusal.code)
+    return total + sum(turn.repeat(partial(_silence, region)) for region in turn.once(rule_regions))
+
+
+def _silence(region: str, call: Call) -> int:
+    return confirm_silent(replace(call, actor=system_actor(region)))
+
+
 def add_checkpoints(turn: Turn) -> int:
     """Sum what folded accounts moved since their last checkpoint."""
 
@@ -342,6 +369,14 @@ SCHEDULE = (
         seconds=3600,
         priority=-5,
         work=assess_households,
+    ),
+    Scheduled(
+        name="settle_merchants",
+        says="close merchants' periods that are due, and confirm what nobody disputed in time",
+        cron="25 * * * *",
+        seconds=1800,
+        priority=-5,
+        work=settle_merchants,
     ),
     Scheduled(
         name="forget",

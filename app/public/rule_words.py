@@ -205,18 +205,11 @@ def _household_saving(subject: str, content: Mapping[str, Any], _regions: Mappin
     )
 
 
-_LAST_DAYS = MappingProxyType(
-    {
-        "daily": lambda _day: Words("每日", "each day"),
-        "weekly": lambda day: Words(f"每周(至周{'一二三四五六日'[day - 1]})", f"each week up to day {day}"),
-        "monthly": lambda day: Words(f"每月(至 {day} 日或月末)", f"each month up to day {day} or its end"),
-    }
-)
 _PAYERS = MappingProxyType({**_BEARERS, "centre": Words("运营中心", "the operation centre")})
 
 
 def _settlement(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
-    period = _LAST_DAYS[content["period"]](content["last_day"])
+    period = _settled_period(content["period"], content["last_day"])
     silent = content["silence"] == "confirms"
     extras = [_of_settlement(content, name) for name in ("fee", "subsidy")]
     days, window = content["close_days"], content["dispute_days"]
@@ -228,6 +221,14 @@ def _settlement(_subject: str, content: Mapping[str, Any], _regions: Mapping[str
         + (" or else confirmed" if silent else "")
         + "".join(each.en for each in extras),
     )
+
+
+def _settled_period(period: str, last_day: int) -> Words:
+    if period == "daily":
+        return Words("每日", "each day")
+    if period == "weekly":
+        return Words(f"每周（至周{'一二三四五六日'[last_day - 1]}）", f"each week up to its day {last_day}")
+    return Words(f"每月（至 {last_day} 日或月末）", f"each month up to day {last_day} or its end")
 
 
 def _of_settlement(content: Mapping[str, Any], name: str) -> Words:

@@ -31,7 +31,7 @@ from merchants.settlement.errors import (
     SettlementElsewhere,
     TakenBackBefore,
 )
-from merchants.settlement.records import SETTLEMENT, settlement_of
+from merchants.settlement.records import SETTLEMENT, owed, settlement_of
 from merchants.settlement.states import Standing, State
 
 ADJUSTMENT = "adj"
@@ -71,6 +71,11 @@ class Adjustment:
     decided_on: date | None
     decision_reason: str | None
     settled_in: UUID | None
+
+    @property
+    def owed(self) -> list[dict[str, Any]]:
+        """What each funder owes more or less."""
+        return owed(self.shares)
 
 
 def propose(call: Call, settlement_id: UUID, correction: Correction) -> Adjustment:

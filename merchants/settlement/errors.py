@@ -10,6 +10,13 @@ class NotDueYet(Refusal):
     title_zh = "该商户目前没有到期应结算的内容"
 
 
+class WorkbookTooLarge(Refusal):
+    """This settlement has more lines than a workbook takes; the CSV has them all."""
+
+    kind = Kind.TOO_LARGE
+    title_zh = "明细行数超过电子表格上限，请下载CSV"
+
+
 class SettlementElsewhere(Refusal):
     """This settlement is not at the step that this request is about."""
 

@@ -15,11 +15,23 @@ from sqlalchemy import Row, text
 
 from kernel.call import Call
 from kernel.canonical import canonical_bytes
+from kernel.identifiers import public_id
 from kernel.paging import Page, PageRequest
+from merchants.offline_conflicts import CONFLICT
+from merchants.redemption import REDEMPTION
 from merchants.settlement.states import USES, What
 
 AT_ONCE = 1000
 WHATS = tuple(What)
+PREFIXES = {
+    What.REDEMPTION: REDEMPTION,
+    What.REVERSAL: REDEMPTION,
+    What.CONFLICT: CONFLICT,
+    What.ADJUSTMENT: "adj",
+    What.FEE: "stl",
+    What.SUBSIDY: "stl",
+}
+"""What the ids of lines are ids of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +74,11 @@ class Line:
     def adjustment_id(self) -> UUID | None:
         """The adjustment it is."""
         return self.subject_id if self.what is What.ADJUSTMENT else None
+
+    @property
+    def public(self) -> str:
+        """The id of what it is about, as the outside sees it."""
+        return public_id(PREFIXES[self.what], self.subject_id)
 
     @property
     def by_funder(self) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from kernel.identifiers import new_id, public_id
 from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from merchants.settlement.errors import SettlementElsewhere
-from merchants.settlement.lines import Head
-from merchants.settlement.states import TRANSITIONS, State
+from merchants.settlement.lines import PREFIXES, Head
+from merchants.settlement.states import TRANSITIONS, State, What
 from merchants.settlement.tables import SettlementStep
 
 SETTLEMENT = "stl"
@@ -47,6 +47,11 @@ class Told:
     payment: dict[str, Any] | None
 
     @property
+    def owed(self) -> list[dict[str, Any]] | None:
+        """What each funder owes."""
+        return None if self.by_funder is None else owed(self.by_funder)
+
+    @property
     def head(self) -> Head:
         """What the digest is over, besides its lines."""
         return Head(
@@ -56,6 +61,11 @@ class Told:
             last_day=self.last_day,
             rule_id=self.rule_id,
         )
+
+
+def owed(shares: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Stored shares with the ids as ids."""
+    return [{"funder_id": UUID(share["funder_id"]), "fen": share["fen"]} for share in shares]
 
 
 def settlement_of(call: Call, settlement_id: UUID) -> Told:
@@ -140,6 +150,8 @@ def _told(row: Row[Any]) -> Told:
     told = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
     digest = told.pop("digest")
     shown = None if digest is None else bytes(digest).hex()
+    for line in (told["dispute"] or {}).get("lines", ()):
+        line["id"] = public_id(PREFIXES[What(line["what"])], UUID(line["id"]))
     return Told(**{**told, "state": State(row.state), "digest": shown})
 
 

@@ -39,13 +39,17 @@ from kernel.database import create_engine, in_transaction, sessions_on
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id, parse_public_id, public_id
 from kernel.outgoing import News
+from kernel.paging import PageRequest
 from kernel.permission import Permission
 from merchants.onboarding import add_merchant, add_store
+from merchants.settlement.closing import close_next
+from merchants.settlement.records import settlements
 from merchants.terminals import new_terminal, pair
 from tests.carbon.city import OFFICIAL
 from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
 from tests.journeys.offers import plant_offers
 from tests.journeys.proposals import heard_proposal, plant_notices, proposed_recomputation
+from tests.journeys.proposals import heard_proposal, plant_notices, plant_terms, proposed_recomputation
 from tests.journeys.served import Town, bearer, plant_town
 
 PASSWORD = "correct horse battery 017"
@@ -159,6 +163,7 @@ def _people(product: Product, town: Town, url: str, call: Call) -> Crowd:
             _staff(call, role, "CN-GD" if role not in elsewhere else REGION, elsewhere) for role in STAFF
         ]
     plant_notices(call)
+    plant_terms(call)
     other_key = register_partner(call, name="another partner", region_id=REGION).api_key
     store = add_store(
         call, add_merchant(call, name_zh="另一家", name_en="Another"), name_zh="店", name_en="S"
@@ -187,6 +192,7 @@ def _people(product: Product, town: Town, url: str, call: Call) -> Crowd:
             "rwd": town.reward,
             "ptn": public_id("ptn", town.city.partner_id),
             "mer": public_id("mer", merchant),
+            "payer": public_id("fnd", call.db.execute(text("SELECT id FROM funder")).scalar_one()),
         },
     )
 
@@ -238,6 +244,7 @@ def _belongings(crowd: Crowd) -> None:
         ids["project"] = make("donor", "/v1/operator/donation-projects", project)["id"]
         make_home(crowd, number)
     _charity(crowd)
+    ids |= {"settlement": settled(crowd), "adjustment": adjusted(crowd)}
     codes = make("citizen", f"/v1/me/vouchers/{ids['voucher']}/codes", None, "GET")
     scan = {"code": codes["items"][0]["text"]}
     ids["redemption"] = make("till", "/v1/terminal/redemptions", scan)["id"]
@@ -293,6 +300,29 @@ def _webhook(crowd: Crowd) -> None:
 
     delivery = in_transaction(crowd.product.door.sessions, work)
     crowd.ids |= {"webhook": made, "delivery": public_id(DELIVERY, delivery)}
+def settled(crowd: Crowd, *, uses: int = 1) -> str:
+    """A voucher redeemed today, and the settlement of it as it will be closed in some weeks."""
+    make, reward = crowd.make, {"reward_id": crowd.ids["rwd"]}
+    for _ in range(uses):
+        voucher = make("citizen", "/v1/me/vouchers", reward)["id"]
+        codes = make("citizen", f"/v1/me/vouchers/{voucher}/codes", None, "GET")
+        crowd.ids["used"] = make("till", "/v1/terminal/redemptions", {"code": codes["items"][0]["text"]})["id"]
+
+    def close(session: Session) -> str:
+        merchant = parse_public_id("mer", crowd.ids["mer"])
+        call = make_call(session, now=SystemClock().now() + timedelta(days=60))
+        while close_next(call, merchant):
+            pass
+        return public_id("stl", settlements(call, PageRequest(limit=1)).items[0].id)
+
+    return in_transaction(crowd.product.door.sessions, close)
+
+
+def adjusted(crowd: Crowd) -> str:
+    """An adjustment that somebody proposed."""
+    path = f"/v1/operator/settlements/{crowd.ids.get('settlement') or settled(crowd)}/adjustments"
+    amount = {"funder_id": crowd.ids["payer"], "payable_fen": 500, "reason": "a lost scan"}
+    return str(crowd.make("operator_editor", path, amount)["id"])
 
 
 def _charity(crowd: Crowd) -> None:

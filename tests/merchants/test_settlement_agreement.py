@@ -155,7 +155,7 @@ def test_a_dispute_names_lines_of_its_settlement_once(call: Call, place: Market,
     disputed = dispute(_as(call, clerk(place)), told.id, lines=named, reason="one is wrong")
     assert disputed.state is State.DISPUTED
     assert disputed.dispute is not None
-    assert disputed.dispute["lines"] == [{"what": "redemption", "id": str(line.subject_id)}]
+    assert disputed.dispute["lines"] == [{"what": "redemption", "id": line.public}]
     for again in (
         lambda call: dispute(call, told.id, lines=[], reason="all is wrong"),
         lambda call: confirm(call, told.id),
