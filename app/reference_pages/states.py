@@ -79,7 +79,7 @@ MACHINES = (
         ways=_ways(voucher_states.TRANSITIONS),
         note="`rewards/voucher_states.py`. A lock that ran out counts as issued, no job unlocks. Closing is a"
         " voucher that ended while a terminal may have honoured it without asking: it waits for it. From"
-        " redeemed a reversal leads back, as the next cycle, until it is settled; each change is a row of `voucher_step`.",
+        " redeemed a reversal leads back, as the next cycle, until it is settled. Steps: `voucher_step`.",
     ),
     Machine(
         title="Redemption 核销",
@@ -110,8 +110,8 @@ MACHINES = (
         column="state",
         begins="open",
         ways=_ways(settlement_states.TRANSITIONS),
-        note="`merchants/settlement/states.py`. Open while its rows are claimed; closed its lines, figures and"
-        " digest stand for good. Disputed leads to confirmed when somebody answered: what is upheld is"
+        note="`merchants/settlement/states.py`. Open while its rows are claimed; closed its lines and"
+        " figures stand for good. Disputed leads to confirmed when somebody answered: what is upheld is"
         " adjusted in a later settlement. Each change is a row of `settlement_step`.",
     ),
     Machine(
@@ -120,8 +120,8 @@ MACHINES = (
         column="state",
         begins="proposed",
         ways=_ways(settlement_states.DECISIONS),
-        note="`merchants/settlement/states.py`. Proposed by one person, decided once by another; approved it is"
-        " booked and stands as a line in the next settlement that can bear it.",
+        note="`merchants/settlement/states.py`. Proposed by one person, decided once by another. Approved it"
+        " is booked, and stands as a line in the next settlement that can bear it.",
     ),
     Machine(
         title="Coins held for a voucher 冻结的碳币",

@@ -26,14 +26,14 @@ from merchants.settlement.records import SETTLEMENT, Told, settlement_of, settle
 from merchants.settlement.schemas import (
     AdjustmentsQuery,
     GivesAdjustments,
-    GivesHistory,
     GivesSettlement,
     GivesSettlementLines,
     GivesSettlements,
-    GivesTotals,
+    GivesUses,
+    GivesUseTotals,
     HistoryQuery,
     SettlementsQuery,
-    TakesDispute,
+    TakesSettlementDispute,
     TotalsQuery,
 )
 from merchants.settlement.states import What
@@ -147,7 +147,7 @@ def confirm_settlement(call: Call, *, settlement: str) -> Told:
     "POST",
     "/v1/merchant/settlements/<settlement>/dispute",
     needs=Permission.SETTLEMENT_CONFIRM,
-    takes=TakesDispute,
+    takes=TakesSettlementDispute,
     gives=GivesSettlement,
     status=201,
     idempotent=True,
@@ -180,7 +180,7 @@ def list_adjustments(call: Call, asked: dict[str, Any]) -> Page[Adjustment]:
     "/v1/merchant/redemptions",
     needs=Permission.MERCHANT_READ,
     query=HistoryQuery,
-    gives=GivesHistory,
+    gives=GivesUses,
     summary="What the caller's own merchant redeemed, newest first",
 )
 def own_history(call: Call, asked: dict[str, Any]) -> Page[Use]:
@@ -194,7 +194,7 @@ def own_history(call: Call, asked: dict[str, Any]) -> Page[Use]:
     "/v1/merchant/totals",
     needs=Permission.MERCHANT_READ,
     query=TotalsQuery,
-    gives=GivesTotals,
+    gives=GivesUseTotals,
     summary="What the caller's own merchant redeemed, by day, store, terminal or clerk",
 )
 def own_totals(call: Call, asked: dict[str, Any]) -> Page[Total]:

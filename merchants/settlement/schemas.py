@@ -70,22 +70,22 @@ class TotalsQuery(PageQuery):
     last_day = Day(load_default=None)
 
 
-class TakesLine(Takes):
+class TakesSettlementLine(Takes):
     """A line, as the settlement names it."""
 
     what = _one_of(What, required=True)
     id = Text(required=True, most=40)
 
 
-class TakesDispute(Takes):
+class TakesSettlementDispute(Takes):
     """What a merchant does not agree with; no lines mean all of it."""
 
     examples = MappingProxyType({"All of it": {"reason": "two days are missing", "lines": []}})
     reason = Text(required=True, least=2, most=1000)
-    lines = Several(fields.Nested(TakesLine), most=MOST_LINES, required=True)
+    lines = Several(fields.Nested(TakesSettlementLine), most=MOST_LINES, required=True)
 
 
-class TakesAmount(Takes):
+class TakesAdjustmentAmount(Takes):
     """An amount of one funder, + to the merchant."""
 
     into = Amount
@@ -118,7 +118,7 @@ class TakesTakingBack(Takes):
     reason = Text(required=True, least=2, most=1000)
 
 
-class TakesAnswer(Takes):
+class TakesSettlementAnswer(Takes):
     """What a dispute comes to; upheld with its corrections, or rejected without."""
 
     examples = MappingProxyType(
@@ -135,17 +135,17 @@ class TakesAnswer(Takes):
     )
     ruling = fields.String(required=True, validate=ma.validate.OneOf((UPHELD, REJECTED)))
     reason = Text(required=True, least=2, most=1000)
-    corrections = Several(fields.Nested(TakesAmount), most=MOST_CORRECTIONS, required=True)
+    corrections = Several(fields.Nested(TakesAdjustmentAmount), most=MOST_CORRECTIONS, required=True)
 
 
-class TakesPayment(Takes):
+class TakesSettlementPayment(Takes):
     """Which line of the bank's statement paid it."""
 
     examples = MappingProxyType({"A transfer": {"bank_statement_id": "ICBC-20261205-000417"}})
     bank_statement_id = Text(required=True, most=64)
 
 
-class TakesDecision(Takes):
+class TakesAdjustmentDecision(Takes):
     """Approved or rejected, and why."""
 
     examples = MappingProxyType({"Approved": {"decision": "approved", "reason": "the receipt was seen"}})
@@ -153,7 +153,7 @@ class TakesDecision(Takes):
     reason = Text(required=True, least=2, most=1000)
 
 
-class GivesShare(Gives):
+class GivesFunderShare(Gives):
     """What one funder owes."""
 
     funder_id = PublicId(FUNDER)
@@ -174,7 +174,7 @@ class GivesSettlementLine(Gives):
     coin_milli = Whole(least=-(2**63))
     payable_fen = Whole(least=-(2**63))
     centre_fen = Whole(least=-(2**63))
-    by_funder = fields.List(fields.Nested(GivesShare))
+    by_funder = fields.List(fields.Nested(GivesFunderShare))
 
 
 class GivesSettlementLines(Gives):
@@ -184,7 +184,7 @@ class GivesSettlementLines(Gives):
     next = fields.String(allow_none=True)
 
 
-class GivesDispute(Gives):
+class GivesSettlementDispute(Gives):
     """What a merchant did not agree with."""
 
     lines = fields.List(fields.Dict())
@@ -192,7 +192,7 @@ class GivesDispute(Gives):
     recorded_at = fields.String()
 
 
-class GivesAnswer(Gives):
+class GivesSettlementAnswer(Gives):
     """What it came to."""
 
     ruling = fields.String()
@@ -200,7 +200,7 @@ class GivesAnswer(Gives):
     recorded_at = fields.String()
 
 
-class GivesPayment(Gives):
+class GivesSettlementPayment(Gives):
     """What paid it."""
 
     bank_statement_id = fields.String()
@@ -223,11 +223,11 @@ class GivesSettlement(Gives):
     line_count = Whole(allow_none=True)
     coin_milli = Whole(allow_none=True)
     payable_fen = Whole(allow_none=True)
-    by_funder = fields.List(fields.Nested(GivesShare), attribute="owed", allow_none=True)
+    by_funder = fields.List(fields.Nested(GivesFunderShare), attribute="owed", allow_none=True)
     digest = fields.String(allow_none=True)
-    dispute = fields.Nested(GivesDispute, allow_none=True)
-    answer = fields.Nested(GivesAnswer, allow_none=True)
-    payment = fields.Nested(GivesPayment, allow_none=True)
+    dispute = fields.Nested(GivesSettlementDispute, allow_none=True)
+    answer = fields.Nested(GivesSettlementAnswer, allow_none=True)
+    payment = fields.Nested(GivesSettlementPayment, allow_none=True)
 
 
 class GivesSettlements(Gives):
@@ -246,7 +246,7 @@ class GivesAdjustment(Gives):
     redemption_id = PublicId(REDEMPTION, allow_none=True)
     coin_milli = Whole(least=-(2**63))
     payable_fen = Whole(least=-(2**63))
-    by_funder = fields.List(fields.Nested(GivesShare), attribute="owed")
+    by_funder = fields.List(fields.Nested(GivesFunderShare), attribute="owed")
     reason = fields.String()
     state = fields.String(metadata={"enum": [state.value for state in Standing]})
     proposed_at = Instant()
@@ -278,14 +278,14 @@ class GivesUse(Gives):
     settlement_id = PublicId(SETTLEMENT, allow_none=True)
 
 
-class GivesHistory(Gives):
+class GivesUses(Gives):
     """Some redemptions, newest first."""
 
     items = fields.List(fields.Nested(GivesUse))
     next = fields.String(allow_none=True)
 
 
-class GivesTotal(Gives):
+class GivesUseTotal(Gives):
     """What one store, terminal, clerk or day came to: redemptions less reversals."""
 
     store_id = PublicId(STORE, allow_none=True)
@@ -298,8 +298,8 @@ class GivesTotal(Gives):
     payable_fen = Whole(least=-(2**63))
 
 
-class GivesTotals(Gives):
+class GivesUseTotals(Gives):
     """Some totals, in the order of what they are by."""
 
-    items = fields.List(fields.Nested(GivesTotal))
+    items = fields.List(fields.Nested(GivesUseTotal))
     next = fields.String(allow_none=True)

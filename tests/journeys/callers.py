@@ -244,10 +244,9 @@ def _belongings(crowd: Crowd) -> None:
         ids["project"] = make("donor", "/v1/operator/donation-projects", project)["id"]
         make_home(crowd, number)
     _charity(crowd)
-    ids |= {"settlement": settled(crowd), "adjustment": adjusted(crowd)}
-    codes = make("citizen", f"/v1/me/vouchers/{ids['voucher']}/codes", None, "GET")
-    scan = {"code": codes["items"][0]["text"]}
-    ids["redemption"] = make("till", "/v1/terminal/redemptions", scan)["id"]
+    ids["settlement"] = settled(crowd)
+    ids["adjustment"] = adjusted(crowd)
+    ids["redemption"] = redeemed(crowd)
     ids["voucher"] = make("citizen", "/v1/me/vouchers", {"reward_id": ids["rwd"]})["id"]
     table = {"form": "yaml", "text": read_shipped(OFFICIAL).decode().replace("2021", "2022")}
     ids["table"] = make("operator_editor", "/v1/operator/factor-tables", table)["id"]
@@ -301,12 +300,17 @@ def _webhook(crowd: Crowd) -> None:
     delivery = in_transaction(crowd.product.door.sessions, work)
     crowd.ids |= {"webhook": made, "delivery": public_id(DELIVERY, delivery)}
 def settled(crowd: Crowd, *, uses: int = 1) -> str:
+def redeemed(crowd: Crowd) -> str:
+    """A voucher bought and redeemed now."""
+    voucher = crowd.make("citizen", "/v1/me/vouchers", {"reward_id": crowd.ids["rwd"]})["id"]
+    codes = crowd.make("citizen", f"/v1/me/vouchers/{voucher}/codes", None, "GET")
+    scan = {"code": codes["items"][0]["text"]}
+    return str(crowd.make("till", "/v1/terminal/redemptions", scan)["id"])
+
+
+def settled(crowd: Crowd) -> str:
     """A voucher redeemed today, and the settlement of it as it will be closed in some weeks."""
-    make, reward = crowd.make, {"reward_id": crowd.ids["rwd"]}
-    for _ in range(uses):
-        voucher = make("citizen", "/v1/me/vouchers", reward)["id"]
-        codes = make("citizen", f"/v1/me/vouchers/{voucher}/codes", None, "GET")
-        crowd.ids["used"] = make("till", "/v1/terminal/redemptions", {"code": codes["items"][0]["text"]})["id"]
+    crowd.ids["used"] = redeemed(crowd)
 
     def close(session: Session) -> str:
         merchant = parse_public_id("mer", crowd.ids["mer"])
@@ -320,7 +324,7 @@ def settled(crowd: Crowd, *, uses: int = 1) -> str:
 
 def adjusted(crowd: Crowd) -> str:
     """An adjustment that somebody proposed."""
-    path = f"/v1/operator/settlements/{crowd.ids.get('settlement') or settled(crowd)}/adjustments"
+    path = f"/v1/operator/settlements/{crowd.ids['settlement']}/adjustments"
     amount = {"funder_id": crowd.ids["payer"], "payable_fen": 500, "reason": "a lost scan"}
     return str(crowd.make("operator_editor", path, amount)["id"])
 

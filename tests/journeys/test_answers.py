@@ -15,6 +15,7 @@ from tests.conftest import make_call
 from tests.journeys.callers import PROJECT, Crowd, coming_day, crowd
 from tests.journeys.offers import drafted_reward, published_reward
 from tests.journeys.callers import PROJECT, Crowd, adjusted, coming_day, crowd, settled
+from tests.journeys.callers import PROJECT, Crowd, adjusted, coming_day, crowd, redeemed, settled
 from tests.journeys.proposals import (
     Make,
     approved_proposal,
@@ -115,7 +116,15 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     prefix = str(value).partition("_")[0]
     if name == "table_id":
         return city.ids["correcting"]
-    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids", "citizen_id", "activity_id", "redemption_id"}:
+    if name in {
+        "partner_id",
+        "reward_id",
+        "funder_id",
+        "citizen_ids",
+        "citizen_id",
+        "activity_id",
+        "redemption_id",
+    }:
         return city.ids[prefix]
     return own.get(name, value)
 
@@ -221,6 +230,7 @@ FRESH: dict[str, Fresh] = {
     "/v1/rewards/<reward>/publication": fresh_offer(drafted_reward),
     "/v1/rewards/<reward>/withdrawal": fresh_offer(published_reward),
     "/v1/rewards/<reward>/prices": fresh_offer(published_reward),
+    "/v1/terminal/redemptions/<redemption>/reversal": lambda city: {"redemption": redeemed(city)},
     "/v1/merchant/settlements/<settlement>/dispute": fresh_settlement,
     f"{_SETTLED}/answer": disputed_settlement,
     f"{_SETTLED}/payment": confirmed_settlement,

@@ -160,9 +160,10 @@ def test_twenty_thousand_lines_become_files_in_bounded_memory(call: Call, place:
     call.db.execute(
         text(
             "INSERT INTO settlement_line (subject_id, what, settlement_id, region_id, store_id, terminal_id,"
-            " business_day, happened_at, coin_milli, payable_fen, centre_fen, shares) SELECT"
-            " gen_random_uuid(), what, settlement_id, region_id, store_id, terminal_id, business_day, happened_at, coin_milli,"
-            " payable_fen, centre_fen, shares FROM settlement_line, generate_series(1, 5000)"
+            " business_day, happened_at, coin_milli, payable_fen, centre_fen, shares)"
+            " SELECT gen_random_uuid(), what, settlement_id, region_id, store_id, terminal_id, business_day,"
+            " happened_at, coin_milli, payable_fen, centre_fen, shares"
+            " FROM settlement_line, generate_series(1, 5000)"
             " WHERE what = 'redemption'"
         )
     )
