@@ -155,8 +155,9 @@ def confirm_settlement(call: Call, *, settlement: str) -> Told:
 )
 def dispute_settlement(call: Call, given: dict[str, Any], *, settlement: str) -> Told:
     """Dispute."""
+    known = settlement_of(call, settlement_id(settlement))
     lines = [_line(number, line) for number, line in enumerate(given["lines"])]
-    return dispute(call, settlement_id(settlement), lines=lines, reason=given["reason"])
+    return dispute(call, known.id, lines=lines, reason=given["reason"])
 
 
 @endpoint(
