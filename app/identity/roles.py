@@ -52,6 +52,8 @@ PERMISSIONS = MappingProxyType(
             {
                 Permission.ME_READ,
                 Permission.MERCHANT_READ,
+                Permission.SETTLEMENT_READ,
+                Permission.SETTLEMENT_CONFIRM,
                 Permission.CLERK_MANAGE,
                 Permission.WEBHOOK_MANAGE,
                 Permission.REDEMPTION_REVERSE,

@@ -40,6 +40,7 @@ from merchants.settlement.states import TRANSITIONS, Standing, State, What
 from tests.conftest import NOW, at
 from tests.merchants.settlement_world import (
     CLOSING,
+    Work,
     clerk,
     closed,
     lines_of,
@@ -156,10 +157,11 @@ def test_a_dispute_names_lines_of_its_settlement_once(call: Call, place: Market,
     assert disputed.state is State.DISPUTED
     assert disputed.dispute is not None
     assert disputed.dispute["lines"] == [{"what": "redemption", "id": line.public}]
-    for again in (
+    tried: tuple[Work, ...] = (
         lambda call: dispute(call, told.id, lines=[], reason="all is wrong"),
         lambda call: confirm(call, told.id),
-    ):
+    )
+    for again in tried:
         with pytest.raises(SettlementElsewhere):
             again(_as(call, clerk(place)))
 
@@ -244,13 +246,14 @@ def test_only_a_settled_use_that_stood_is_taken_back(call: Call, place: Market, 
 def test_another_merchant_and_another_region_find_nothing(call: Call, place: Market, told: Told) -> None:
     stranger = replace(clerk(place), organisation_id=new_id())
     elsewhere = replace(operator(), region_id="CN-GD")
+    works: tuple[Work, ...] = (
+        lambda call: settlement_of(call, told.id),
+        lambda call: confirm(call, told.id),
+        lambda call: dispute(call, told.id, lines=[], reason="mine"),
+        lambda call: pay(call, told.id, bank_statement_id="x"),
+    )
     for who in (stranger, elsewhere):
-        for work in (
-            lambda call: settlement_of(call, told.id),
-            lambda call: confirm(call, told.id),
-            lambda call: dispute(call, told.id, lines=[], reason="mine"),
-            lambda call: pay(call, told.id, bank_statement_id="x"),
-        ):
+        for work in works:
             with pytest.raises(NotFound):
                 work(_as(call, who))
     assert settlements(_as(call, elsewhere), PageRequest()).items == []

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -159,9 +160,9 @@ def test_a_merchant_of_nowhere_is_not_settled(call: Call, place: Market) -> None
     assert refused.value.code == "not_found"
 
 
-def _terms(**changes: object) -> Terms:
-    more = {"rule_id": new_id(), "since": date(2026, 1, 1), "until": None}
-    return Terms(**{**TERMS, **more, **changes})  # type: ignore[arg-type]  # a test's own content
+def _terms(**changes: Any) -> Terms:
+    more: dict[str, Any] = {"rule_id": new_id(), "since": date(2026, 1, 1), "until": None}
+    return Terms(**{**TERMS, **more, **changes})
 
 
 @pytest.mark.parametrize(
@@ -179,18 +180,19 @@ def _terms(**changes: object) -> Terms:
     ],
 )
 def test_a_period_has_the_days_that_the_calendar_says(
-    rule: dict[str, object], day: str, first: str, last: str
+    rule: dict[str, Any], day: str, first: str, last: str
 ) -> None:
     found = period_of(_terms(**rule), date.fromisoformat(day))
     assert (found.first.isoformat(), found.last.isoformat()) == (first, last)
 
 
 def test_periods_follow_each_other_without_a_gap_and_never_span_two_rules() -> None:
-    for rule in (
+    calendars: tuple[dict[str, Any], ...] = (
         {"period": "daily"},
         *({"period": "weekly", "last_day": day} for day in range(1, 8)),
         *({"period": "monthly", "last_day": day} for day in range(1, 32)),
-    ):
+    )
+    for rule in calendars:
         terms = _terms(**rule, since=date(2026, 1, 9), until=date(2028, 3, 5))
         day = terms.since
         while day < date(2028, 3, 5):

@@ -10,7 +10,7 @@ from kernel.call import Call
 from kernel.errors import InvalidField
 from kernel.identifiers import new_id
 from kernel.paging import PageRequest, WrongCursor
-from merchants.settlement.history import GROUPS, Total, Wanted, history, totals
+from merchants.settlement.history import GROUPS, Total, Use, Wanted, history, totals
 from merchants.statements import statement
 from tests.conftest import NOW
 from tests.merchants.settlement_world import closed, publish_terms, undone, used
@@ -84,7 +84,7 @@ def test_the_history_is_filtered_and_paged_and_says_what_became_of_each(call: Ca
     whole = history(call, place.merchant_id, Wanted(), PageRequest()).items
     assert len(whole) == 4
     assert [use.business_day for use in whole] == sorted((use.business_day for use in whole), reverse=True)
-    paged = []
+    paged: list[Use] = []
     after: str | None = None
     for _ in range(4):
         page = history(call, place.merchant_id, Wanted(), PageRequest(limit=1, after=after))

@@ -82,11 +82,10 @@ class Month:
         dispute(self.by(clerk(self.place)), told.id, lines=named, reason="not all is right")
         self.deeds += 1
         corrections = [self.correction(line) for line in lines[:2]] if self.dice.random() < 0.6 else []
-        corrections = [each for each in corrections if each is not None]
         ruling = UPHELD if corrections else REJECTED
         answer(self.by(operator()), told.id, ruling=ruling, reason="looked at", corrections=corrections)
 
-    def correction(self, line: Any) -> Correction | None:
+    def correction(self, line: Any) -> Correction:
         taken = {each.redemption_id for each in adjustments(self.call, PageRequest(limit=200)).items}
         if line.what is What.REDEMPTION and line.subject_id in self.standing and line.subject_id not in taken:
             return Correction(reason="taken back", redemption_id=line.subject_id)
