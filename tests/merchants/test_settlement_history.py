@@ -4,17 +4,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from kernel.call import Call
 from kernel.errors import InvalidField
 from kernel.identifiers import new_id
 from kernel.paging import PageRequest, WrongCursor
+from merchants.redemption import redeem
 from merchants.settlement.history import GROUPS, Total, Use, Wanted, history, totals
 from merchants.statements import statement
+from merchants.tables import Redemption
 from tests.conftest import NOW
+from tests.merchants.clerk_world import signed_in, staff_of
 from tests.merchants.settlement_world import closed, publish_terms, undone, used
-from tests.merchants.world import Market, customer, market
+from tests.merchants.world import Market, bought, code_of, customer, market
 
 A_DAY = timedelta(days=1)
 
@@ -63,17 +65,12 @@ def test_totals_by_anything_add_up_to_the_statements_of_the_days(call: Call, pla
 
 
 def test_totals_are_by_the_clerk_where_the_till_said_who(call: Call, place: Market) -> None:
-    clerk = new_id()
-    call.db.execute(
-        text(
-            "INSERT INTO redemption (id, region_id, holder_id, voucher_id, cycle, reward_id, merchant_id,"
-            " store_id, terminal_id, coin_milli, cost_fen, payables, business_day, redeemed_at,"
-            " reversible_until, clerk_id) SELECT gen_random_uuid(), region_id, holder_id, gen_random_uuid(),"
-            " cycle, reward_id, merchant_id, store_id, terminal_id, coin_milli, cost_fen, payables,"
-            " business_day, redeemed_at, reversible_until, :clerk FROM redemption LIMIT 1"
-        ),
-        {"clerk": clerk},
-    )
+    staff_of(call, place)
+    me = customer(call)
+    code = code_of(call, me, bought(call, place, me))
+    done = redeem(signed_in(call, place), code)
+    clerk = call.db.get_one(Redemption, done.id).clerk_id
+    assert clerk is not None
     found = {each.clerk_id: each.redemptions for each in _all(call, place, "clerk", limit=1)}
     assert found == {None: 4, clerk: 1}
     told = history(call, place.merchant_id, Wanted(clerk=clerk), PageRequest())
