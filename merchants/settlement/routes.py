@@ -109,9 +109,7 @@ def settlement_csv(call: Call, *, settlement: str) -> Response:
 )
 def settlement_workbook(call: Call, *, settlement: str) -> Response:
     """Download a workbook."""
-    from merchants.settlement.workbook import as_xlsx  # noqa: PLC0415 - only this needs a writer of workbooks
-
-    return _file(call, settlement, as_xlsx, media_type=XLSX, name="settlement.xlsx")
+    return _file(call, settlement, _as_xlsx, media_type=XLSX, name="settlement.xlsx")
 
 
 @endpoint(
@@ -243,6 +241,12 @@ def _line(number: int, given: Mapping[str, str]) -> Named:
     except Refusal as refusal:
         refusal.pointer = f"/body/lines/{number}/id"
         raise
+
+
+def _as_xlsx(sheet: Sheet) -> Iterator[bytes]:
+    from merchants.settlement.workbook import as_xlsx  # noqa: PLC0415 - slow to import, and only used here
+
+    return as_xlsx(sheet)
 
 
 def _file(
