@@ -29,9 +29,9 @@ class Permission(StrEnum):
     REDEMPTION_REVERSE = "redemption.reverse"
     MERCHANT_READ = "merchant.read"
     CLERK_MANAGE = "clerk.manage"
+    SETTLEMENT_CONFIRM = "settlement.confirm"
     # partners, merchants, and operators for them
     WEBHOOK_MANAGE = "webhook.manage"
-    SETTLEMENT_CONFIRM = "settlement.confirm"
     # merchants and operators
     SETTLEMENT_READ = "settlement.read"
     # operators

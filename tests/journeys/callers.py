@@ -299,7 +299,8 @@ def _webhook(crowd: Crowd) -> None:
 
     delivery = in_transaction(crowd.product.door.sessions, work)
     crowd.ids |= {"webhook": made, "delivery": public_id(DELIVERY, delivery)}
-def settled(crowd: Crowd, *, uses: int = 1) -> str:
+
+
 def redeemed(crowd: Crowd) -> str:
     """A voucher bought and redeemed now."""
     voucher = crowd.make("citizen", "/v1/me/vouchers", {"reward_id": crowd.ids["rwd"]})["id"]

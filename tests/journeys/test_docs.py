@@ -28,6 +28,7 @@ GUIDES = (
     *("docs/donations.md", "docs/households.md", "docs/tills.md"),
     *("docs/donations.md", "docs/households.md", "docs/settlement.md"),
     *("docs/donations.md", "docs/households.md", "docs/tills.md", "docs/settlement.md"),
+    *("docs/donations.md", "docs/households.md", "docs/tills.md", "docs/webhooks.md", "docs/settlement.md"),
 )
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
