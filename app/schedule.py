@@ -41,11 +41,11 @@ from ledger.chart import Code, Kind, Unit
 from ledger.expiry import expire_due as expire_coins_due
 from ledger.folds import roll_checkpoints
 from ledger.posting import roll_pending_legs
-from rewards.catalogue.waiting import lapse_due as lapse_offers_due
-from rewards.catalogue.waiting import offer_next
 from merchants.settlement.agreement import confirm_silent
 from merchants.settlement.closing import Due, close_next, merchants_to_settle
 from merchants.settlement.periods import rule_regions
+from rewards.catalogue.waiting import lapse_due as lapse_offers_due
+from rewards.catalogue.waiting import offer_next
 from rewards.vouchers import close_due as close_vouchers_due
 from rewards.vouchers import expire_due as expire_vouchers_due
 

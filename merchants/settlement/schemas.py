@@ -19,7 +19,7 @@ from merchants.settlement.history import GROUPS
 from merchants.settlement.records import SETTLEMENT
 from merchants.settlement.states import Standing, State, What
 from merchants.terminals import TERMINAL
-from rewards.catalogue import FUNDER
+from rewards.catalogue.offering import FUNDER
 
 PUBLICATION, CLERK = "pub", "clk"
 _NOBODY = "01KA8Y2V7E8Q9N3M5R6T7W8X9Z"

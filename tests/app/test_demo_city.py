@@ -23,10 +23,10 @@ from app.product_calls import run
 from app.replay_command import every_credit
 from kernel.clock import FixedClock
 from kernel.identifiers import public_id
-from rewards.catalogue.reward_states import RewardKind
 from kernel.paging import PageRequest
 from merchants.settlement.records import settlements
 from merchants.settlement.rederiving import rederive
+from rewards.catalogue.reward_states import RewardKind
 from rewards.voucher_states import State
 from tests.conftest import NOW, ROOT, cloned_database, settings_for
 
@@ -101,6 +101,8 @@ def test_the_pages_of_the_shelf_show_it_and_a_picture_is_served(empty_product: P
         address = f"/rewards/{public_id('rwd', reward)}"
         assert address in page
         assert client.get(address).status_code == 200
+
+
 def test_the_last_month_is_settled_paid_by_one_and_disputed_by_another_and_made_again(
     empty_product: Product, town: Town
 ) -> None:

@@ -48,7 +48,6 @@ from merchants.terminals import new_terminal, pair
 from tests.carbon.city import OFFICIAL
 from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
 from tests.journeys.offers import plant_offers
-from tests.journeys.proposals import heard_proposal, plant_notices, proposed_recomputation
 from tests.journeys.proposals import heard_proposal, plant_notices, plant_terms, proposed_recomputation
 from tests.journeys.served import Town, bearer, plant_town
 

@@ -12,10 +12,8 @@ from carbon.factors.example_table import EXAMPLE_YAML
 from kernel.clock import SystemClock
 from kernel.identifiers import new_id, parse_public_id
 from tests.conftest import make_call
-from tests.journeys.callers import PROJECT, Crowd, coming_day, crowd
-from tests.journeys.offers import drafted_reward, published_reward
-from tests.journeys.callers import PROJECT, Crowd, adjusted, coming_day, crowd, settled
 from tests.journeys.callers import PROJECT, Crowd, adjusted, coming_day, crowd, redeemed, settled
+from tests.journeys.offers import drafted_reward, published_reward
 from tests.journeys.proposals import (
     Make,
     approved_proposal,
@@ -191,6 +189,8 @@ def published_publication(city: Crowd) -> dict[str, str]:
 
 def fresh_offer(made: Callable[..., str]) -> Fresh:
     return lambda city: {"reward": made(city.make, city.ids["fnd"])}
+
+
 def fresh_settlement(city: Crowd) -> dict[str, str]:
     return {"settlement": settled(city)}
 

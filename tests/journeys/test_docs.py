@@ -24,11 +24,7 @@ pytestmark = pytest.mark.xdist_group("make run")
 GUIDES = (
     *("docs/start.md", "docs/partners.md", "docs/factor-tables.md"),
     *("docs/donations.md", "docs/households.md", "docs/rewards.md", "docs/tills.md", "docs/webhooks.md"),
-    *("docs/donations.md", "docs/households.md", "docs/tills.md", "docs/webhooks.md"),
-    *("docs/donations.md", "docs/households.md", "docs/tills.md"),
-    *("docs/donations.md", "docs/households.md", "docs/settlement.md"),
-    *("docs/donations.md", "docs/households.md", "docs/tills.md", "docs/settlement.md"),
-    *("docs/donations.md", "docs/households.md", "docs/tills.md", "docs/webhooks.md", "docs/settlement.md"),
+    "docs/settlement.md",
 )
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
