@@ -10,6 +10,7 @@ from app.carbon_commands import add_carbon_commands
 from app.factory import Product
 from app.key_commands import add_key_commands
 from app.product_calls import run
+from app.settlement_commands import add_settlement_commands
 from app.terminal_command import add_terminal_commands
 from app.webhook_command import add_webhook_commands
 from carbon.reconciliation import CHECKS as CARBON_CHECKS
@@ -29,6 +30,7 @@ def add_commands(product: Product) -> None:
     add_carbon_commands(product)
     add_terminal_commands(product)
     add_webhook_commands(product)
+    add_settlement_commands(product)
     cli = product.flask.cli
 
     @cli.command("openapi")

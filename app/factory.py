@@ -67,6 +67,8 @@ ROOMS = (
     "app.notifications.webhooks.routes",
     "app.notifications.webhooks.page_routes",
     "app.notifications.webhooks.kit.routes",
+    "merchants.settlement.routes",
+    "merchants.settlement.operator_routes",
 )
 TERMINAL_PERMISSIONS = frozenset({Permission.TERMINAL_REDEEM, Permission.REDEMPTION_REVERSE})
 LARGEST_BODY = 1 << 30

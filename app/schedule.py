@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -32,10 +32,11 @@ from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
 from carbon.activities.recomputation.work import do_waiting
 from carbon.households.assessment import assess_due
+from kernel.actor import Actor, system_actor
 from kernel.audit import audit
 from kernel.call import Call
 from kernel.database import in_transaction
-from kernel.errors import BrokenInvariant
+from kernel.errors import BrokenInvariant, Refusal
 from kernel.idempotency import forget_old
 from kernel.key_rotation import rotate_due
 from kernel.outgoing import forget_taken, take_news
@@ -45,6 +46,9 @@ from ledger.chart import Code, Kind, Unit
 from ledger.expiry import expire_due as expire_coins_due
 from ledger.folds import roll_checkpoints
 from ledger.posting import roll_pending_legs
+from merchants.settlement.agreement import confirm_silent
+from merchants.settlement.closing import Due, close_next, merchants_to_settle
+from merchants.settlement.periods import rule_regions
 from rewards.catalogue.waiting import lapse_due as lapse_offers_due
 from rewards.catalogue.waiting import offer_next
 from rewards.vouchers import close_due as close_vouchers_due
@@ -206,6 +210,29 @@ def assess_households(turn: Turn) -> int:
     """Judge the months of homes of which something is new, home after home."""
     secret = turn.product.settings.card_hash_secret.encode()
     return turn.repeat(partial(assess_due, secret=secret))
+
+
+def settle_merchants(turn: Turn) -> int:
+    """Close what is due, merchant by merchant; confirm what nobody disputed. One merchant stops no other."""
+    total = 0
+    for due in turn.once(merchants_to_settle):
+        who = system_actor(due.region_id)
+
+        def part(call: Call, due: Due = due, who: Actor = who) -> int:
+            call.db.execute(
+                text(f"SET LOCAL statement_timeout = '{CHECKPOINT_LIMIT}'")
+            )  # a long one is summed
+            return close_next(replace(call, actor=who), due.merchant_id)
+
+        try:
+            total += turn.repeat(part)
+        except Refusal as refusal:
+            log.warning("settlement", merchant=str(due.merchant_id), refusal=refusal.code)
+    return total + sum(turn.repeat(partial(_silence, region)) for region in turn.once(rule_regions))
+
+
+def _silence(region: str, call: Call) -> int:
+    return confirm_silent(replace(call, actor=system_actor(region)))
 
 
 def add_checkpoints(turn: Turn) -> int:
@@ -374,6 +401,14 @@ SCHEDULE = (
         cron="10 20 * * *",
         seconds=60,
         work=rotate_keys,
+    ),
+    Scheduled(
+        name="settle_merchants",
+        says="close merchants' periods that are due, and confirm what nobody disputed in time",
+        cron="25 * * * *",
+        seconds=1800,
+        priority=-5,
+        work=settle_merchants,
     ),
     Scheduled(
         name="forget",

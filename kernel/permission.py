@@ -30,8 +30,11 @@ class Permission(StrEnum):
     REDEMPTION_REVERSE = "redemption.reverse"
     MERCHANT_READ = "merchant.read"
     CLERK_MANAGE = "clerk.manage"
+    SETTLEMENT_CONFIRM = "settlement.confirm"
     # partners, merchants, and operators for them
     WEBHOOK_MANAGE = "webhook.manage"
+    # merchants and operators
+    SETTLEMENT_READ = "settlement.read"
     # operators
     PUBLICATION_DRAFT = "publication.draft"
     PUBLICATION_COMMENT = "publication.comment"
@@ -40,6 +43,10 @@ class Permission(StrEnum):
     PUBLICATION_READ = "publication.read"
     PARTNER_MANAGE = "partner.manage"
     MERCHANT_MANAGE = "merchant.manage"
+    SETTLEMENT_CLOSE = "settlement.close"
+    SETTLEMENT_ADJUST = "settlement.adjust"
+    SETTLEMENT_APPROVE = "settlement.approve"
+    SETTLEMENT_PAY = "settlement.pay"
     REWARD_MANAGE = "reward.manage"
     REWARD_PUBLISH = "reward.publish"
     REWARD_READ = "reward.read"

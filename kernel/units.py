@@ -1,6 +1,6 @@
 """Every amount is an integer of its smallest unit, and its type says which.
 
-Rounding happens here and nowhere else: three named functions, all towards zero, because a
+Rounding happens here and nowhere else: four named functions, all towards zero, because a
 reduction is never overstated and the public purse never overpays.
 """
 
@@ -46,6 +46,13 @@ def floor_to_share(milligrams: int, *, share_permille: int) -> MilligramsCO2e:
     if milligrams < 0 or not 0 < share_permille <= 1000:
         raise BrokenInvariant(f"no share of {share_permille} permille of {milligrams} mg")
     return MilligramsCO2e(milligrams * share_permille // 1000)
+
+
+def floor_to_part(fen: int, *, part: int, whole: int) -> Fen:
+    """What `part` of `whole` comes to of an amount of fen; floor."""
+    if fen < 0 or part < 0 or whole <= 0:
+        raise BrokenInvariant(f"no part {part} of {whole} of {fen} fen")
+    return Fen(fen * part // whole)
 
 
 def show_coins(amount: int) -> str:

@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CLAWED_BACK = "clawed_back"
     FUNDER = "funder"
     BANK = "bank"
+    CENTRE = "centre"
 
 
 GUARDED = frozenset({Kind.CITIZEN, Kind.DONOR, Kind.POOL, Kind.CAMPAIGN, Kind.MARKET_BATCH, Kind.EVENT})
@@ -69,6 +70,8 @@ class Code(StrEnum):
     PAYABLE_REVERSAL = "PAYABLE_REVERSAL"
     SETTLE = "SETTLE"
     PAID = "PAID"
+    FEE = "FEE"
+    SUBSIDY = "SUBSIDY"
 
 
 class Sign(StrEnum):
@@ -123,11 +126,17 @@ MOVES = (
     Move(Code.CLAW_BACK, Unit.CARBON, Kind.POOL, Sign.OUT, Kind.CLAWED_BACK, when_frozen=True),
     Move(Code.ADJUST, Unit.COIN, Kind.CITIZEN, Sign.BOTH, Kind.ISSUANCE, when_frozen=True),
     Move(Code.ADJUST, Unit.CARBON, Kind.CITIZEN, Sign.BOTH, Kind.SOURCE, when_frozen=True),
+    Move(Code.ADJUST, Unit.COIN, Kind.CITIZEN, Sign.IN, Kind.MERCHANT, when_frozen=True),
+    Move(Code.ADJUST, Unit.CNY, Kind.MERCHANT, Sign.BOTH, Kind.FUNDER),
     Move(Code.PAYABLE, Unit.CNY, Kind.MERCHANT, Sign.IN, Kind.FUNDER),
     Move(Code.PAYABLE_REVERSAL, Unit.CNY, Kind.MERCHANT, Sign.OUT, Kind.FUNDER),
     Move(Code.SETTLE, Unit.CNY, Kind.MERCHANT, Sign.OUT, Kind.SETTLED),
     Move(Code.SETTLE, Unit.COIN, Kind.MERCHANT, Sign.OUT, Kind.SETTLED),
     Move(Code.PAID, Unit.CNY, Kind.SETTLED, Sign.OUT, Kind.BANK),
+    Move(Code.FEE, Unit.CNY, Kind.MERCHANT, Sign.OUT, Kind.CENTRE),
+    Move(Code.FEE, Unit.CNY, Kind.FUNDER, Sign.OUT, Kind.CENTRE),
+    Move(Code.SUBSIDY, Unit.CNY, Kind.MERCHANT, Sign.IN, Kind.FUNDER),
+    Move(Code.SUBSIDY, Unit.CNY, Kind.MERCHANT, Sign.IN, Kind.CENTRE),
 )
 
 _INDEX = {(move.code, move.unit, move.owner, move.contra): move for move in MOVES}

@@ -70,3 +70,10 @@ class ReversalWindowOver(Refusal):
 
     kind = Kind.CONFLICT
     title_zh = "已超过可撤销核销的时限"
+
+
+class RedemptionSettled(Refusal):
+    """This redemption was settled; only an adjustment of two persons corrects it now."""
+
+    kind = Kind.CONFLICT
+    title_zh = "该笔核销已结算，只能由两人办理调整"

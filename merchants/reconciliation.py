@@ -5,6 +5,7 @@ from dataclasses import replace
 from sqlalchemy import TextClause, text
 
 from ledger.reconciliation import Check
+from merchants.settlement.reconciliation import L14
 from rewards.reconciliation import L7 as VOUCHERS
 from rewards.reconciliation import STOCK
 
@@ -55,7 +56,7 @@ L7 = replace(
             """SELECT v.id AS voucher, v.cycle, v.state FROM voucher v
                LEFT JOIN redemption r ON r.voucher_id = v.id AND r.cycle = v.cycle
                LEFT JOIN redemption_reversal b ON b.redemption_id = r.id
-               WHERE (v.state = 'redeemed') <> (r.id IS NOT NULL AND b.redemption_id IS NULL)""",
+               WHERE (v.state IN ('redeemed', 'settled')) <> (r.id IS NOT NULL AND b.redemption_id IS NULL)""",
         ),
     ),
 )
@@ -96,4 +97,4 @@ OFFLINE = Check(
         ),
     ),
 )
-CHECKS = (L7, STOCK, OFFLINE)
+CHECKS = (L7, STOCK, OFFLINE, L14)

@@ -25,7 +25,7 @@ from ledger.posting import Transfer, post
 from ledger.reversal import Undo, reverse_spend
 from merchants.clerks.errors import ManagerNeeded
 from merchants.clerks.shifts import ClerkAtTill, clerk_at_till, require_another
-from merchants.errors import ReversalWindowOver
+from merchants.errors import RedemptionSettled, ReversalWindowOver
 from merchants.redemption import REDEMPTION, merchant_account, payable_reference
 from merchants.tables import Redemption, RedemptionReversal, Store
 from merchants.terminals import calling_terminal
@@ -61,11 +61,13 @@ def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
     """Undo a redemption of the calling till's own store, of the caller's merchant, or an operator's region.
 
     Refuses, in this order: `TerminalNotPaired`, `NotFound`, `ShiftOver`, `ClerkNeeded`, `ManagerNeeded`,
-    `OwnVoucher`, `AlreadyReversed`, `ReversalWindowOver`.
+    `OwnVoucher`, `RedemptionSettled`, `AlreadyReversed`, `ReversalWindowOver`.
     """
     redemption = _known(call, redemption_id)
     clerk = _who(call, redemption)
     voucher = take(call, Key(holder_id=redemption.holder_id, voucher_id=redemption.voucher_id))
+    settled = voucher.state is State.SETTLED and voucher.cycle == redemption.cycle
+    require(not settled, RedemptionSettled())
     standing = voucher.state is State.REDEEMED and voucher.cycle == redemption.cycle
     require(standing, AlreadyReversed())
     require(call.now < redemption.reversible_until, ReversalWindowOver())

@@ -21,7 +21,7 @@ from merchants.tables import ScanRefusal
 from merchants.terminals import KnownTerminal
 from rewards.errors import AliasUnknown, VoucherForAnotherMerchant, VoucherRedeemed
 from rewards.presented_codes import STANDS, AtTill, Shown, is_alias, presented
-from rewards.voucher_states import State
+from rewards.voucher_states import USED
 from rewards.vouchers import Held, require_usable
 
 WRONG_NUMBERS = 5
@@ -63,7 +63,7 @@ def require_fit(call: Call, terminal: KnownTerminal, voucher: Shown) -> None:
     """
     ours = voucher.merchant_id in {None, terminal.merchant_id} and voucher.region_id == terminal.region_id
     require(ours, VoucherForAnotherMerchant())
-    if voucher.state is State.REDEEMED:
+    if voucher.state in USED:
         raise _already_redeemed(call, terminal, voucher)
     require_usable(voucher, call.now)
 

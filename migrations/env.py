@@ -25,6 +25,7 @@ import kernel.tenancy
 import ledger.tables
 import merchants.asks.tables
 import merchants.clerks.tables
+import merchants.settlement.tables
 import merchants.tables
 import rewards.catalogue.tables
 import rewards.tables

@@ -22,7 +22,7 @@ from kernel.signing import Purpose
 from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.tables import VoucherCode
 from rewards.voucher_codes import GRACE_S, ONLINE_ONLY, STEP_S, issue, steps
-from rewards.voucher_states import LIVE, State
+from rewards.voucher_states import LIVE, USED, State
 from rewards.vouchers import Key
 
 CODE_ID_LENGTH = 16
@@ -139,7 +139,7 @@ def _usable(call: Call, voucher_id: UUID) -> Row[Any]:
     row = call.db.execute(_WITH_CODE_ID, values).one_or_none()
     if row is None:
         raise NotFound("no such voucher")
-    require(row.state != State.REDEEMED, VoucherRedeemed(cycle=row.cycle))
+    require(row.state not in USED, VoucherRedeemed(cycle=row.cycle))
     if row.state == State.CLOSING:
         raise VoucherClosing(closes_at=row.closes_at.isoformat())
     require(row.state in LIVE, VoucherEnded(state=row.state))

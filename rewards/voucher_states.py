@@ -19,6 +19,7 @@ class State(StrEnum):
     LOCKED = "locked"
     CLOSING = "closing"
     REDEEMED = "redeemed"
+    SETTLED = "settled"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     DEACTIVATED = "deactivated"
@@ -32,7 +33,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
         {State.LOCKED, State.REDEEMED, State.CLOSING, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}
     ),
     State.CLOSING: frozenset({State.REDEEMED, State.EXPIRED, State.CANCELLED, State.DEACTIVATED}),
-    State.REDEEMED: frozenset({State.ISSUED, State.EXPIRED}),
+    State.REDEEMED: frozenset({State.ISSUED, State.EXPIRED, State.SETTLED}),
+    State.SETTLED: frozenset(),
     State.EXPIRED: frozenset(),
     State.CANCELLED: frozenset(),
     State.DEACTIVATED: frozenset(),
@@ -41,7 +43,9 @@ LIVE = (State.ISSUED, State.LOCKED)
 """These may be used."""
 HELD = (*LIVE, State.CLOSING)
 """Coins are held for these."""
-OUT = (*HELD, State.REDEEMED)
+USED = (State.REDEEMED, State.SETTLED)
+"""A redemption of these stands; once settled, its merchant cannot reverse it any more."""
+OUT = (*HELD, *USED)
 """An item of the stock is out for these."""
 
 

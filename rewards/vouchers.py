@@ -24,7 +24,7 @@ from rewards.catalogue.tables import RewardUnit
 from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.stock import put_back
 from rewards.tables import Reward, Voucher, VoucherStep
-from rewards.voucher_states import LIVE, TRANSITIONS, State, one_of
+from rewards.voucher_states import LIVE, TRANSITIONS, USED, State, one_of
 
 VOUCHER = "vch"
 PURPOSE = "voucher"
@@ -136,7 +136,7 @@ def require_usable(voucher: Held, now: datetime) -> None:
 
 def require_live(voucher: Held) -> None:
     """Refuses, in this order: `VoucherRedeemed`, `VoucherClosing`, `VoucherEnded`."""
-    require(voucher.state is not State.REDEEMED, VoucherRedeemed(cycle=voucher.cycle))
+    require(voucher.state not in USED, VoucherRedeemed(cycle=voucher.cycle))
     if voucher.state is State.CLOSING and voucher.closes_at is not None:
         raise VoucherClosing(closes_at=voucher.closes_at.isoformat())
     require(voucher.state in LIVE, VoucherEnded(state=voucher.state.value))

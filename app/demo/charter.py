@@ -58,6 +58,12 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         {"face_fen": 2000, "redemptions": 50, "total_fen": 50_000, "sync_hours": 24, "liable": "funders"},
     ),
     (
+        "settlement",
+        "standard",
+        "商户按月结算 / merchants are settled by the month",
+        dict(SHAPES["settlement"].example),
+    ),
+    (
         "spending_order",
         "standard",
         "先用活动碳币 / promotional coins first",

@@ -65,6 +65,7 @@ CLERKS = {"07": "cashier", "01": "manager"}
 """Number and role of each merchant's clerks."""
 OF_ONE_STORE = frozenset({"breakfast-bun"})
 """Honoured by the first store of their merchant only, so a till there may honour them without a network."""
+_QUIET = ("loaf", "own-cup-coffee", "transit-pass", "book-discount")
 SOLD = tuple(key for key, *_ in REWARDS if key not in {"fresh-greens", "adopt-a-tree", *OF_ONE_STORE})
 
 
@@ -150,6 +151,28 @@ def plan_vouchers(
     plans.append(town.shop(buyers[1], "own-cup-coffee", now - timedelta(minutes=3), "prepare"))
     plans.append(town.shop(buyers[2], "breakfast-bun", now - timedelta(hours=1), "show_and_cancel"))
     return plans
+
+
+def plan_month(
+    stage: Stage,
+    market: Market,
+    buyers: Sequence[Resident],
+    *,
+    days: Sequence[datetime],
+    publisher: Actor,
+) -> list[Plan]:
+    """A month of quiet shopping, a use a day, some of them undone; it is settled when it is over."""
+    dice = Random(len(days))  # noqa: S311 - a demo city, not a secret
+    town = _Shoppers(stage, market, dice, publisher)
+    return [
+        town.shop(
+            buyers[number % len(buyers)],
+            _QUIET[number % len(_QUIET)],
+            noon,
+            "undo_and_redeem" if number % 9 == 4 else "undo" if number % 11 == 7 else "redeem",
+        )
+        for number, noon in enumerate(days)
+    ]
 
 
 class _Shoppers:

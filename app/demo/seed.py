@@ -31,6 +31,7 @@ from app.demo.inbox import remind
 from app.demo.market import CLERKS, Market, open_market, plan_vouchers
 from app.demo.people import DataPartner, Employee, Resident, admit_partner, bind, hire, settle_residents
 from app.demo.province import Province, publish_by_procedure
+from app.demo.settling import settling
 from app.demo.shared_home import SharedHome, shared_home
 from app.demo.sharing import Shared, share_a_ride
 from app.demo.shelf import shelf_life
@@ -125,6 +126,7 @@ def play(stage: Stage, *, now: datetime, citizens: int | None = None) -> Town:
             editor=town.editor.actor,
             publisher=town.publisher.actor,
         ),
+        *settling(stage, town.market, _buyers(town), today=today, staff=(town.editor, town.publisher)),
     ]
     _say(f"  {BILLED_MONTHS} months of bills, {RIDE_DAYS} days of rides, shares of the pool, vouchers")
     for _, work in sorted(events, key=lambda event: event[0]):
@@ -309,8 +311,11 @@ def _doubts(stage: Stage, town: Town, *, today: date) -> list[Event]:
 
 
 def _shopping(stage: Stage, dice: Random, town: Town, *, now: datetime) -> list[Any]:
-    buyers = [each for each in town.residents if each.account is not None]
-    return plan_vouchers(stage, town.market, dice, buyers, now=now, publisher=town.publisher.actor)
+    return plan_vouchers(stage, town.market, dice, _buyers(town), now=now, publisher=town.publisher.actor)
+
+
+def _buyers(town: Town) -> list[Resident]:
+    return [each for each in town.residents if each.account is not None]
 
 
 def _say(text: str) -> None:

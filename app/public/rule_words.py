@@ -237,6 +237,45 @@ def _household_saving(subject: str, content: Mapping[str, Any], _regions: Mappin
     )
 
 
+_PAYERS = MappingProxyType({**_BEARERS, "centre": Words("运营中心", "the operation centre")})
+
+
+def _settlement(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    period = _settled_period(content["period"], content["last_day"])
+    silent = content["silence"] == "confirms"
+    extras = [_of_settlement(content, name) for name in ("fee", "subsidy")]
+    days, window = content["close_days"], content["dispute_days"]
+    return Words(
+        f"商户{period.zh}结算一次，{days} 天后出账，{window} 天内可提异议"
+        + ("，逾期视为确认" if silent else "")
+        + "".join(each.zh for each in extras),
+        f"merchants are settled for {period.en}, closed {days} days later, disputed within {window} days"
+        + (" or else confirmed" if silent else "")
+        + "".join(each.en for each in extras),
+    )
+
+
+def _settled_period(period: str, last_day: int) -> Words:
+    if period == "daily":
+        return Words("每日", "each day")
+    if period == "weekly":
+        return Words(f"每周（至周{'一二三四五六日'[last_day - 1]}）", f"each week up to its day {last_day}")
+    return Words(f"每月（至 {last_day} 日或月末）", f"each month up to day {last_day} or its end")
+
+
+def _of_settlement(content: Mapping[str, Any], name: str) -> Words:
+    points, each = content[f"{name}_basis_points"], content[f"{name}_fen_each"]
+    if not points and not each:
+        return Words("", "")
+    what = {"fee": Words("手续费", "fee"), "subsidy": Words("补贴", "subsidy")}[name]
+    share, fen = f"{points // 100}.{points % 100:02d}%", f"{each // 100}.{each % 100:02d}"
+    who = _PAYERS[content[f"{name}_bearer"]]
+    return Words(
+        f"；{what.zh}为成本的 {share} 加每笔 {fen} 元，由{who.zh}承担",
+        f"; a {what.en} of {share} of the cost and {fen} yuan a use is borne by {who.en}",
+    )
+
+
 _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Words]] = MappingProxyType(
     {
         "coin_rate": _coin_rate,
@@ -257,5 +296,6 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "working_calendar": _calendar,
         "publication_procedure": _procedure,
         "household_saving": _household_saving,
+        "settlement": _settlement,
     }
 )

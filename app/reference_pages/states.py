@@ -30,6 +30,7 @@ from ledger import holds
 from merchants import offline, redemption_reversal, terminals
 from merchants.asks import asking
 from merchants.clerks import roster, shifts
+from merchants.settlement import states as settlement_states
 from rewards import voucher_states
 from rewards.catalogue import reward_states
 
@@ -79,7 +80,7 @@ MACHINES = (
         ways=_ways(voucher_states.TRANSITIONS),
         note="`rewards/voucher_states.py`. A lock that ran out counts as issued, no job unlocks. Closing is a"
         " voucher that ended while a terminal may have honoured it without asking: it waits for it. From"
-        " redeemed only a reversal leads back, as the next cycle; each change is a row of `voucher_step`.",
+        " redeemed a reversal leads back, as the next cycle, until it is settled. Steps: `voucher_step`.",
     ),
     Machine(
         title="Redemption 核销",
@@ -103,6 +104,25 @@ MACHINES = (
         ways=tuple(Way("written", end, offline.hand_in) for end in ("redeemed", "conflict", "refused")),
         note="Written and signed by the terminal, it stands here from the moment it is handed in and never"
         " changes. A conflict is a row of `offline_conflict` that names both parties and who bears it.",
+    ),
+    Machine(
+        title="Settlement 结算单",
+        table="settlement",
+        column="state",
+        begins="open",
+        ways=_ways(settlement_states.TRANSITIONS),
+        note="`merchants/settlement/states.py`. Open while its rows are claimed; closed its lines and"
+        " figures stand for good. Disputed leads to confirmed when somebody answered: what is upheld is"
+        " adjusted in a later settlement. Each change is a row of `settlement_step`.",
+    ),
+    Machine(
+        title="Adjustment of a settlement 结算调整",
+        table="settlement_adjustment",
+        column="state",
+        begins="proposed",
+        ways=_ways(settlement_states.DECISIONS),
+        note="`merchants/settlement/states.py`. Proposed by one person, decided once by another. Approved it"
+        " is booked, and stands as a line in the next settlement that can bear it.",
     ),
     Machine(
         title="Coins held for a voucher 冻结的碳币",

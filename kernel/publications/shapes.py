@@ -15,6 +15,7 @@ FACTOR_TABLE = "factor_table"
 """Its rows are checked where factors are known, when it is published."""
 _MOST = 10**15
 _MONTHS = 12
+_WEEKDAYS = 7
 
 
 @dataclass(frozen=True)
@@ -228,6 +229,43 @@ SHAPES: Mapping[str, Shape] = {
         {"hold_minutes": _whole("minutes; by the reward's hours of exchange, if it has any", 5, 4320)},
         {"hold_minutes": 120},
     ),
+    "settlement": Shape(
+        "When merchants are settled, what that costs and brings, and how long they may dispute it",
+        "`standard`",
+        {
+            "period": _choice("how long a period is", "daily", "weekly", "monthly"),
+            "last_day": _whole(
+                "the last day of a week (1 is Monday) or of a month (a month that is shorter ends on its own"
+                " last day); of a day it says nothing",
+                1,
+                31,
+            ),
+            "close_days": _whole("days after the last day of a period until it is closed", 1, 60),
+            "dispute_days": _whole("days after the closing within which a merchant may dispute it", 1, 60),
+            "silence": _choice("what silence until then does", "confirms", "waits"),
+            "fee_basis_points": _whole(
+                "of the cost of uses that stand, in hundredths of a percent", 0, 10_000
+            ),
+            "fee_fen_each": _whole("besides, fen a use that stands", 0, 1_000_000),
+            "fee_bearer": _choice("who pays the fee to the operation centre", "merchant", "funders"),
+            "subsidy_basis_points": _whole("of the same cost, for the merchant", 0, 10_000),
+            "subsidy_fen_each": _whole("besides, fen a use that stands, for the merchant", 0, 1_000_000),
+            "subsidy_bearer": _choice("who pays the subsidy", "funders", "centre"),
+        },
+        {
+            "period": "monthly",
+            "last_day": 31,
+            "close_days": 3,
+            "dispute_days": 10,
+            "silence": "confirms",
+            "fee_basis_points": 60,
+            "fee_fen_each": 0,
+            "fee_bearer": "merchant",
+            "subsidy_basis_points": 0,
+            "subsidy_fen_each": 10,
+            "subsidy_bearer": "funders",
+        },
+    ),
     "spending_order": Shape(
         "Which coins are spent first",
         "`standard`",
@@ -331,6 +369,9 @@ def check_content(kind: str, content: Mapping[str, Any]) -> None:
     too_much = beyond_limits(content) if kind == "coin_rate" else None
     require(too_much is None, RuleContentWrong(too_much or "", pointer="/content/coins_milli"))
     fault = calendar_fault(content) if kind == "working_calendar" else None
+    if kind == "settlement" and content["period"] == "weekly":
+        wrong = RuleContentWrong("last_day of a week is 1 to 7", pointer="/content/last_day")
+        require(content["last_day"] <= _WEEKDAYS, wrong)
     if fault is not None:
         raise RuleContentWrong(f"{fault[0]} of a {kind} are {fault[1]}", pointer=f"/content/{fault[0]}")
 

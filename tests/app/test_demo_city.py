@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from app.product_calls import run
 from app.replay_command import every_credit
 from kernel.clock import FixedClock
 from kernel.identifiers import public_id
+from kernel.paging import PageRequest
+from merchants.settlement.records import settlements
+from merchants.settlement.rederiving import rederive
 from rewards.catalogue.reward_states import RewardKind
 from rewards.voucher_states import State
 from tests.conftest import NOW, ROOT, cloned_database, settings_for
@@ -43,6 +47,13 @@ def empty_product(cache_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
 def town(empty_product: Product) -> Town:
     """A city of forty."""
     return play(Stage(empty_product), now=NOW, citizens=40)
+
+
+SETTLED = (
+    "SELECT -sum(amount) FILTER (WHERE unit = 'cny') AS fen,"
+    " -sum(amount) FILTER (WHERE unit = 'coin') AS coin"
+    " FROM ledger_transfer WHERE code = 'SETTLE'"
+)
 
 
 def counted(product: Product, statement: str) -> dict[str, int]:
@@ -90,6 +101,24 @@ def test_the_pages_of_the_shelf_show_it_and_a_picture_is_served(empty_product: P
         address = f"/rewards/{public_id('rwd', reward)}"
         assert address in page
         assert client.get(address).status_code == 200
+
+
+def test_the_last_month_is_settled_paid_by_one_and_disputed_by_another_and_made_again(
+    empty_product: Product, town: Town
+) -> None:
+    assert town.market.shops
+    states = counted(empty_product, "SELECT state, count(*) FROM settlement GROUP BY state")
+    assert states == {"paid": 1, "disputed": 1, "closed": 1}
+    told = run(empty_product, lambda call: list(settlements(call, PageRequest()).items))
+    assert all(each.line_count and each.line_count > 5 for each in told)
+    for each in told:
+        made = run(empty_product, partial(rederive, settlement_id=each.id))
+        assert made.equal, made.differing
+    sums = run(empty_product, lambda call: call.db.execute(text(SETTLED)).one())
+    assert (sum(each.payable_fen or 0 for each in told), sum(each.coin_milli or 0 for each in told)) == (
+        sums.fen,
+        sums.coin,
+    )
 
 
 def test_rides_and_bills_are_credited_and_what_is_not_has_a_reason(

@@ -41,13 +41,16 @@ from kernel.database import create_engine, in_transaction, sessions_on
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id, parse_public_id, public_id
 from kernel.outgoing import News
+from kernel.paging import PageRequest
 from kernel.permission import Permission
 from merchants.onboarding import add_merchant, add_store
+from merchants.settlement.closing import close_next
+from merchants.settlement.records import settlements
 from merchants.terminals import new_terminal, pair
 from tests.carbon.city import OFFICIAL
 from tests.conftest import REGION, cloned_database, make_call, plant_region, settings_for
 from tests.journeys.offers import plant_offers
-from tests.journeys.proposals import heard_proposal, plant_notices, proposed_recomputation
+from tests.journeys.proposals import heard_proposal, plant_notices, plant_terms, proposed_recomputation
 from tests.journeys.served import Town, bearer, plant_town
 
 PASSWORD = "correct horse battery 017"
@@ -161,6 +164,7 @@ def _people(product: Product, town: Town, url: str, call: Call) -> Crowd:
             _staff(call, role, "CN-GD" if role not in elsewhere else REGION, elsewhere) for role in STAFF
         ]
     plant_notices(call)
+    plant_terms(call)
     other_key = register_partner(call, name="another partner", region_id=REGION).api_key
     store = add_store(
         call, add_merchant(call, name_zh="另一家", name_en="Another"), name_zh="店", name_en="S"
@@ -189,6 +193,7 @@ def _people(product: Product, town: Town, url: str, call: Call) -> Crowd:
             "rwd": town.reward,
             "ptn": public_id("ptn", town.city.partner_id),
             "mer": public_id("mer", merchant),
+            "payer": public_id("fnd", call.db.execute(text("SELECT id FROM funder")).scalar_one()),
         },
     )
 
@@ -240,9 +245,9 @@ def _belongings(crowd: Crowd) -> None:
         ids["project"] = make("donor", "/v1/operator/donation-projects", project)["id"]
         make_home(crowd, number)
     _charity(crowd)
-    codes = make("citizen", f"/v1/me/vouchers/{ids['voucher']}/codes", None, "GET")
-    scan = {"code": codes["items"][0]["text"]}
-    ids["redemption"] = make("till", "/v1/terminal/redemptions", scan)["id"]
+    ids["settlement"] = settled(crowd)
+    ids["adjustment"] = adjusted(crowd)
+    ids["redemption"] = redeemed(crowd)
     ids["voucher"] = make("citizen", "/v1/me/vouchers", {"reward_id": ids["rwd"]})["id"]
     table = {"form": "yaml", "text": read_shipped(OFFICIAL).decode().replace("2021", "2022")}
     ids["table"] = make("operator_editor", "/v1/operator/factor-tables", table)["id"]
@@ -308,6 +313,35 @@ def _webhook(crowd: Crowd) -> None:
 
     delivery = in_transaction(crowd.product.door.sessions, work)
     crowd.ids |= {"webhook": made, "delivery": public_id(DELIVERY, delivery)}
+
+
+def redeemed(crowd: Crowd) -> str:
+    """A voucher bought and redeemed now."""
+    voucher = crowd.make("citizen", "/v1/me/vouchers", {"reward_id": crowd.ids["rwd"]})["id"]
+    codes = crowd.make("citizen", f"/v1/me/vouchers/{voucher}/codes", None, "GET")
+    scan = {"code": codes["items"][0]["text"]}
+    return str(crowd.make("till", "/v1/terminal/redemptions", scan)["id"])
+
+
+def settled(crowd: Crowd) -> str:
+    """A voucher redeemed today, and the settlement of it as it will be closed in some weeks."""
+    crowd.ids["used"] = redeemed(crowd)
+
+    def close(session: Session) -> str:
+        merchant = parse_public_id("mer", crowd.ids["mer"])
+        call = make_call(session, now=SystemClock().now() + timedelta(days=60))
+        while close_next(call, merchant):
+            pass
+        return public_id("stl", settlements(call, PageRequest(limit=1)).items[0].id)
+
+    return in_transaction(crowd.product.door.sessions, close)
+
+
+def adjusted(crowd: Crowd) -> str:
+    """An adjustment that somebody proposed."""
+    path = f"/v1/operator/settlements/{crowd.ids['settlement']}/adjustments"
+    amount = {"funder_id": crowd.ids["payer"], "payable_fen": 500, "reason": "a lost scan"}
+    return str(crowd.make("operator_editor", path, amount)["id"])
 
 
 def _charity(crowd: Crowd) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from carbon.factors.example_table import EXAMPLE_YAML
 from kernel.call import Call
 from kernel.identifiers import new_id
+from kernel.publications.shapes import SHAPES
 from tests.carbon.city import publish_rule
 
 GRACE: dict[str, Any] = {
@@ -27,6 +28,12 @@ def plant_notices(call: Call) -> None:
         publish_rule(call, "working_calendar", f"year_{year}", plain)
     strict = {"review": "third_person", "notice_days": 7, "objections": "must_be_answered"}
     publish_rule(call, "publication_procedure", "grace", strict)
+
+
+def plant_terms(call: Call) -> None:
+    """Merchants are settled by the day."""
+    content = {**SHAPES["settlement"].example, "period": "daily", "last_day": 1, "close_days": 1}
+    publish_rule(call, "settlement", "standard", content)
 
 
 def drafted_proposal(make: Make, first_day: str) -> str:

@@ -12,7 +12,7 @@ from carbon.factors.example_table import EXAMPLE_YAML
 from kernel.clock import SystemClock
 from kernel.identifiers import new_id, parse_public_id
 from tests.conftest import make_call
-from tests.journeys.callers import PROJECT, Crowd, coming_day, crowd
+from tests.journeys.callers import PROJECT, Crowd, adjusted, coming_day, crowd, redeemed, settled
 from tests.journeys.offers import drafted_reward, published_reward
 from tests.journeys.proposals import (
     Make,
@@ -114,7 +114,15 @@ def in_the_city(city: Crowd, address: str, value: Any, name: str = "") -> Any:
     prefix = str(value).partition("_")[0]
     if name == "table_id":
         return city.ids["correcting"]
-    if name in {"partner_id", "reward_id", "funder_id", "citizen_ids", "citizen_id", "activity_id"}:
+    if name in {
+        "partner_id",
+        "reward_id",
+        "funder_id",
+        "citizen_ids",
+        "citizen_id",
+        "activity_id",
+        "redemption_id",
+    }:
         return city.ids[prefix]
     return own.get(name, value)
 
@@ -185,7 +193,30 @@ def fresh_offer(made: Callable[..., str]) -> Fresh:
     return lambda city: {"reward": made(city.make, city.ids["fnd"])}
 
 
+def fresh_settlement(city: Crowd) -> dict[str, str]:
+    return {"settlement": settled(city)}
+
+
+def disputed_settlement(city: Crowd) -> dict[str, str]:
+    made = fresh_settlement(city)
+    path = f"/v1/merchant/settlements/{made['settlement']}/dispute"
+    city.make("clerk", path, {"reason": "all is wrong", "lines": []})
+    return made
+
+
+def confirmed_settlement(city: Crowd) -> dict[str, str]:
+    made = fresh_settlement(city)
+    city.make("clerk", f"/v1/merchant/settlements/{made['settlement']}/confirmation", None)
+    return made
+
+
+def used_and_settled(city: Crowd) -> dict[str, str]:
+    made = fresh_settlement(city)
+    return {**made, "red": city.ids["used"]}
+
+
 _ONE = "/v1/operator/publications/<publication>"
+_SETTLED = "/v1/operator/settlements/<settlement>"
 FRESH: dict[str, Fresh] = {
     "/v1/operator/holds": fresh_ride,
     "/v1/operator/recomputations": lambda city: {"correcting": correcting_table(city.make)},
@@ -201,6 +232,12 @@ FRESH: dict[str, Fresh] = {
     "/v1/rewards/<reward>/publication": fresh_offer(drafted_reward),
     "/v1/rewards/<reward>/withdrawal": fresh_offer(published_reward),
     "/v1/rewards/<reward>/prices": fresh_offer(published_reward),
+    "/v1/terminal/redemptions/<redemption>/reversal": lambda city: {"redemption": redeemed(city)},
+    "/v1/merchant/settlements/<settlement>/dispute": fresh_settlement,
+    f"{_SETTLED}/answer": disputed_settlement,
+    f"{_SETTLED}/payment": confirmed_settlement,
+    f"{_SETTLED}/takings-back": used_and_settled,
+    "/v1/operator/settlement-adjustments/<adjustment>/decision": lambda city: {"adjustment": adjusted(city)},
     "/v1/notices/<notice>/objections": fresh_proposal(noticed_proposal, "notice"),
 }
 """Of what an example uses up, another."""

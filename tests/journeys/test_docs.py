@@ -25,6 +25,7 @@ GUIDES = (
     *("docs/start.md", "docs/partners.md", "docs/factor-tables.md"),
     *("docs/donations.md", "docs/households.md", "docs/rewards.md", "docs/tills.md", "docs/webhooks.md"),
     "docs/expiry.md",
+    "docs/settlement.md",
 )
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

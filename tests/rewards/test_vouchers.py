@@ -284,6 +284,7 @@ def test_the_life_of_a_voucher_has_no_way_out_of_its_end() -> None:
         State.EXPIRED,
         State.CANCELLED,
         State.DEACTIVATED,
+        State.SETTLED,
     }
 
 

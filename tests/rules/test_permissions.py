@@ -28,6 +28,7 @@ SIGN_OUT = "/v1/sessions/current"
 NOBODY = "0" * 26
 IN_PATHS = {
     "activity": f"act_{NOBODY}",
+    "adjustment": f"adj_{NOBODY}",
     "batch": f"bat_{NOBODY}",
     "ask": f"ask_{NOBODY}",
     "binding": f"bnd_{NOBODY}",
@@ -61,6 +62,7 @@ IN_PATHS = {
     "rule": f"pub_{NOBODY}",
     "serial": "1",
     "session": f"ses_{NOBODY}",
+    "settlement": f"stl_{NOBODY}",
     "store": f"sto_{NOBODY}",
     "table": f"pub_{NOBODY}",
     "terminal": f"trm_{NOBODY}",
@@ -94,6 +96,9 @@ def test_whoever_writes_does_not_decide() -> None:
         (Permission.REWARD_MANAGE, Permission.VOUCHER_DEACTIVATE),
         (Permission.REWARD_MANAGE, Permission.REWARD_PUBLISH),
         (Permission.RECOMPUTATION_PROPOSE, Permission.RECOMPUTATION_APPROVE),
+        (Permission.SETTLEMENT_CLOSE, Permission.SETTLEMENT_PAY),
+        (Permission.SETTLEMENT_ADJUST, Permission.SETTLEMENT_APPROVE),
+        (Permission.SETTLEMENT_CONFIRM, Permission.SETTLEMENT_PAY),
     )
     for held in HOLDERS.values():
         assert not [pair for pair in apart if set(pair) <= held]
