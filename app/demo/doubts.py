@@ -1,6 +1,7 @@
-"""Two apps that saw one bicycle ride, and a ride on hold that its citizen appeals against.
+"""Two apps that saw one bicycle ride; one that a rule holds, with an appeal, and one that an operator holds.
 
-The region has published that bicycle rides claim their time, and what a check-in counts for.
+The region has published that bicycle rides claim their time, what a check-in counts for, and how fast is too
+fast.
 """
 
 from datetime import datetime, timedelta
@@ -27,6 +28,12 @@ RULES: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
         "骑行同一时间只计一次 / one bicycle ride at a time",
         {"scenarios": ["shared_bike_ride"], "slot": "five_minutes"},
     ),
+    (
+        "automatic_hold",
+        "cycling_speed",
+        "骑行时速超过 45 公里先核查 / rides faster than 45 km/h are checked",
+        {"scenarios": ["shared_bike_ride"], "measure": "metres_an_hour", "most": 45_000},
+    ),
     ("evidence_tier", "self_check_in", "自主打卡计入一半 / half for a check-in", {"share_permille": 500}),
 )
 """As `charter.RULES`."""
@@ -40,7 +47,7 @@ def ride_twice(
     began: datetime,
     editor: Actor,
 ) -> None:
-    """A ride that the bicycle's lock and a check-in app both send, another that is held, and the appeal."""
+    """A ride that the bicycle's lock and a check-in app both send, two that are held, and an appeal."""
     lock, checked = apps
     for app in apps:
         bind(stage, app, [(rider.id, rider.card)], at=began - timedelta(days=1))
@@ -54,18 +61,17 @@ def ride_twice(
     took = timedelta(minutes=20)
     _send(stage, lock, rider, "lock-1", began, began + took, metres=4_000)
     _send(stage, checked, rider, "check-1", began + timedelta(minutes=1), began + took, metres=4_200)
-    _send(
-        stage, checked, rider, "check-2", began + timedelta(hours=2), began + timedelta(hours=3), metres=9_000
-    )
+    later = began + timedelta(hours=2)
+    doubted = _send(stage, checked, rider, "check-2", later, later + timedelta(hours=1), metres=9_000)
     fast = began + timedelta(hours=5)
     held = _send(stage, lock, rider, "lock-2", fast, fast + took, metres=30_000)
-    if held is None:
+    if held is None or doubted is None:
         return
     order = HoldOrder(
         citizen_id=rider.id,
-        activity_id=held,
-        reason_zh="二十分钟骑行 30 公里,速度超出自行车的可能值",
-        reason_en="30 km in twenty minutes is faster than a bicycle goes.",
+        activity_id=doubted,
+        reason_zh="打卡照片与所报地点不符",
+        reason_en="The photo of the check-in is of another place.",
     )
     stage.play(lambda call: put_on_hold(call, order), at=fast + timedelta(hours=1), actor=editor)
     me = Actor(kind=ActorKind.CITIZEN, id=rider.id, region_id=stage.region)

@@ -51,6 +51,7 @@ KIND_NAMES = {
     "factor_fallback": Words("因子回退", "Factor fallback"),
     "evidence_tier": Words("证据等级", "Evidence tier"),
     "trip_claims": Words("行程认领", "Trip claims"),
+    "automatic_hold": Words("自动核查", "Automatic holds"),
     "publication_procedure": Words("发布程序", "Procedure of publication"),
     "working_calendar": Words("工作日历", "Working calendar"),
     "household_saving": Words("家庭节约基准", "Household baseline"),

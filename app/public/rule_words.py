@@ -5,6 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 from app.public.scenario_words import Words, listed, scenario_words, tier_words
+from carbon.activities.hold_words import kilometres
+from kernel.publications.shapes import RECORDS_A_DAY
 from kernel.publications.tables import Publication
 from kernel.units import show_grams
 
@@ -155,6 +157,19 @@ def _trip_claims(_subject: str, content: Mapping[str, Any], _regions: Mapping[st
     )
 
 
+def _automatic_hold(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
+    what, most = listed([scenario_words(scenario) for scenario in content["scenarios"]]), content["most"]
+    if content["measure"] == RECORDS_A_DAY:
+        beyond = Words(f"同一人当日第 {most} 条之后的记录", f"of a citizen's day after the first {most}")
+    else:
+        fast = kilometres(most)
+        beyond = Words(f"平均时速超过 {fast} 公里的记录", f"faster than {fast} km/h on average")
+    return Words(
+        f"先核查{beyond.zh}：{what.zh}；碳币暂不可用，市民可申诉，由人工作出结论",
+        f"records {beyond.en} are held: {what.en}; the coins wait, the citizen may appeal, a person decides",
+    )
+
+
 def _calendar(_subject: str, content: Mapping[str, Any], _regions: Mapping[str, Words]) -> Words:
     year, off, worked = content["year"], len(content["holidays"]), len(content["workdays"])
     return Words(
@@ -257,6 +272,7 @@ _SAYERS: Mapping[str, Callable[[str, Mapping[str, Any], Mapping[str, Words]], Wo
         "factor_fallback": _fallback,
         "evidence_tier": _evidence_tier,
         "trip_claims": _trip_claims,
+        "automatic_hold": _automatic_hold,
         "spending_order": _spending_order,
         "working_calendar": _calendar,
         "publication_procedure": _procedure,

@@ -61,6 +61,7 @@ _DIFFERS: Mapping[str, Words] = MappingProxyType(
         "coin_rate": Words("兑换率", "the coin rate"),
         "cap": Words("上限", "the cap"),
         "evidence": Words("证据等级", "the evidence tier"),
+        "hold": Words("核查", "the hold"),
         "entry": Words("账上的入账", "the entry in the ledger"),
         "kilograms": Words("减排量", "the kilograms"),
         "digest": Words("摘要", "the digest"),

@@ -22,7 +22,7 @@ from kernel.paging import Page, PageRequest
 from kernel.publications.errors import RuleContentWrong
 from kernel.publications.procedure import PROCEDURE
 from kernel.publications.publishing import PREFIX, Draft, draft, publish
-from kernel.publications.rules import STANDARD
+from kernel.publications.rules import AUTOMATIC_HOLD, STANDARD
 from kernel.publications.shapes import FACTOR_TABLE, SHAPES, check_content
 from kernel.publications.tables import PUBLIC_STATES, Publication
 from kernel.publications.working_calendars import subject_of
@@ -157,7 +157,8 @@ def _check_content(call: Call, proposal: Proposal) -> None:
         require(content["region_id"] != call.region, RuleContentWrong("another region", pointer=pointer))
     if proposal.kind == "spending_order" and sorted(content["classes"]) != sorted(SPENDING_ORDER):
         raise RuleContentWrong(f"each of {', '.join(SPENDING_ORDER)} once", pointer="/body/content/classes")
-    if proposal.kind == "cap" and len(set(content["scenarios"])) < len(content["scenarios"]):
+    named_once = {"cap", AUTOMATIC_HOLD}
+    if proposal.kind in named_once and len(set(content["scenarios"])) < len(content["scenarios"]):
         raise RuleContentWrong("each scenario once", pointer="/body/content/scenarios")
 
 

@@ -23,6 +23,7 @@ _SUBJECTS = {
     "working_calendar": "year_2027",
     "evidence_tier": "self_check_in",
     "trip_claims": "rail",
+    "automatic_hold": "cycling_speed",
     "household_saving": "household_electricity_saving",
 }
 

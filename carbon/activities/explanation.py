@@ -15,6 +15,7 @@ from sqlalchemy import Select, func, or_, select, text
 
 from carbon.activities.crediting import credits_activities
 from carbon.activities.explanation_corrections import told_corrections
+from carbon.activities.explanation_holds import cited, told_hold
 from carbon.activities.explanation_tree import tree_of
 from carbon.activities.recomputation.telling import corrections_of, named_correction
 from carbon.activities.replay import Replay, Replayer, posted_under
@@ -151,6 +152,7 @@ def explain_activity(call: Call, activity: Activity, replayer: Replayer | None =
         "factor": _factor(call, row, activity.basis.found_by),
         "evidence": _evidence(call, activity, again),
         "coins": _coins(call, activity, again, replayer),
+        "hold": told_hold(call, activity, replayer),
         "entries": _entries(activity),
         "superseded": reversal is not None,
         "corrections": told_corrections(call, activity, partial(_factor, call)),
@@ -202,7 +204,7 @@ def _evidence(call: Call, activity: Activity, again: Replay) -> dict[str, Any]:
     return {
         "tier": activity.basis.evidence,
         "share_permille": again.share_permille,
-        "rule": None if rule is None else _cited(rule),
+        "rule": None if rule is None else cited(rule),
     }
 
 
@@ -224,7 +226,7 @@ def _factor(call: Call, row: Factor, found_by: str) -> dict[str, Any]:
         "found_by": found_by,
         "source": _part(row.notes, "source"),
         "seen_in_original": _part(row.notes, "seen_in_original") is True,
-        "table": {"id": public_id("pub", table.id), **_cited(table)},
+        "table": {"id": public_id("pub", table.id), **cited(table)},
     }
 
 
@@ -242,22 +244,12 @@ def _coins(call: Call, activity: Activity, again: Replay, replayer: Replayer) ->
     if cap is not None and not replayer.rules(cap.id, "cap"):
         cap = None
     return {
-        "rate": {**figures, **_cited(rate)},
-        "cap": None if cap is None else {**cap.content, **_cited(cap)},
+        "rate": {**figures, **cited(rate)},
+        "cap": None if cap is None else {**cap.content, **cited(cap)},
         "before_cap_milli": again.coins_before_cap,
         "cut_milli": activity.coin_cut_milli,
         "credited_milli": activity.coin_milli,
         "credited": show_coins(activity.coin_milli),
-    }
-
-
-def _cited(publication: Publication) -> dict[str, Any]:
-    return {
-        "title": publication.title,
-        "source": publication.source,
-        "assumption": publication.assumption,
-        "effective_from": publication.effective_from.isoformat(),
-        "digest": None if publication.digest is None else publication.digest.hex(),
     }
 
 

@@ -126,6 +126,26 @@ class GivesUsedEvidence(Gives):
     rule = fields.Nested(GivesCited, allow_none=True)
 
 
+class GivesHoldingRule(GivesCited):
+    """The published rule that holds an activity; no figures where it is not as it was signed."""
+
+    id = fields.String()
+    measure = fields.String(allow_none=True, metadata=_said("records_a_day or metres_an_hour"))
+    most = fields.Integer(allow_none=True, metadata=_said("what is beyond it is held"))
+
+
+class GivesToldHold(Gives):
+    """Why the coins are set aside, and what became of it."""
+
+    state = fields.String()
+    reason_zh = fields.String()
+    reason_en = fields.String()
+    coin_milli = fields.Integer(metadata=_said("what was set aside"))
+    held_at = fields.String()
+    measured = fields.Integer(allow_none=True, metadata=_said("what the rule found"))
+    rule = fields.Nested(GivesHoldingRule, allow_none=True, metadata=_said("null where a person holds"))
+
+
 class GivesEntry(Gives):
     """A transfer of the ledger, and how much of it is this activity's; others may share it."""
 
@@ -165,7 +185,7 @@ class GivesNode(Gives):
     node = fields.String(
         metadata=_said(
             "what it is",
-            enum=["entry", "coin_rate", "cap", "kilograms", "step", "input", "factor", "document"],
+            enum=["entry", "coin_rate", "cap", "hold", "kilograms", "step", "input", "factor", "document"],
         )
     )
     title = fields.Nested(GivesSaying)
@@ -237,6 +257,7 @@ class GivesExplainedActivity(GivesArithmetic):
     occurred_at = _instant()
     facts = fields.Dict(allow_none=True, metadata=_said("what the partner's form says beside the inputs"))
     entries = fields.List(fields.Nested(GivesEntry))
+    hold = fields.Nested(GivesToldHold, allow_none=True)
     corrections = fields.List(
         fields.Nested(GivesTableCorrection), metadata=_said("by factor tables, since; nothing above changes")
     )

@@ -18,6 +18,12 @@ _MASSES = {"kg": "千克", "g": "克"}
 _GASES = {"CO2": "二氧化碳", "CO2e": "二氧化碳当量"}
 _PERIODS = {"day": ("每日", "day"), "month": ("每月", "calendar month")}
 
+_DECIDED = {
+    "held": ("碳币暂不可用,可以申诉。", "The coins wait for a decision; you may appeal."),
+    "released": ("已解除。", "It was released."),
+    "refused": ("已驳回,入账已收回。", "It was refused, and the credit taken back."),
+}
+
 
 def tree_of(explained: Figures) -> dict[str, Any]:
     """The tree of one activity, its root the entry in the ledger."""
@@ -26,6 +32,8 @@ def tree_of(explained: Figures) -> dict[str, Any]:
     because = [_rate(coins, explained["carbon_mg"], kilograms)]
     if coins["cap"] is not None:
         because.append(_cap(coins))
+    if explained["hold"] is not None:
+        because.append(_hold(explained["hold"]))
     return _node(
         "entry",
         title=("入账", "Entry"),
@@ -88,6 +96,20 @@ def _cap(coins: Figures) -> dict[str, Any]:
         f" = {coins['credited_milli']} milli-coin",
         value=(str(coins["credited_milli"]), "milli-coin"),
         cites=_rule(cap),
+    )
+
+
+def _hold(hold: Figures) -> dict[str, Any]:
+    rule, (zh, en) = hold["rule"], _DECIDED[hold["state"]]
+    return _node(
+        "hold",
+        title=("核查", "Hold"),
+        says=(f"{hold['reason_zh']}{zh}", f"{hold['reason_en']} {en}"),
+        arithmetic=None
+        if rule is None or rule["most"] is None
+        else f"{hold['measured']} > {rule['most']} ({rule['measure']})",
+        value=(str(hold["coin_milli"]), "milli-coin"),
+        cites=None if rule is None else _rule(rule),
     )
 
 

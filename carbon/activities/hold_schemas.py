@@ -8,6 +8,7 @@ from marshmallow import fields
 from carbon.activities.holds import HOLD, REFUSED, RELEASED, HoldOrder
 from carbon.activities.tables import HOLD_STATES
 from kernel.http.fields import Gives, Instant, PageQuery, PublicId, Takes, Text
+from kernel.publications.publishing import PREFIX as PUBLICATION
 
 APPEAL_MOST = 1000
 
@@ -63,6 +64,15 @@ class GivesOwnHold(Gives):
     reason_en = fields.String()
     coin_milli = fields.Integer(metadata={"description": "milli-coins that were set aside"})
     held_at = Instant()
+    rule_id = PublicId(
+        PUBLICATION,
+        allow_none=True,
+        metadata={"description": "the published rule that holds; null if a person"},
+    )
+    measured = fields.Integer(
+        allow_none=True,
+        metadata={"description": "what the rule found: the record's number in its day, or metres an hour"},
+    )
     appeal = fields.String(allow_none=True)
     appealed_at = Instant(allow_none=True)
     decided_at = Instant(allow_none=True)

@@ -2,8 +2,8 @@
 
 A single record is a chunk of one. Every line comes out with an outcome: `credited`, `assessed` (an
 activity of zero grams), `duplicate`, or `rejected` with its code. Locks are taken in the order
-meters, trips, references, caps, balances (coins last of all: a citizen who spends some waits for no more than
-the end of a chunk); a cap limits coins only, never kilograms.
+meters, trips, references, counts of holds, caps, balances (coins last of all: a citizen who spends some waits
+for no more than the end of a chunk); a cap limits coins only, never kilograms.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ import polars as pl
 from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.allotment import allot_coins
 from carbon.activities.assessment import assess_frame
+from carbon.activities.automatic_holds import hold_marked, mark_held
 from carbon.activities.basis import with_basis
 from carbon.activities.corrections import lower_caps, take_back_corrected
 from carbon.activities.crediting import claim_credits, post_credits
@@ -99,7 +100,11 @@ def _rules_of(call: Call, frame: pl.DataFrame, region_id: str) -> IntakeRules:
     """What rules the days of the lines that are good."""
     day = pl.col("business_day")
     first, last = frame.filter(GOOD).select(day.min().alias("first"), day.max().alias("last")).row(0)
-    return IntakeRules([], [], []) if first is None else intake_rules(call, region_id, first=first, last=last)
+    return (
+        IntakeRules([], [], [], [])
+        if first is None
+        else intake_rules(call, region_id, first=first, last=last)
+    )
 
 
 def _take(
@@ -127,6 +132,7 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, rule
     accounts = open_citizen_accounts(call, rows["citizen_id"], region_id=region_id)
     own = accounts.of(Unit.COIN, STANDARD).rename({"holder_id": "citizen_id"})
     rows = rows.join(own, on="citizen_id", how="left", maintain_order="left")
+    rows = mark_held(call, rows, rules.hold_rules, region_id=region_id)
     rate = coin_rate(call, region_id, day=call.today)
     corrected = lower_caps(call, intake.partner_id, rows)
     rows = allot_coins(call, rows, region_id=region_id, rate=rate, found_caps=rules.caps)
@@ -142,6 +148,7 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, rule
     batch_id = intake.batch_id or new_id()
     post_credits(call, credits_.postings, accounts, region_id=region_id, batch_id=batch_id)
     take_back_corrected(call, corrected, accounts, region_id=region_id)
+    hold_marked(call, kept, rules.hold_rules, region_id=region_id)
 
 
 def _keep_activities(call: Call, intake: Intake, rows: pl.DataFrame) -> None:

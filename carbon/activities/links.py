@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from carbon.activities.explanation import explain_activity, own_activity
+from carbon.activities.explanation_tree import tree_of
 from carbon.activities.tables import Activity, ActivityLink
 from kernel.audit import audit
 from kernel.call import Call
@@ -25,7 +26,7 @@ LINK_LIFE = timedelta(days=7)
 LINK_BYTES = 24
 LONGEST_LINK = 64
 ACTIVITY = "act"
-PRIVATE = ("id", "occurred_at", "facts", "entries")
+PRIVATE = ("id", "occurred_at", "facts", "entries", "hold")
 """What of an explanation is the citizen's own: never behind a link."""
 
 
@@ -86,6 +87,7 @@ def linked(call: Call, secret: str) -> dict[str, Any]:
         raise NotFound("no such link")
     activity, ends_at = found
     explained = explain_activity(call, activity)
+    explained["tree"] = tree_of({**explained, "hold": None})
     return {name: value for name, value in explained.items() if name not in PRIVATE} | {
         "link_ends_at": ends_at.isoformat()
     }

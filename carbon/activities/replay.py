@@ -16,9 +16,10 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import defer
 
+from carbon.activities.automatic_holds import speed_of
 from carbon.activities.crediting import SOURCE, named_activity
 from carbon.activities.evidence import WHOLE, share_step
-from carbon.activities.tables import Activity, ActivityReference
+from carbon.activities.tables import Activity, ActivityBasis, ActivityHold, ActivityReference
 from carbon.factors.lookup import OWN_REGION, in_use
 from carbon.factors.publication import laid_out
 from carbon.factors.stored_rows import read_row
@@ -29,8 +30,8 @@ from kernel.call import Call
 from kernel.clock import business_day
 from kernel.errors import BrokenInvariant, Refusal
 from kernel.publications.publishing import signature_holds
-from kernel.publications.rules import STANDARD
-from kernel.publications.shapes import FACTOR_TABLE
+from kernel.publications.rules import AUTOMATIC_HOLD, STANDARD, HoldRule, hold_rule
+from kernel.publications.shapes import FACTOR_TABLE, RECORDS_A_DAY
 from kernel.publications.tables import Publication, PublicationStep
 from kernel.units import floor_to_milli_coins, floor_to_share
 from ledger.chart import Code, Unit
@@ -232,6 +233,47 @@ class Replayer:
             and self._may_have_ruled(rule, day, at=at)
         )
 
+    def is_held_as_ruled(self, activity: Activity) -> bool:
+        """A rule holds it that ruled its day and measured so; none that had to hold it was passed by."""
+        basis, at, day = activity.basis, activity.recorded_at, activity.business_day
+        rules = self._rules_of(basis.region_id, AUTOMATIC_HOLD)
+        if not rules:
+            return True
+        held = self._call.db.get(ActivityHold, (activity.citizen_id, activity.id))
+        if held is None or held.rule_id is None:
+            return not any(
+                self._surely_ruled(rule, day, at=at)
+                and self._signed(rule.id)
+                and _is_too_fast(activity, hold_rule(rule))
+                for rule in rules
+            )
+        rule = self._publication(held.rule_id)
+        return (
+            (rule.kind, rule.region_id) == (AUTOMATIC_HOLD, basis.region_id)
+            and self._signed(rule.id)
+            and self._may_have_ruled(rule, day, at=at)
+            and held.held_at == at
+            and activity.carbon_mg > 0
+            and self._measured(activity, held, hold_rule(rule))
+        )
+
+    def _measured(self, activity: Activity, held: ActivityHold, rule: HoldRule) -> bool:
+        """Whether the rule may have measured what the hold says: of the activity, or of its citizen's day."""
+        found = held.measured
+        if found is None or found <= rule.most or activity.basis.scenario not in rule.scenarios:
+            return False
+        if rule.measure != RECORDS_A_DAY:
+            return found == speed_of(activity)
+        records = select(func.count()).where(
+            Activity.citizen_id == activity.citizen_id,
+            Activity.business_day == activity.business_day,
+            Activity.revision == 1,
+            Activity.basis_id == ActivityBasis.id,
+            ActivityBasis.region_id == activity.basis.region_id,
+            ActivityBasis.scenario.in_(rule.scenarios),
+        )
+        return activity.revision == 1 and found <= (self._call.db.scalar(records) or 0)
+
     def is_posted(self, activity: Activity) -> bool:
         """The ledger holds its kilograms and coins, and nothing but it and what was posted with it."""
         return all(
@@ -345,6 +387,14 @@ class Replayer:
         )
 
 
+def _is_too_fast(activity: Activity, rule: HoldRule) -> bool:
+    """Whether a rule of speed has to hold it."""
+    if rule.measure == RECORDS_A_DAY or activity.basis.scenario not in rule.scenarios:
+        return False
+    fast = speed_of(activity)
+    return activity.carbon_mg > 0 and fast is not None and fast > rule.most
+
+
 def _holds(row: Factor, day: date) -> bool:
     return row.valid_from <= day and (row.valid_to is None or day < row.valid_to)
 
@@ -375,6 +425,7 @@ _CHECKS: dict[str, Callable[[Replayer, Activity], bool]] = {
     "coin_rate": Replayer.has_its_rate,
     "cap": Replayer.has_its_cap,
     "evidence": Replayer.has_its_evidence,
+    "hold": Replayer.is_held_as_ruled,
     "entry": Replayer.is_posted,
 }
 """What is held against rows elsewhere, by the name that a reader is told where it does not fit."""

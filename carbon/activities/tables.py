@@ -223,6 +223,10 @@ class ActivityHold(Base):
         CheckConstraint("(appeal IS NULL) = (appealed_at IS NULL)", name="an_appeal_is_dated"),
         CheckConstraint("length(appeal) <= 1000", name="an_appeal_ends"),
         CheckConstraint("coin_milli >= 0", name="coins_are_not_negative"),
+        CheckConstraint(
+            "(rule_id IS NULL) = (measured IS NULL) AND (rule_id IS NULL) = (held_by <> 'rule')",
+            name="a_rule_or_a_person_holds",
+        ),
         Index("ix_activity_hold_region", "region_id", "id"),
     )
 
@@ -237,11 +241,28 @@ class ActivityHold(Base):
     """What was there to be set aside."""
     held_by: Mapped[str]
     held_at: Mapped[datetime]
+    rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("publication.id"))
+    """The published rule that holds, where no operator does."""
+    measured: Mapped[int | None]
+    """What it measured: the record's number in its day, or its metres an hour rounded up."""
     appeal: Mapped[str | None]
     appealed_at: Mapped[datetime | None]
     decided_by: Mapped[str | None]
     decided_at: Mapped[datetime | None]
     decision_reason: Mapped[str | None]
+
+
+class ActivityCount(Base):
+    """How many records of a day a citizen has under a rule of holds; whoever takes more goes on from it."""
+
+    __tablename__ = "activity_count"
+    __table_args__ = (CheckConstraint("records > 0", name="records_came"),)
+
+    citizen_id: Mapped[UUID] = mapped_column(primary_key=True)
+    region_id: Mapped[str] = mapped_column(ForeignKey("region.id"), primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    business_day: Mapped[date] = mapped_column(primary_key=True)
+    records: Mapped[int] = mapped_column(Integer)
 
 
 class ActivityBatch(Base):

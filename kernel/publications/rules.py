@@ -20,6 +20,7 @@ from kernel.units import MilliCoin, floor_to_milli_coins
 
 STANDARD = "standard"
 """The subject of rules of which a region has only one."""
+AUTOMATIC_HOLD = "automatic_hold"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,20 @@ class TripClass:
     """The first day it no longer rules, where there is one."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class HoldRule:
+    """Records of these scenarios are held beyond `most` of `measure`: records a day, or metres an hour."""
+
+    rule_id: UUID
+    subject: str
+    scenarios: frozenset[str]
+    measure: str
+    most: int
+    since: date
+    until: date | None
+    """The first day it no longer rules, where there is one."""
+
+
 @dataclass(frozen=True)
 class IntakeRules:
     """What rules the records of some days, read at once."""
@@ -97,6 +112,7 @@ class IntakeRules:
     caps: list[Cap]
     evidence_tiers: list[EvidenceTier]
     trip_classes: list[TripClass]
+    hold_rules: list[HoldRule]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,13 +175,14 @@ def caps_between(call: Call, region_id: str, *, first: date, last: date) -> list
 
 
 def intake_rules(call: Call, region_id: str, *, first: date, last: date) -> IntakeRules:
-    """All caps, evidence tiers and trip claims that rule any of these days."""
-    kinds = ("cap", "evidence_tier", "trip_claims")
+    """All caps, evidence tiers, trip claims and holds that rule any of these days."""
+    kinds = ("cap", "evidence_tier", "trip_claims", AUTOMATIC_HOLD)
     found = _rules_between(call, region_id, kinds=kinds, first=first, last=last)
     return IntakeRules(
         caps=[_cap(rule) for rule in found if rule.kind == "cap"],
         evidence_tiers=[_evidence_tier(rule) for rule in found if rule.kind == "evidence_tier"],
         trip_classes=[_trip_class(rule) for rule in found if rule.kind == "trip_claims"],
+        hold_rules=[hold_rule(rule) for rule in found if rule.kind == AUTOMATIC_HOLD],
     )
 
 
@@ -211,6 +228,19 @@ def _trip_class(rule: Publication) -> TripClass:
         mode_class=rule.subject,
         scenarios=frozenset(rule.content["scenarios"]),
         slot=rule.content["slot"],
+        since=rule.effective_from,
+        until=rule.ends_on,
+    )
+
+
+def hold_rule(rule: Publication) -> HoldRule:
+    """A publication of the kind AUTOMATIC_HOLD as it is applied."""
+    return HoldRule(
+        rule_id=rule.id,
+        subject=rule.subject,
+        scenarios=frozenset(rule.content["scenarios"]),
+        measure=rule.content["measure"],
+        most=rule.content["most"],
         since=rule.effective_from,
         until=rule.ends_on,
     )

@@ -10,6 +10,7 @@ from kernel.publications.rates import beyond_limits
 from kernel.publications.working_calendars import FIRST_YEAR, LAST_YEAR, calendar_fault
 
 SLOTS = ("five_minutes", "day", "month")
+RECORDS_A_DAY, METRES_AN_HOUR = "records_a_day", "metres_an_hour"
 FACTOR_TABLE = "factor_table"
 """Its rows are checked where factors are known, when it is published."""
 _MOST = 10**15
@@ -168,6 +169,20 @@ SHAPES: Mapping[str, Shape] = {
             "slot": _choice("what one claims: trips their time, others whole days or months", *SLOTS),
         },
         {"scenarios": ["metro_ride"], "slot": "five_minutes"},
+    ),
+    "automatic_hold": Shape(
+        "Which records are put on hold as they come in, until a person decides; nothing is without a rule",
+        "a name of yours, such as `cycling_speed`; a successor goes on counting where this one ends",
+        {
+            "scenarios": _texts("each once; what is counted or measured together"),
+            "measure": _choice(
+                "a citizen's new records of a day, or how fast one was between its start and its end",
+                RECORDS_A_DAY,
+                METRES_AN_HOUR,
+            ),
+            "most": _whole("records a day, or metres an hour: what is beyond it is held", 1, 1_000_000),
+        },
+        {"scenarios": ["shared_bike_ride"], "measure": METRES_AN_HOUR, "most": 45_000},
     ),
     "offline": Shape(
         "What terminals may honour without asking, and who bears a voucher that was honoured twice",

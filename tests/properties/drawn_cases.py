@@ -329,6 +329,44 @@ def timed_rules(draw: st.DrawFn) -> tuple[Rule, ...]:
 
 
 @st.composite
+def holding_rules(draw: st.DrawFn) -> tuple[Rule, ...]:
+    """Rules that hold what is too many of a day or too fast, with limits that records often meet."""
+    since = draw(mostly(st.just(date(2018, 1, 1)), st.just(date(2026, 11, 20))))
+    drawn = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["a_hold", "b_hold", "c_hold"]),
+                st.sampled_from(["records_a_day", "records_a_day", "metres_an_hour"]),
+                st.sampled_from([RIDING, ("metro_ride",), (*RIDING, *SAVING)]),
+            ),
+            min_size=1,
+            max_size=3,
+            unique_by=lambda each: each[0],
+        )
+    )
+    limits = {"records_a_day": st.integers(1, 4), "metres_an_hour": st.sampled_from([1, 500, 2_000])}
+    return tuple(
+        Rule(
+            kind="automatic_hold",
+            subject=subject,
+            content={"scenarios": list(scenarios), "measure": measure, "most": draw(limits[measure])},
+            since=since,
+        )
+        for subject, measure, scenarios in drawn
+    )
+
+
+@st.composite
+def held_cases(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[str], lanes: int) -> Case:
+    """Rules that hold records as they come in, and records in files, in half of the cases with a start."""
+    timed = draw(st.booleans())
+    drawn = draw(records(ways=ways, cards=cards, **({"facts": timed_facts()} if timed else {})))
+    sent = draw(parcels(drawn, forms=("ndjson", "csv"), lanes=lanes))
+    others = draw(timed_rules() if timed else rules())
+    return Case(rules=(*others, *draw(holding_rules())), parcels=sent)
+
+
+@st.composite
 def timed_cases(draw: st.DrawFn, *, ways: tuple[str, ...], cards: st.SearchStrategy[str], lanes: int) -> Case:
     """Rules by which trips claim their time and evidence its share, a contract, and records in files."""
     drawn = draw(records(ways=ways, cards=cards, facts=timed_facts()))
@@ -501,3 +539,34 @@ AFTERWARDS = Case(
     ),
 )
 """What stands comes again after a withdrawal and after a card was handed on, and behind what differs."""
+HELD_AFTER_TWO, HELD_ABOVE_A_WALK = (
+    Rule(
+        kind="automatic_hold",
+        subject=subject,
+        content={"scenarios": [*RIDING], "measure": measure, "most": most},
+    )
+    for subject, measure, most in (
+        ("many", "records_a_day", 2),
+        ("quick", "metres_an_hour", 1_000),
+    )
+)
+TOO_MANY = Case(
+    rules=(RATE, A_DAY, HELD_AFTER_TWO, HELD_ABOVE_A_WALK),
+    parcels=(
+        Parcel(
+            records=(
+                *(ride(f"{card}-{number}", card, metres=150) for number in range(4) for card in OWN[:2]),
+                _trip("slow", OWN[2], "08:00", "08:30"),
+                _trip("fast", OWN[2], "09:00", "09:05"),
+                ride(f"{OWN[0]}-0", OWN[0], metres=100, corrects=1),
+                ride(f"{OWN[0]}-3", OWN[0], metres=100, corrects=1),
+                ride("zero", OWN[2], metres=0),
+                ride("later", OWN[2], metres=40),
+            ),
+            chunk_lines=5,
+            deed=Deed(what="spend"),
+        ),
+        Parcel(records=tuple(ride(f"more-{number}", OWN[1], metres=120) for number in range(2))),
+    ),
+)
+"""What is beyond the second of a day, or walking pace, is held, whatever the chunk or the cap."""

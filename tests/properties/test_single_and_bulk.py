@@ -25,9 +25,11 @@ from tests.properties.drawn_cases import (
     FULL_CAPS,
     ONE_TIME,
     OTHER_CARD,
+    TOO_MANY,
     Case,
     bill_cases,
     cases,
+    held_cases,
     mostly,
     timed_cases,
 )
@@ -133,6 +135,20 @@ def test_a_file_of_trips_that_claim_their_time_leaves_what_they_leave_one_by_one
 @given(case=timed_cases(ways=(*FRESH, CORRECTED), cards=CARDS, lanes=2))
 def test_two_lanes_of_trips_leave_what_they_leave_one_by_one(ground: Ground, case: Case) -> None:
     """Of two cards of one citizen in two lanes either may have a time that both want (decision 0021)."""
+    equal(*both(ground, case))
+
+
+@HOW_MANY
+@example(case=TOO_MANY)
+@given(case=held_cases(ways=(*EVERY, OTHER_CARD), cards=TWO_CARDS, lanes=1))
+def test_a_file_holds_what_its_records_hold_one_by_one(ground: Ground, case: Case) -> None:
+    equal(*both(ground, case))
+
+
+@FEWER
+@given(case=held_cases(ways=(*FRESH, CORRECTED), cards=CARDS, lanes=2))
+def test_two_lanes_hold_what_the_records_hold_one_by_one(ground: Ground, case: Case) -> None:
+    """Of two cards of one citizen in two lanes either may be the one beyond the count (decision 0031)."""
     equal(*both(ground, case))
 
 

@@ -356,6 +356,15 @@ _LEFT = {
         " JOIN ledger_account a ON a.holder_id = k.holder_id AND a.id = k.account_id"
     ),
     "caps": "SELECT holder_id, region_id, subject, period, period_start, used FROM cap_usage",
+    "counts": "SELECT citizen_id, region_id, subject, business_day, records FROM activity_count",
+    "holds": (
+        "SELECT h.citizen_id, a.source_event_id, a.revision, h.region_id, h.state, h.reason_zh, h.reason_en,"
+        " h.coin_milli, h.held_by, h.held_at, h.rule_id, h.measured, l.amount, l.purpose, l.recorded_at"
+        " FROM activity_hold h"
+        " LEFT JOIN activity a ON a.citizen_id = h.citizen_id AND a.id = h.activity_id"
+        " LEFT JOIN ledger_hold l ON l.holder_id = h.citizen_id"
+        " AND l.reference = CAST(h.activity_id AS text)"
+    ),
     "trips": (
         "SELECT c.citizen_id, c.slot, c.mode_class, a.source_event_id, a.revision FROM trip_claim c"
         " LEFT JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id"

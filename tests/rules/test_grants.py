@@ -75,6 +75,7 @@ CHANGED = {
     " failure_detail failure_pointer finished_at lease leased_until lines_done outcomes recent_lines"
     " recent_ms settled_line spool started_at state stations_digest stations_spool superseded tries worked_ms"
     " working_since",
+    "activity_count": "records",
     "activity_hold": "appeal appealed_at decided_at decided_by decision_reason state",
     "activity_link": "ends_at made_at secret_digest",
     "binding": "ended_at",
