@@ -201,7 +201,7 @@ def test_a_ride_that_two_apps_saw_is_one_and_a_doubted_one_is_held_with_an_appea
         "check-2": "self_check_in",
         "lock-2": "device_verified",
     }
-    held = counted(
+    held: dict[str, Any] = counted(
         empty_product,
         "SELECT a.source_event_id, concat_ws(' ', h.state, h.rule_id IS NOT NULL, h.appeal IS NOT NULL)"
         " FROM activity_hold h JOIN activity a ON a.citizen_id = h.citizen_id AND a.id = h.activity_id",

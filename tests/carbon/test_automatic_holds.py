@@ -153,7 +153,7 @@ def test_one_speed_and_many_are_the_same_and_above_a_limit_where_the_true_one_is
 
 def test_the_first_of_two_rules_is_named_and_the_other_scenario_is_not_asked(call: Call) -> None:
     city, _ = plant(call, b_quick=A_METRO, a_many={**THREE_A_DAY, "most": 1})
-    fast = {"metres": 30_000, "started_at": NOW - timedelta(minutes=20)}
+    fast: dict[str, Any] = {"metres": 30_000, "started_at": NOW - timedelta(minutes=20)}
     take_chunk(later(call), city.intake(), lines(ride("a", **fast), ride("b", **fast)))
     assert [(each.name, each.measured) for each in held(call)] == [("a", 90_000), ("b", 2)]
     bus = ride("c", scenario="bus_ride", metres=None, trips=1)
@@ -295,7 +295,7 @@ CHANGES = {
 def test_a_hold_that_was_changed_by_hand_fails_the_replay(database: Database, change: str, rule: str) -> None:
     content = {"quick": A_METRO, "many": {**THREE_A_DAY, "most": 2}}[rule]
     city, citizen = database.run(lambda call: plant(call, **{rule: content}))
-    fast = {"metres": 30_000, "started_at": NOW - timedelta(minutes=20)}
+    fast: dict[str, Any] = {"metres": 30_000, "started_at": NOW - timedelta(minutes=20)}
     chunk = lines(*(ride(name, **fast) for name in "abc"))
     ids = database.run(
         lambda call: take_chunk(call, city.intake(), chunk)["activity_id"].to_list(), now=LATER
