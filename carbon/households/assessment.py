@@ -4,6 +4,10 @@ A home is locked while it is judged. Each month is judged once it is over and se
 something was said of the home since: a late reading, a correction, somebody who moved out. What it came to
 is written as a new revision only where it differs, and the difference is posted as a correction. A saving
 whose meters somebody was credited for before comes to nothing, and says so.
+
+At night many homes are judged in one transaction: first all their months, then what is new of them goes
+through the way in as one chunk, so that balances are locked at the end and in one order. A home that fails
+takes no other with it: the homes are then gone through one by one, and it waits for the next night.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +16,13 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from carbon.activities.errors import MeterIntervalTaken
 from carbon.households.claims import Claimant, claim, end_claims
-from carbon.households.crediting import Part, Period, Settled, settle, standing_amounts
+from carbon.households.crediting import Part, Period, Settled, settle_all, standing_amounts
 from carbon.households.evidence import Evidence, earliest_month, evidence, months_until
 from carbon.households.judgement import LINES, SAVING, Earlier, Found, judge
 from carbon.households.kinds import KINDS
@@ -24,26 +30,55 @@ from carbon.households.occupancy import Divided, divide
 from carbon.households.registration import HOUSEHOLD, whole
 from carbon.households.rules import Ruling, ruling
 from carbon.households.tables import Household, HouseholdSaving, HouseholdSavingLine
+from kernel.bulk_text import savepoint
 from kernel.call import Call
 from kernel.canonical import canonical_json, digest
 from kernel.clock import business_day
-from kernel.errors import NotFound
+from kernel.errors import BrokenInvariant, NotFound, Refusal
 from kernel.identifiers import new_id, public_id
 
+HOMES_AT_ONCE = 50
+"""Of one transaction: about a second, in which who sends readings of one of them waits."""
+_log = structlog.get_logger()
 
-def assess_due(call: Call, *, secret: bytes) -> int:
-    """Judge the home that waits longest, if one does; returns 1, or 0 when none is left.
+
+def assess_due(call: Call, *, secret: bytes, most: int = HOMES_AT_ONCE) -> int:
+    """Judge the homes that wait longest, at most so many; returns how many were gone through, 0 at the end.
 
     A home waits when something was said of it since it was judged, or a month of it has ended; once a day.
     """
-    values = {"today": call.today, "month": call.today.replace(day=1)}
-    due = call.db.execute(_DUE, values).scalar_one_or_none()
-    if due is None:
+    values = {"today": call.today, "month": call.today.replace(day=1), "most": most}
+    due = sorted(call.db.execute(_DUE, values).scalars())
+    if not due:
         return 0
-    household = call.db.get_one(Household, due)
-    call.db.refresh(household)
-    _assess(call, household, secret=secret)
-    return 1
+    if len(due) == 1 or not _done(call, due, secret=secret):
+        for each in due:
+            if not _done(call, [each], secret=secret):
+                call.db.execute(_PUT_OFF, {"id": each, "today": call.today})
+    return len(due)
+
+
+def _done(call: Call, due: Sequence[UUID], *, secret: bytes) -> bool:
+    """Judge locked homes; False, and nothing done, when one of them cannot be judged."""
+    try:
+        with savepoint(call):
+            homes = [call.db.get_one(Household, each) for each in due]
+            for home in homes:
+                call.db.refresh(home)
+            _assess(call, homes, secret=secret)
+    except DBAPIError as error:
+        if not isinstance(error, IntegrityError | DataError):
+            raise  # others in the way, or the connection: the transaction as a whole is tried again
+        failure: Exception = error
+    except (Refusal, BrokenInvariant, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        failure = error
+    else:
+        return True
+    call.db.expire_all()  # what the savepoint undid
+    if len(due) == 1:
+        home_id = public_id(HOUSEHOLD, due[0])
+        _log.error("home_not_judged", household=home_id, failure=type(failure).__name__)
+    return False
 
 
 def assess_household(call: Call, household_id: UUID, *, secret: bytes) -> int:
@@ -56,25 +91,36 @@ def assess_household(call: Call, household_id: UUID, *, secret: bytes) -> int:
     )
     if household is None:
         raise NotFound("no such household")
-    return _assess(call, household, secret=secret)
+    return _assess(call, [household], secret=secret)
 
 
-def _assess(call: Call, household: Household, *, secret: bytes) -> int:
+def _assess(call: Call, households: Sequence[Household], *, secret: bytes) -> int:
+    """Judge every month of these homes, credit what is new at once, keep what differs; how many revisions."""
+    judged: list[_Judged] = []
+    for household in households:
+        judged += _months_judged(call, household)
+    settled = settle_all(call, [(each.judgement.period, each.parts) for each in judged], secret=secret)
+    written = sum(each.judgement.keep(each, lines) for each, lines in zip(judged, settled, strict=True))
+    call.db.flush()
+    return written
+
+
+def _months_judged(call: Call, household: Household) -> Iterator["_Judged"]:
+    """The months of a home, judged and claimed; the home is marked as judged behind them."""
     known = evidence(call, whole(call, household))
-    written, open_from = 0, [call.today.replace(day=1)]
+    open_from = [call.today.replace(day=1)]
     for kind in known.kinds:
         latest = _latest(call, household, kind)
+        figures: dict[date, dict[str, Any]] = {}
         for first_day, end_day, rules in _months(call, household, kind):
             if rules is None:
                 continue
             if call.today < end_day + timedelta(days=rules.settle_days):
                 open_from.append(first_day)
                 break
-            judgement = _Judgement(call, known, kind, rules, first_day, end_day, latest)
-            written += judgement.write(secret=secret)
+            yield _Judgement(call, known, kind, rules, first_day, end_day, latest, figures).judged()
     values = {"id": household.id, "to": min(open_from), "today": call.today, "no": household.evidence_no}
     call.db.execute(_JUDGED, values)
-    return written
 
 
 def _months(call: Call, household: Household, kind: str) -> Iterator[tuple[date, date, Ruling | None]]:
@@ -104,9 +150,11 @@ class _Judgement:
     first_day: date
     end_day: date
     latest: dict[date, HouseholdSaving]
+    found: dict[date, dict[str, Any]]
+    """What the months before it came to just now."""
 
-    def write(self, *, secret: bytes) -> int:
-        """Judge, claim, credit and keep; 1 where a revision was written."""
+    def judged(self) -> "_Judged":
+        """Judge and claim."""
         home = self.known.home(self.kind, self.rules.rule)
         days = {"first_day": self.first_day, "end_day": self.end_day}
         found = judge(home, self.rules.rule, self.known.standings(), self._earlier(), **days)
@@ -116,15 +164,18 @@ class _Judgement:
         divided = {line: divide(amount, home.stays, **days) for line, amount in found.lines}
         points = home.metering.points(self.first_day, self.end_day)
         figures = self._figures(found, divided, detail, points)
-        parts = self._parts(found, divided)
-        settled = settle(self.call, self.period, parts, secret=secret)
-        if not standing_amounts(self.call, self.period, parts):
+        self.found[self.first_day] = figures
+        return _Judged(self, found, figures, self._parts(found, divided))
+
+    def keep(self, judged: "_Judged", settled: Sequence[Settled]) -> int:
+        """Keep what it came to where that differs; 1 where a revision was written."""
+        if not standing_amounts(self.call, self.period, judged.parts):
             end_claims(self.call, self._claimant())
-        mark = digest(canonical_json({"rule": str(self.rules.publication_id), **figures}))
+        mark = digest(canonical_json({"rule": str(self.rules.publication_id), **judged.figures}))
         former = self.latest.get(self.first_day)
         if former is not None and bytes(former.digest) == mark and not any(each.is_new for each in settled):
             return 0
-        self._keep(found, figures, mark, settled)
+        self._keep(judged.found, judged.figures, mark, settled)
         return 1
 
     @property
@@ -144,18 +195,25 @@ class _Judgement:
         end_day = self.first_day
         while len(row) < self.rules.rule.maintenance_periods:
             first_day = (end_day - timedelta(days=1)).replace(day=1)
-            saving = self.latest.get(first_day)
-            if saving is None or saving.figures["baseline"] is None:
+            figures = self._figures_of(first_day)
+            if figures is None or figures["baseline"] is None:
                 break
             row.append(
                 Earlier(
-                    saved=saving.figures["lines"].get(SAVING, {}).get("amount", 0),
-                    baseline=saving.figures["baseline"]["amount"],
+                    saved=figures["lines"].get(SAVING, {}).get("amount", 0),
+                    baseline=figures["baseline"]["amount"],
                     days=(end_day - first_day).days,
                 )
             )
             end_day = first_day
         return row
+
+    def _figures_of(self, first_day: date) -> dict[str, Any] | None:
+        """What a period came to: just now, or when it was judged last; None where it never was."""
+        if first_day in self.found:
+            return self.found[first_day]
+        former = self.latest.get(first_day)
+        return None if former is None else former.figures
 
     def _claimant(self) -> Claimant:
         former = self.latest.get(self.first_day)
@@ -250,8 +308,16 @@ class _Judgement:
         self.call.db.add(saving)
         self.call.db.flush()  # its lines' foreign key needs the row
         self.call.db.add_all(_line(saving, each) for each in settled)
-        self.call.db.flush()
-        self.latest[self.first_day] = saving
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A month that was judged and claimed, and is not credited yet."""
+
+    judgement: _Judgement
+    found: Found
+    figures: dict[str, Any]
+    parts: list[Part]
 
 
 def _line(saving: HouseholdSaving, settled: Settled) -> HouseholdSavingLine:
@@ -271,8 +337,9 @@ def _line(saving: HouseholdSaving, settled: Settled) -> HouseholdSavingLine:
 _DUE = text(
     "SELECT h.id FROM household h JOIN partner p ON p.id = h.partner_id AND p.state = 'active'"
     " WHERE h.assessed_on < :today AND (h.assessed_no < h.evidence_no OR h.assessed_to < :month)"
-    " ORDER BY h.assessed_on, h.id LIMIT 1 FOR NO KEY UPDATE OF h SKIP LOCKED"
+    " ORDER BY h.assessed_on, h.id LIMIT :most FOR NO KEY UPDATE OF h SKIP LOCKED"
 )
+_PUT_OFF = text("UPDATE household SET assessed_on = :today WHERE id = :id")
 _JUDGED = text(
     "UPDATE household SET assessed_no = :no, assessed_to = :to, assessed_on = :today WHERE id = :id"
 )

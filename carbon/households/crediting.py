@@ -99,12 +99,38 @@ class HouseholdIntake(Intake):
         return HashedSubjects(self.card_secret, partner_id=self.partner_id)
 
 
-def settle(call: Call, period: Period, parts: Sequence[Part], *, secret: bytes) -> list[Settled]:
-    """Bring what stands for a period to these parts; parts that are nothing and never were are left out."""
+@dataclass
+class _Wanted:
+    """A period's parts: what is settled already, and what is to be sent, with its revision so far."""
+
+    period: Period
+    settled: list[Settled]
+    sent: dict[str, tuple[Part, int]]
+    bound: Mapping[UUID, str]
+
+
+def settle_all(
+    call: Call, wanted: Sequence[tuple[Period, Sequence[Part]]], *, secret: bytes
+) -> list[list[Settled]]:
+    """Bring what stands for each period to its parts; parts that are nothing and never were are left out.
+
+    The periods of one partner go through the way in as one chunk, in their order: its balances are locked
+    in one order and no longer than that.
+    """
+    prepared = [_prepared(call, period, parts) for period, parts in wanted]
+    by_partner: dict[UUID, list[_Wanted]] = {}
+    for each in prepared:
+        by_partner.setdefault(each.period.household.partner_id, []).append(each)
+    for partner_id in sorted(by_partner):
+        _send(call, partner_id, by_partner[partner_id], secret=secret)
+    return [each.settled for each in prepared]
+
+
+def _prepared(call: Call, period: Period, parts: Sequence[Part]) -> _Wanted:
     events = {period.event(part.line, part.member.id): part for part in parts}
     standing = _standing(call, period, list(events))
-    settled, sent = [], {}
     bound = _bound(call, period.household, [part.member for part in parts])
+    settled, sent = [], {}
     for event, part in events.items():
         revision, amount, activity_id = standing.get(event, (0, 0, None))
         if amount == part.amount:
@@ -115,7 +141,7 @@ def settle(call: Call, period: Period, parts: Sequence[Part], *, secret: bytes) 
         else:
             code = UnboundCard.code
             settled.append(Settled(part=part, outcome=REJECTED, code=code, activity_id=activity_id))
-    return settled + _send(call, period, sent, bound, secret=secret)
+    return _Wanted(period, settled, sent, bound)
 
 
 def standing_amounts(call: Call, period: Period, parts: Sequence[Part]) -> int:
@@ -124,34 +150,34 @@ def standing_amounts(call: Call, period: Period, parts: Sequence[Part]) -> int:
     return sum(amount for _, amount, _ in _standing(call, period, events).values())
 
 
-def _send(
-    call: Call,
-    period: Period,
-    sent: Mapping[str, tuple[Part, int]],
-    bound: Mapping[UUID, str],
-    *,
-    secret: bytes,
-) -> list[Settled]:
-    if not sent:
-        return []
-    tiers = find_partner(call, period.household.partner_id).evidence_tiers
+def _send(call: Call, partner_id: UUID, wanted: Sequence[_Wanted], *, secret: bytes) -> None:
+    """Send what periods of one partner want as one chunk, and settle it."""
+    lines = [
+        (each, event, part, revision) for each in wanted for event, (part, revision) in each.sent.items()
+    ]
+    if not lines:
+        return
+    tiers = find_partner(call, partner_id).evidence_tiers
     # What a meter showed is seen by a device; a contract without that tier says itself what it has.
     evidence = DEVICE_VERIFIED if DEVICE_VERIFIED in tiers else None
     rows = [
-        {**_line(period, event, part, revision, bound[part.member.id], place), "evidence": evidence}
-        for place, (event, (part, revision)) in enumerate(sent.items(), start=1)
+        {
+            **_line(each.period, event, part, revision, each.bound[part.member.id], place),
+            "evidence": evidence,
+        }
+        for place, (each, event, part, revision) in enumerate(lines, start=1)
     ]
-    intake = HouseholdIntake(partner_id=period.household.partner_id, card_secret=secret)
+    intake = HouseholdIntake(partner_id=partner_id, card_secret=secret)
     outcomes = take_chunk(call, intake, pl.DataFrame(rows, schema=SCHEMA))
-    return [
-        Settled(
-            part=part,
-            outcome=row["outcome"] if row["outcome"] in {CREDITED, "assessed"} else REJECTED,
-            code=row["code"],
-            activity_id=None if row["activity_id"] is None else UUID(row["activity_id"]),
+    for (each, _, part, _), row in zip(lines, outcomes.iter_rows(named=True), strict=True):
+        each.settled.append(
+            Settled(
+                part=part,
+                outcome=row["outcome"] if row["outcome"] in {CREDITED, "assessed"} else REJECTED,
+                code=row["code"],
+                activity_id=None if row["activity_id"] is None else UUID(row["activity_id"]),
+            )
         )
-        for (part, _), row in zip(sent.values(), outcomes.iter_rows(named=True), strict=True)
-    ]
 
 
 def _line(period: Period, event: str, part: Part, revision: int, subject: str, place: int) -> dict[str, Any]:

@@ -100,7 +100,8 @@ def test_a_home_that_eight_judge_at_once_is_credited_once(database: Database, ci
     sound(database)
 
 
-def test_workers_at_night_share_the_homes(database: Database, city: City) -> None:
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_workers_at_night_share_the_homes(database: Database, city: City, most: int) -> None:
     meters = [f"m-{number}" for number in range(6)]
     for number, meter in enumerate(meters):
         registered(database, city, f"home-{number}", meter)
@@ -109,8 +110,8 @@ def test_workers_at_night_share_the_homes(database: Database, city: City) -> Non
 
     def work() -> object:
         done = 0
-        while database.run(lambda call: assess_due(call, secret=SECRET), now=night):
-            done += 1
+        while taken := database.run(lambda call: assess_due(call, secret=SECRET, most=most), now=night):
+            done += taken
         return done
 
     assert sum(int(str(each)) for each in at_once([work] * 4)) == 6
