@@ -5,7 +5,7 @@ text that was shown is never edited: a new wording is a new version, which citiz
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 GENERAL = "general"
@@ -32,8 +32,23 @@ _END_EN = (
 )
 
 
+_HOME_ZH = (
+    "如与他人共用一户,同住成员可看到该户每月的用量、基准和合计节约量,从合计中可推知其他成员的份额,"
+    "看不到您的姓名、户号和碳币。"
+)
+_HOME_EN = (
+    " Where a home is shared, the people of it see its use, baseline and saving of each month, and may infer"
+    " the others' part from that sum; they see neither your name, nor your number, nor your coins."
+)
+
+
 def _text(fields: str, *, zh: str, en: str) -> ConsentText:
     return ConsentText(version="v1", fields=tuple(fields.split()), zh=zh + _END_ZH, en=en + _END_EN)
+
+
+def _of_homes(text: ConsentText) -> ConsentText:
+    """The second version for meters: it says what the people of one home see of each other."""
+    return replace(text, version="v2", zh=text.zh + _HOME_ZH, en=text.en + _HOME_EN)
 
 
 CONSENT_TEXTS: Mapping[str, ConsentText] = MappingProxyType(
@@ -50,23 +65,29 @@ CONSENT_TEXTS: Mapping[str, ConsentText] = MappingProxyType(
             en="I agree that this partner sends my bound account's bike rides: number, time, distance;"
             " no track.",
         ),
-        "electricity": _text(
-            "account_number meter period readings baseline",
-            zh="我同意该合作方提供我所绑定户号的用电账单:户号、电表、计费周期、起止读数和基准用量。",
-            en="I agree that this partner sends my bound account's electricity bills: account, meter, period,"
-            " readings, baseline.",
+        "electricity": _of_homes(
+            _text(
+                "account_number meter period readings baseline",
+                zh="我同意该合作方提供我所绑定户号的用电账单:户号、电表、计费周期、起止读数和基准用量。",
+                en="I agree that this partner sends my bound account's electricity bills: account, meter,"
+                " period, readings, baseline.",
+            )
         ),
-        "water": _text(
-            "account_number meter period readings baseline",
-            zh="我同意该合作方提供我所绑定户号的用水账单:户号、水表、计费周期、起止读数和基准用量。",
-            en="I agree that this partner sends my bound account's water bills: account, meter, period,"
-            " readings, baseline.",
+        "water": _of_homes(
+            _text(
+                "account_number meter period readings baseline",
+                zh="我同意该合作方提供我所绑定户号的用水账单:户号、水表、计费周期、起止读数和基准用量。",
+                en="I agree that this partner sends my bound account's water bills: account, meter, period,"
+                " readings, baseline.",
+            )
         ),
-        "gas": _text(
-            "account_number meter period readings baseline",
-            zh="我同意该合作方提供我所绑定户号的燃气账单:户号、气表、计费周期、起止读数和基准用量。",
-            en="I agree that this partner sends my bound account's gas bills: account, meter, period,"
-            " readings, baseline.",
+        "gas": _of_homes(
+            _text(
+                "account_number meter period readings baseline",
+                zh="我同意该合作方提供我所绑定户号的燃气账单:户号、气表、计费周期、起止读数和基准用量。",
+                en="I agree that this partner sends my bound account's gas bills: account, meter, period,"
+                " readings, baseline.",
+            )
         ),
         "recycling": _text(
             "account_number time category mass_or_pieces",

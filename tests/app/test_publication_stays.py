@@ -119,6 +119,9 @@ def test_a_table_gives_its_place_to_what_corrects_it_and_stays_as_it_is(desk: De
     for change in ("title = 'another'", "digest = '\\x00'", "ends_on = '2027-06-01'"):
         assert refused(desk, setting(f"state = 'corrected', {change}"), table) in {"P0001", "42501"}
     assert refused(desk, setting("ends_on = '2027-06-01'"), newer) == "P0001"
+    # A draft that would correct it is not enough: asked when the transaction ends.
+    assert refused(desk, setting("state = 'corrected'"), table) == "P0001"
+    assert row(desk, table) == before
     done(step(desk, "publisher", newer, "publication", YES))
     assert row(desk, table) == {**before, "state": "corrected"}
     for change in ("state = 'published'", "state = 'withdrawn'", "ends_on = '2027-06-01'", UNSIGNED):

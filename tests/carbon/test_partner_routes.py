@@ -259,9 +259,9 @@ def test_a_text_that_was_shown_is_never_edited() -> None:
 SHOWN = {
     "transit/v1": "ce134c0efb4b9b97",
     "shared_bike/v1": "920fd32365cf9dce",
-    "electricity/v1": "37504764a1a06d5f",
-    "water/v1": "6f465d5afb72eaa6",
-    "gas/v1": "081ee5ff9a6bece6",
+    "electricity/v2": "82cd67f1ddb0af5c",
+    "water/v2": "811d0351f7df7c40",
+    "gas/v2": "578292d68e2b53e6",
     "recycling/v1": "a6ef81ac43acd34e",
     "general/v1": "e96b9305216a9579",
 }
