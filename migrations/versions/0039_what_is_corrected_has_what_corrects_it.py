@@ -6,8 +6,8 @@ it can be asked at the commit alone: a trigger of its own, put off until then, a
 
 from alembic import op
 
-revision = "0040"
-down_revision = "0039"
+revision = "0039"
+down_revision = "0038"
 branch_labels = None
 depends_on = None
 

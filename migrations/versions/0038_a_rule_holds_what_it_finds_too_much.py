@@ -7,8 +7,8 @@ a citizen's day are counted in a row of their own, which whoever takes some rais
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0039"
-down_revision = "0038"
+revision = "0038"
+down_revision = "0037"
 branch_labels = None
 depends_on = None
 
