@@ -44,6 +44,9 @@ EXAMPLES = {
     "expires_on": "2027-03-01",
     "lives_again": True,
     "activity_id": "act_x",
+    "ask": "ask_x",
+    "answer_by": "2026-12-01T02:03:04+00:00",
+    "held_until": "2026-12-01T02:03:04+00:00",
 }
 
 
@@ -139,6 +142,12 @@ def test_every_kind_has_its_sentences_from_its_facts_alone(kind: str) -> None:
     for name in ("ended_coin_milli", "graced_coin_milli"):
         if name in facts:
             assert KINDS[kind].says({**facts, name: 0}) != KINDS[kind].says(facts)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("voucher_asked", "answer_by"), ("reward_held", "held_until")])
+def test_instants_are_said_in_shanghai_time(kind: str, name: str) -> None:
+    said = KINDS[kind].says({each: EXAMPLES[each] for each in KINDS[kind].facts})
+    assert all("2026-12-01 10:03:04" in text_ for text_ in said.values()), name
 
 
 def test_a_leap_days_last_day_is_said() -> None:
