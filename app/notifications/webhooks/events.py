@@ -24,6 +24,7 @@ from kernel.outgoing import News
 from merchants.offline_conflicts import CONFLICT
 from merchants.onboarding import STORE
 from merchants.redemption import REDEMPTION
+from merchants.settlement.records import SETTLEMENT
 from merchants.terminals import TERMINAL
 from rewards.vouchers import VOUCHER
 
@@ -123,6 +124,18 @@ def _conflict(row: Any) -> dict[str, Any]:
     }
 
 
+def _settled(row: Any) -> dict[str, Any]:
+    return {
+        "settlement_id": public_id(SETTLEMENT, row.id),
+        "first_day": row.first_day.isoformat(),
+        "last_day": row.last_day.isoformat(),
+        "lines": row.line_count,
+        "coin_milli": row.coin_milli,
+        "payable_fen": row.payable_fen,
+        "digest": row.digest.hex(),
+    }
+
+
 def _batch(row: Any) -> dict[str, Any]:
     return {
         "batch_id": public_id(BATCH, row.id),
@@ -161,6 +174,10 @@ _FIND_CONFLICT = text(
     "SELECT n.news_id, 'merchant' AS owner_kind, c.merchant_id AS owner_id, c.id, c.store_id, c.terminal_id,"  # noqa: S608 - our own text
     f" c.cause, c.liable, c.cost_fen FROM {_GIVEN} JOIN offline_conflict c ON c.id = n.thing"
 )
+_FIND_SETTLEMENT = text(
+    "SELECT n.news_id, 'merchant' AS owner_kind, s.merchant_id AS owner_id, s.id, s.first_day, s.last_day,"  # noqa: S608 - our own text
+    f" s.line_count, s.coin_milli, s.payable_fen, s.digest FROM {_GIVEN} JOIN settlement s ON s.id = n.thing"
+)
 _FIND_BATCH = text(
     "SELECT n.news_id, 'partner' AS owner_kind, b.partner_id AS owner_id, b.id, b.state, b.lines_done,"  # noqa: S608 - our own text
     f" b.failure FROM {_GIVEN} JOIN activity_batch b ON b.id = n.thing"
@@ -185,6 +202,15 @@ _OF_USE: Mapping[str, Any] = {
     "store_id": f"{STORE}_{EXAMPLE_ID}",
     "terminal_id": f"{TERMINAL}_{EXAMPLE_ID}",
     "payable_fen": 500,
+}
+_OF_SETTLEMENT: Mapping[str, Any] = {
+    "settlement_id": f"{SETTLEMENT}_{EXAMPLE_ID}",
+    "first_day": "2026-11-01",
+    "last_day": "2026-11-30",
+    "lines": 3,
+    "coin_milli": 9000,
+    "payable_fen": 1500,
+    "digest": "0" * 64,
 }
 
 EVENTS: tuple[EventType, ...] = (
@@ -227,6 +253,28 @@ EVENTS: tuple[EventType, ...] = (
             "liable": "merchant",
             "cost_fen": 300,
         },
+    ),
+    EventType(
+        name="settlement.closed.v1",
+        news="settlement.closed",
+        prefix=SETTLEMENT,
+        audience=frozenset({MERCHANT_OWNER}),
+        zh="一期结算单已出账,可确认或提出异议",
+        en="a period was closed: the settlement waits to be confirmed or disputed",
+        finds=_FIND_SETTLEMENT,
+        data=_settled,
+        example=_OF_SETTLEMENT,
+    ),
+    EventType(
+        name="settlement.paid.v1",
+        news="settlement.paid",
+        prefix=SETTLEMENT,
+        audience=frozenset({MERCHANT_OWNER}),
+        zh="一期结算单已付款",
+        en="a settlement was paid",
+        finds=_FIND_SETTLEMENT,
+        data=_settled,
+        example=_OF_SETTLEMENT,
     ),
     EventType(
         name="batch.done.v1",

@@ -26,11 +26,14 @@ from kernel.identifiers import new_id, public_id
 from merchants.offline_conflicts import CONFLICT
 from merchants.redemption import redeem
 from merchants.redemption_reversal import reverse
+from merchants.settlement.agreement import confirm
+from merchants.settlement.payment import pay
 from tests.app.notifications.webhooks.test_deliveries import waiting_news
 from tests.app.notifications.webhooks.world import a_partner, as_manager, batches_done, switched_on
 from tests.conftest import NOW, Database, at
 from tests.ledger.world import citizen
 from tests.merchants.offline_world import found_town
+from tests.merchants.settlement_world import CLOSING, closed, publish_terms, used
 from tests.merchants.world import bought, code_of, customer, market
 from tests.rewards.world import acting
 
@@ -120,6 +123,25 @@ def test_an_offline_conflict_is_told_to_the_merchant(
         "cost_fen": row.cost_fen,
     }
     like_its_example(case)
+
+
+def test_a_closed_and_a_paid_settlement_are_told_with_figures_alone(call: Call) -> None:
+    place, me = market(call), customer(call)
+    publish_terms(call)
+    used(call, place, me)
+    listen(call, place.merchant_id)
+    (settlement,) = closed(call, place)
+    late = at(call, CLOSING)
+    merchant = acting(late, ActorKind.MERCHANT, organisation=place.merchant_id)
+    confirm(merchant, settlement.id)
+    pay(acting(late, ActorKind.OPERATOR), settlement.id, bank_statement_id="bank-1")
+    told = [each for each in sent(late) if each["type"].startswith("settlement.")]
+    assert [each["type"] for each in told] == ["settlement.closed.v1", "settlement.paid.v1"]
+    for each in told:
+        assert each["data"]["settlement_id"] == public_id("stl", settlement.id)
+        assert each["data"]["payable_fen"] == settlement.payable_fen
+        assert "bank-1" not in orjson.dumps(each).decode()
+        like_its_example(each)
 
 
 def test_batches_that_end_are_told_to_their_partner_and_cancelled_ones_are_not(call: Call) -> None:
