@@ -46,6 +46,8 @@ KIND_NAMES = {
     "prepare_lock": Words("扫码保留", "Prepare lock"),
     "reversal_window": Words("冲正时限", "Reversal window"),
     "offline": Words("离线核销", "Offline redemption"),
+    "owner_confirmation": Words("本人确认", "The owner's yes"),
+    "settlement": Words("商户结算", "Settlement"),
     "reminders": Words("到期提醒", "Reminders"),
     "waiting_list": Words("候补保留", "Waiting list"),
     "grace": Words("宽限", "Grace"),

@@ -76,12 +76,11 @@ def due_period(call: Call, merchant_id: UUID, region_id: str) -> Period | None:
 
     Refuses `NoRuleInForce` where nobody has said when that is.
     """
-    values = {"merchant": merchant_id, "now": call.now}
-    earliest = call.db.execute(_EARLIEST, values).scalar_one()
-    if earliest is None:
+    found = call.db.execute(_DUE, {"merchant": merchant_id, "now": call.now}).one()
+    if found.earliest is None:
         return None
-    settled = call.db.execute(_SETTLED_TO, values).scalar_one()
-    day = earliest if settled is None else max(earliest, settled + timedelta(days=1))
+    settled = found.settled
+    day = found.earliest if settled is None else max(found.earliest, settled + timedelta(days=1))
     if day > call.today:
         return None
     period = period_from(call, region_id, day)
@@ -207,13 +206,14 @@ _INSERT = (
 )
 _MERCHANTS = text("SELECT id, region_id FROM merchant WHERE region_id = ANY (:regions) ORDER BY id")
 _OPEN = text(f"SELECT id FROM settlement WHERE merchant_id = :merchant AND state = '{State.OPEN}'")  # noqa: S608 - our own state
-# Adjustments alone that take something have nothing to be taken from: they wait.
-_EARLIEST = text(
-    f"SELECT least((SELECT min(greatest(r.business_day, b.business_day)) {_CLAIMABLE}),"
+# Adjustments alone that take something have nothing to be taken from: they wait. One statement sees one
+# moment: who looked twice would open an empty period behind one that another closes meanwhile.
+_DUE = text(
+    f"SELECT least((SELECT min(greatest(r.business_day, b.business_day)) {_CLAIMABLE}),"  # noqa: S608 - our own text
     f" (SELECT min(f.business_day) {_CASES}),"
     f" (SELECT min(a.decided_on) {_ADJUSTED} AND a.payable_fen > 0 AND a.coin_milli = 0))"
+    " AS earliest, (SELECT max(last_day) FROM settlement WHERE merchant_id = :merchant) AS settled"
 )
-_SETTLED_TO = text("SELECT max(last_day) FROM settlement WHERE merchant_id = :merchant")
 _BEGIN = text(
     "INSERT INTO settlement (id, region_id, merchant_id, rule_id, first_day, last_day, state, opened_at)"
     " VALUES (:id, :region, :merchant, :rule, :first, :last, 'open', :now)"

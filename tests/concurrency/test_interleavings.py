@@ -28,7 +28,7 @@ from tests.merchants.world import sound
 
 Outcome = tuple[str, str, dict[str, Any]]
 REFUSALS = {
-    *("already_reversed", "code_seen", "code_too_old", "session_over"),
+    *("already_reversed", "redemption_settled", "code_seen", "code_too_old", "session_over"),
     *("voucher_redeemed", "voucher_locked", "voucher_closing", "voucher_ended", "voucher_past_its_day"),
 }
 """What may be said to who came second."""
@@ -50,7 +50,8 @@ class Play:
         self.database.run(sweep)
         since = max(self.first.wants, self.second.wants)
         sort = max(self.first.of, self.second.of)
-        return self.database.run(lambda call: new_case(call, self.world, since, sort))
+        of_all = self.first.of_all or self.second.of_all
+        return self.database.run(lambda call: new_case(call, self.world, since, sort, of_all=of_all))
 
     def in_turn(self, *, backwards: bool) -> Outcome:
         case = self._case()

@@ -21,8 +21,10 @@ from kernel.signing import Purpose
 from ledger.statements import balances
 from merchants.offline import hand_in
 from merchants.offline_records import NO_RECORD, Record, signed_bytes
+from merchants.onboarding import add_merchant, add_store
 from merchants.redemption import confirm, prepare, redeem
 from merchants.redemption_reversal import reverse
+from merchants.settlement.closing import close_next
 from merchants.tables import Terminal
 from merchants.terminals import new_terminal, pair
 from rewards.exchange import exchange
@@ -33,6 +35,7 @@ from rewards.vouchers import Key, cancel, close_due, deactivate, expire_due, own
 from tests.conftest import NOW, Database
 from tests.ledger.world import Citizen
 from tests.merchants.offline_world import publish_offline_rule
+from tests.merchants.settlement_world import publish_terms
 from tests.merchants.world import Market, customer, market
 from tests.rewards.world import acting, as_citizen, shelf
 
@@ -84,6 +87,8 @@ class Operation:
     wants: Since = Since.ISSUED
     at: Callable[[Case], datetime] = lambda case: case.ends_at - SECOND
     of: Sort = Sort.OF_ANY_STORE
+    of_all: bool = False
+    """It concerns all that a merchant honoured: the voucher is honoured by a merchant of its own."""
 
 
 def _prepare(case: Case, call: Call) -> str:
@@ -132,6 +137,10 @@ def _alias(case: Case, call: Call) -> str:
     return f"{len(new_alias(as_citizen(call, case.who), case.key.voucher_id).digits)} digits"
 
 
+def _settle(case: Case, call: Call) -> str:
+    return f"{close_next(call, case.place.merchant_id)} settled"
+
+
 def _hand_in(case: Case, call: Call) -> str:
     till, record = case.scans[0]
     return hand_in(case.place.at_till(call, till), [record]).outcomes[0].outcome
@@ -154,6 +163,9 @@ OPERATIONS: dict[str, Operation] = {
     "close": Operation(
         does=_close, of=Sort.TAKEN_ALONG, wants=Since.CLOSING, at=lambda case: case.closes_at or case.ends_at
     ),
+    "settle": Operation(
+        does=_settle, wants=Since.REDEEMED, at=lambda case: case.ends_at + timedelta(hours=24), of_all=True
+    ),
 }
 
 
@@ -169,17 +181,30 @@ class World:
 def found_world(call: Call) -> World:
     """Rules, two stores with tills, two rewards of which a voucher lasts until the next midnight but one."""
     publish_offline_rule(call)
+    publish_terms(call, close_days=1)
     place = market(call, valid_days=1, stock=100_000)
-    only_here = shelf(
-        call, valid_days=1, stock=100_000, merchant_id=place.merchant_id, scope_no=place.scope_no
-    )
-    return World(place, customer(call, 1_000_000_000), only_here.reward_id)
+    return World(place, customer(call, 1_000_000_000), _only_here(call, place))
 
 
-def new_case(call: Call, world: World, since: Since, sort: Sort) -> Case:
+def _only_here(call: Call, place: Market) -> UUID:
+    made = shelf(call, valid_days=1, stock=100_000, merchant_id=place.merchant_id, scope_no=place.scope_no)
+    return made.reward_id
+
+
+def _own_merchant(call: Call, place: Market) -> Market:
+    """A merchant with a store and two tills, who honoured nothing yet."""
+    merchant = add_merchant(call, name_zh="示例书店", name_en="Example bookshop")
+    store = add_store(call, merchant, name_zh="一店", name_en="First")
+    tills = [pair(call, new_terminal(call, store.id, label="till").code).terminal_id for _ in range(2)]
+    return replace(place, merchant_id=merchant, scope_no=store.scope_no, till=tills[0], second_till=tills[1])
+
+
+def new_case(call: Call, world: World, since: Since, sort: Sort, *, of_all: bool = False) -> Case:
     """A voucher of its own, as far as the two want it; its code is that of the last step before midnight."""
-    place, who = world.place, world.who
-    reward = place.reward_id if sort is Sort.OF_ANY_STORE else world.of_this_store
+    place, who = (_own_merchant(call, world.place) if of_all else world.place), world.who
+    reward = place.reward_id
+    if sort is not Sort.OF_ANY_STORE:
+        reward = _only_here(call, place) if of_all else world.of_this_store
     key = exchange(as_citizen(call, who), reward)
     ends_at = owned(as_citizen(call, who), key.voucher_id).ends_at
     last = replace(call, now=ends_at - SECOND)
@@ -253,5 +278,7 @@ _COUNTED = {
     "reversals": "SELECT count(*) AS n FROM redemption_reversal b JOIN redemption r ON r.id = b.redemption_id"
     " WHERE r.voucher_id = :voucher",
     "cases": "SELECT count(*) AS n FROM offline_conflict WHERE voucher_id = :voucher",
+    "lines": "SELECT count(*) AS n FROM settlement_line l JOIN redemption r ON r.id = l.subject_id"
+    " WHERE r.voucher_id = :voucher",
     "steps": "SELECT count(*) AS n FROM voucher_step WHERE voucher_id = :voucher",
 }
