@@ -120,32 +120,38 @@ def _rounds(street: Street, cost: Cost, server: Child) -> Iterator[tuple[str, Sp
 
 
 def _spent(product: Product, server: Child, deed: Callable[[int], None], count: int) -> Spent:
-    web, database = _web_ms(server), _database_ms(product)
+    web, database = _web(server), _database(product)
     done = paced(deed, count=count, threads=THREADS, seconds_max=SECONDS_MOST).count
-    return Spent(web_ms=(_web_ms(server) - web) / done, database_ms=(_database_ms(product) - database) / done)
+    return Spent(
+        web_ms=_since(web, _web(server)) / done, database_ms=_since(database, _database(product)) / done
+    )
 
 
-def _web_ms(server: Child) -> float:
-    """What the server and its children have used so far: all of the session that it leads."""
+def _web(server: Child) -> dict[int, int]:
+    """The server and its children: all of the session that it leads."""
     if server.process is None:
         raise BrokenInvariant("the server runs")
-    return _used_ms(lambda stat: stat.session == server.process.pid)  # type: ignore[union-attr]  # looked at above
+    leader = server.process.pid
+    return {stat.pid: stat.ticks for stat in _stats() if stat.session == leader}
 
 
-def _database_ms(product: Product) -> float:
-    """What PostgreSQL's processes have used so far; its connections stay, so none is lost with its use."""
+def _database(product: Product) -> dict[int, int]:
+    """What serves this database, and the helpers of the whole server; not what serves others beside it."""
     with product.engine.connect() as connection:
-        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        postmaster = next(stat.parent for stat in _stats() if stat.pid == pid)
-    return _used_ms(lambda stat: stat.parent == postmaster)
+        serving_it = set(connection.execute(_SERVING).scalars())
+    return {stat.pid: stat.ticks for stat in _stats() if stat.pid in serving_it}
+
+
+def _since(before: dict[int, int], after: dict[int, int]) -> float:
+    """Milliseconds used meanwhile; of a process that has ended, nothing is known any more."""
+    return sum(ticks - before.get(pid, 0) for pid, ticks in after.items()) * TICK_MS
 
 
 @dataclass(frozen=True)
 class _Stat:
-    """A line of /proc: who, whose child, of which session, and its ticks of processor time."""
+    """A line of /proc: who, of which session, and its ticks of processor time."""
 
     pid: int
-    parent: int
     session: int
     ticks: int
 
@@ -158,11 +164,7 @@ def _stats() -> Iterator[_Stat]:
             words = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:  # it has ended meanwhile
             continue
-        yield _Stat(int(folder.name), int(words[1]), int(words[3]), int(words[11]) + int(words[12]))
-
-
-def _used_ms(of: Callable[[_Stat], bool]) -> float:
-    return sum(stat.ticks for stat in _stats() if of(stat)) * TICK_MS
+        yield _Stat(int(folder.name), int(words[3]), int(words[11]) + int(words[12]))
 
 
 def _figures(played: list[tuple[str, Spent]]) -> list[Figure]:
@@ -187,6 +189,8 @@ def _mean(played: list[tuple[str, Spent]], of: str, part: str) -> float:
     found: list[Any] = [getattr(spent, part) for name, spent in played if name == of]
     return float(sum(found) / len(found))
 
+
+_SERVING = text("SELECT pid FROM pg_stat_activity WHERE datname = current_database() OR datname IS NULL")
 
 if __name__ == "__main__":
     sys.exit(main())
