@@ -1,15 +1,18 @@
 """Turns in a web process: who asks for what everybody asks for waits among their own.
 
 A process works on a few requests at once. Without turns two hundred people who want one reward stand before
-everybody else; here equal requests (same method, address and small body) form a lane, lanes take turns, and
-no lane has more than a quarter of the places. A lane in which more wait than there are places is a crowd: its
-next is called when nobody else is at work, or when as many others as there are places were called before it.
-Who asks for something else meets an empty lane. Who asks, and what they are told, changes nothing of it: a
-body is compared, never read.
+everybody else; here equal requests (same method, address and small body) form a lane, and lanes take turns. A
+lane leaves one place free for others. A lane in which more wait than there are places is a crowd: it has a
+quarter of the places at most, and its next is called when none but crowds are at work, or when as many others
+as there are places were called before it. Who asks for something else meets an empty lane.
+
+Who wants to change something is no part of a lane: a crowd cannot make itself many. Whoever reads what is
+their own has a lane of their own, as has each long body, which is not held back to be compared.
 """
 
 import hashlib
 import io
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +23,9 @@ SWITCH_SECONDS = 0.0005
 """For `sys.setswitchinterval` of a web process. A request asks the database some seven times; after each
 answer it would wait for up to 5 ms, Python's own figure, while another thread calculates."""
 LARGEST_COMPARED = 4096
-"""Bytes of a body that tells lanes apart; a longer one is not held back for it."""
+"""Bytes of a body that tells lanes apart."""
+_READS = frozenset({"GET", "HEAD"})
+_NAME_BYTES = 16
 
 
 class _Lane:
@@ -39,7 +44,8 @@ class Turns:
     def __init__(self, application: Application, *, at_once: int) -> None:
         """`at_once`: as many as have a database connection each and a core in sight."""
         self._application = application
-        self._at_once, self._of_a_lane = at_once, max(1, at_once // 4)
+        self._at_once = at_once
+        self._of_a_lane, self._of_a_crowd = max(1, at_once - 1), max(1, at_once // 4)
         self._lock = threading.Lock()
         self._at_work = 0
         self._lanes: dict[bytes, _Lane] = {}
@@ -88,10 +94,16 @@ class Turns:
             lane.waiting.popleft().set()
 
     def _may(self, lane: _Lane) -> bool:
-        if not lane.waiting or lane.at_work >= self._of_a_lane:
+        if not lane.waiting:
             return False
-        crowd = len(lane.waiting) > self._at_once
-        return not crowd or self._at_work == lane.at_work or lane.passed >= self._at_once
+        if not self._is_crowd(lane):
+            return lane.at_work < self._of_a_lane
+        in_crowds = sum(each.at_work for each in self._lanes.values() if self._is_crowd(each))
+        turn = self._at_work == in_crowds or lane.passed >= self._at_once
+        return turn and lane.at_work < self._of_a_crowd
+
+    def _is_crowd(self, lane: _Lane) -> bool:
+        return len(lane.waiting) > self._at_once
 
 
 class _Answer:
@@ -124,15 +136,18 @@ class _Answer:
 
 
 def _lane_of(environ: dict[str, Any]) -> bytes:
-    """What is asked, as a digest: the caller is no part of it."""
+    """What is asked, as a digest; of what is read, by whom too."""
+    told_by = ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING"]
+    if environ["REQUEST_METHOD"] in _READS:
+        told_by.append("HTTP_AUTHORIZATION")
     asked = hashlib.sha256(
-        "\0".join(environ.get(name, "") for name in ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING")).encode(
-            errors="backslashreplace"
-        )
+        "\0".join(environ.get(name, "") for name in told_by).encode(errors="backslashreplace")
     )
-    length = environ.get("CONTENT_LENGTH") or ""
-    if length.isascii() and length.isdigit() and len(length) <= 4 and int(length) <= LARGEST_COMPARED:
-        body = environ["wsgi.input"].read(int(length))
-        environ["wsgi.input"] = io.BytesIO(body)
-        asked.update(b"\0" + body)
+    length = environ.get("CONTENT_LENGTH") or "0"
+    short = length.isascii() and length.isdigit() and len(length) <= len(str(LARGEST_COMPARED))
+    if not short or int(length) > LARGEST_COMPARED or environ.get("HTTP_TRANSFER_ENCODING"):
+        return os.urandom(_NAME_BYTES)
+    body = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = io.BytesIO(body)
+    asked.update(b"\0" + body)
     return asked.digest()
