@@ -158,7 +158,10 @@ def test_ids_end_at_255_and_the_last_key_goes_on(call: Call) -> None:
 def test_nothing_of_a_key_goes_back(call: Call, change: str) -> None:
     revoke_key(call, CODES, 1, reason="stolen")
     with pytest.raises(DBAPIError, match="never goes back"), call.db.begin_nested():
-        call.db.execute(text(f"UPDATE signing_key SET {change} WHERE kid = 1"))  # noqa: S608 - a fixed list
+        call.db.execute(
+            text(f"UPDATE signing_key SET {change} WHERE kid = 1 AND purpose = :purpose"),  # noqa: S608 - a fixed list
+            {"purpose": CODES.value},
+        )
 
 
 def test_many_who_publish_revoke_and_rotate_at_once_leave_one_line(database: Database) -> None:
