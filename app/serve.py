@@ -231,6 +231,7 @@ def _note_addresses(settings: Settings) -> None:
         "api_docs": f"{url}/docs",
         "problems": f"{url}/problems",
         "factors": f"{url}/factors",
+        "rewards": f"{url}/rewards",
         "rules": f"{url}/rules",
         "certificate": f"{url}/certificates/{noted['certificate']}",
         "wechat_stub": settings.wechat_base_url,

@@ -268,11 +268,13 @@ def _of_settlement(content: Mapping[str, Any], name: str) -> Words:
     if not points and not each:
         return Words("", "")
     what = {"fee": Words("手续费", "fee"), "subsidy": Words("补贴", "subsidy")}[name]
-    share, fen = f"{points // 100}.{points % 100:02d}%", f"{each // 100}.{each % 100:02d}"
+    share, yuan = f"{points // 100}.{points % 100:02d}%", f"{each // 100}.{each % 100:02d}"
+    parts = [Words(f"成本的 {share}", f"{share} of the cost")] if points else []
+    parts += [Words(f"每笔 {yuan} 元", f"{yuan} yuan a use")] if each else []
     who = _PAYERS[content[f"{name}_bearer"]]
     return Words(
-        f"；{what.zh}为成本的 {share} 加每笔 {fen} 元，由{who.zh}承担",
-        f"; a {what.en} of {share} of the cost and {fen} yuan a use is borne by {who.en}",
+        f"；{what.zh}为{'加'.join(part.zh for part in parts)}，由{who.zh}承担",
+        f"; a {what.en} of {' and '.join(part.en for part in parts)} is borne by {who.en}",
     )
 
 

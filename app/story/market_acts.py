@@ -108,7 +108,7 @@ def adds_up(story: Story, redeemed: list[dict[str, Any]]) -> None:
     ours = {each["id"] for each in redeemed} <= {each["redemption_id"] for each in lines}
     tell.holds(ours, "Both scans of this story and the undoing stand in it.")
     tell.say(f"digest over all lines: {statement['digest']}")
-    tell.not_yet("settlement and sealing of the ledger: not built yet 结算与封账尚未完成")
+    tell.not_yet("sealing of the ledger: not built yet 封账尚未完成")
 
 
 def _scan(till: Visitor, code: str) -> Any:

@@ -237,6 +237,21 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
             "家庭节水的基准依次为自家往年同月、全市人均；第 2 档以上",
             "a meter without readings is no saving",
         ),
+        (
+            "settlement",
+            "standard",
+            dict(SHAPES["settlement"].example)
+            | {"fee_basis_points": 60, "fee_fen_each": 0, "subsidy_basis_points": 0, "subsidy_fen_each": 10},
+            "；手续费为成本的 0.60%，由商户承担；补贴为每笔 0.10 元，由",
+            "; a fee of 0.60% of the cost is borne by",
+        ),
+        (
+            "settlement",
+            "standard",
+            dict(SHAPES["settlement"].example) | {"fee_basis_points": 60, "fee_fen_each": 5},
+            "手续费为成本的 0.60%加每笔 0.05 元",
+            "a fee of 0.60% of the cost and 0.05 yuan a use",
+        ),
         ("of_tomorrow", "standard", {}, "its title", "its title"),
     ],
     ids=[
@@ -251,6 +266,8 @@ def test_every_kind_of_rule_scenario_measure_and_standing_has_words() -> None:
         "unknown-words",
         "order",
         "household",
+        "settlement",
+        "settlement-both",
         "unknown-kind",
     ],
 )
