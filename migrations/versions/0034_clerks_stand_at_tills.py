@@ -38,12 +38,16 @@ def upgrade() -> None:
     op.create_index("ix_scan_refusal_merchant", "scan_refusal", ["merchant_id", "id"])
     op.create_index("ix_scan_refusal_region", "scan_refusal", ["region_id", "id"])
     op.execute("DROP FUNCTION voucher_redeem")
-    _run("0034_redeem_by_clerk.sql")
+    _run(_text("0034_redeem_by_clerk.sql"))
 
 
-def _run(name: str) -> None:
+def _text(name: str) -> str:
+    return (_FUNCTIONS / name).read_text(encoding="utf-8")
+
+
+def _run(functions: str) -> None:
     with op.get_bind().connection.cursor() as cursor:
-        cursor.execute((_FUNCTIONS / name).read_text(encoding="utf-8"))
+        cursor.execute(functions)
 
 
 def _staff(managers: str) -> None:
@@ -114,7 +118,8 @@ def _add_clerks() -> None:
 def downgrade() -> None:
     op.execute("DROP FUNCTION voucher_redeem")
     op.execute("DROP FUNCTION till_standing")
-    _run("0034_former_redeem.sql")
+    _, create, former = _text("0011_vouchers.sql").partition("CREATE FUNCTION voucher_redeem")
+    _run(create + former)
     op.drop_index("ix_scan_refusal_region", "scan_refusal")
     op.drop_index("ix_scan_refusal_merchant", "scan_refusal")
     for table in _BY_CLERK:

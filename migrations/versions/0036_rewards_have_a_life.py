@@ -78,7 +78,7 @@ def upgrade() -> None:
     _widen_vouchers()
     for function in _FORMER:
         op.execute(f"DROP FUNCTION {function}")
-    _create("0036_exchange.sql")
+    _create(_text("0036_exchange.sql"))
     for table in _NEW_TABLES:
         op.execute(f"REVOKE UPDATE, DELETE ON {table} FROM tanpuhui_app")
     op.execute("GRANT DELETE ON reward_group_member TO tanpuhui_app")
@@ -308,15 +308,20 @@ def _widen_vouchers() -> None:
     op.create_check_constraint(op.f("ck_voucher_it_counts_in_the_whole"), "voucher", _COUNTED)
 
 
-def _create(name: str) -> None:
+def _text(name: str) -> str:
+    return (_FUNCTIONS / name).read_text(encoding="utf-8")
+
+
+def _create(functions: str) -> None:
     with op.get_bind().connection.cursor() as cursor:
-        cursor.execute((_FUNCTIONS / name).read_text(encoding="utf-8"))
+        cursor.execute(functions)
 
 
 def downgrade() -> None:
     for function in _LATER:
         op.execute(f"DROP FUNCTION {function}")
-    _create("0036_former_exchange.sql")
+    _, create, former = _text("0011_vouchers.sql").partition("CREATE FUNCTION reward_draw")
+    _create((create + former).partition("CREATE FUNCTION voucher_advance")[0])
     op.drop_constraint(op.f("ck_voucher_it_counts_in_the_whole"), "voucher")
     for name in ("unit_no", "use_periods", "stock_parts", "price_no"):
         op.drop_column("voucher", name)
