@@ -13,17 +13,14 @@ from typing import Any
 import polars as pl
 
 from carbon.equivalences.amounts import check_amounts
-from carbon.factors.bundles import read_shipped
-from carbon.factors.plain_yaml import read_plain_yaml
+from carbon.equivalences.shipped import by_scenario, shown
 from carbon.methodologies.unit_algebra import Measure, convert_factor
 from kernel.errors import BrokenInvariant
 from kernel.units import INT64_MAX, NANOGRAMS_PER_MILLIGRAM
 
-FILE = "equivalences.yaml"
 STANDARD_COAL, TREES = "standard_coal", "trees"
 RESULT_UNITS = {STANDARD_COAL: "kgce", TREES: "trees"}
 CARBON = "carbon_mg"
-SOURCE_FIELDS = ("title", "publisher", "published_year", "url", "seen_in")
 _NANOGRAMS_PER_KILOGRAM = 10**12
 _INPUTS = {
     Measure.WATT_HOUR: "actual_wh",
@@ -84,11 +81,7 @@ class Equivalence:
 @cache
 def shipped_equivalences() -> Mapping[str, Equivalence]:
     """The shipped figures by what they are asked as."""
-    rows = read_plain_yaml(read_shipped(FILE))["figures"]
-    found = {row["scenario"]: _read(row) for row in rows}
-    if len(found) != len(rows):
-        raise BrokenInvariant(f"{FILE} answers one question twice")
-    return found
+    return by_scenario("figures", _read)
 
 
 def _read(row: Mapping[str, Any]) -> Equivalence:
@@ -110,8 +103,7 @@ def compared(carbon_mg: int | None) -> dict[str, Any]:
         CARBON: carbon_mg,
         "items": [
             {
-                **vars(each),
-                "source": {**dict.fromkeys(SOURCE_FIELDS), **each.source},
+                **shown(each),
                 "whole": None
                 if carbon_mg is None or each.input != CARBON
                 else each.floor({CARBON: carbon_mg}),

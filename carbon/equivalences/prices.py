@@ -17,9 +17,8 @@ from typing import Any
 import polars as pl
 
 from carbon.equivalences.amounts import check_amounts
-from carbon.equivalences.figures import CARBON, FILE, SOURCE_FIELDS
-from carbon.factors.bundles import read_shipped
-from carbon.factors.plain_yaml import read_plain_yaml
+from carbon.equivalences.figures import CARBON
+from carbon.equivalences.shipped import by_scenario, shown
 from carbon.methodologies.errors import QuantityBelowLimit
 from kernel.errors import BrokenInvariant, require
 from kernel.units import INT64_MAX, Fen
@@ -86,11 +85,7 @@ class Price:
 @cache
 def shipped_prices() -> Mapping[str, Price]:
     """The shipped prices by what they are asked as."""
-    rows = read_plain_yaml(read_shipped(FILE))["prices"]
-    found = {row["scenario"]: read_price(row) for row in rows}
-    if len(found) != len(rows):
-        raise BrokenInvariant(f"{FILE} has two prices of one name")
-    return found
+    return by_scenario("prices", read_price)
 
 
 def read_price(row: Mapping[str, Any]) -> Price:
@@ -105,8 +100,7 @@ def priced(carbon_mg: int | None) -> list[dict[str, Any]]:
     """Every price, with what some milligrams come to at it; null where that is beyond the arithmetic."""
     return [
         {
-            **vars(each),
-            "source": {**dict.fromkeys(SOURCE_FIELDS), **each.source},
+            **shown(each),
             "fen_per_tonne": each.fen_per_tonne,
             "worth_fen": None if carbon_mg is None or carbon_mg > each.most else each.worth_fen(carbon_mg),
         }

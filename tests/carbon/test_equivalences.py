@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carbon.equivalences.figures import CARBON, FILE, TREES, shipped_equivalences
+from carbon.equivalences.figures import CARBON, TREES, shipped_equivalences
 from carbon.equivalences.prices import priced, read_price, shipped_prices
+from carbon.equivalences.shipped import FILE
 from carbon.factors.bundles import read_shipped
 from carbon.factors.plain_yaml import read_plain_yaml
 from kernel.errors import BrokenInvariant, Refusal
