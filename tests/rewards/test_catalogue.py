@@ -17,7 +17,6 @@ from kernel.identifiers import new_id
 from kernel.paging import PageRequest
 from kernel.publications.errors import NoRuleInForce
 from kernel.tenancy import Region
-from ledger.reconciliation import CHECKS as LEDGER
 from ledger.reconciliation import reconcile
 from merchants.onboarding import add_merchant, add_store
 from rewards.catalogue.errors import (
@@ -54,7 +53,7 @@ from rewards.voucher_states import State
 from rewards.vouchers import Key, cancel, deactivate, expire_due, owned, take
 from tests.conftest import NOW, REGION, at
 from tests.ledger.world import Citizen
-from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf
+from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf, sound
 
 LUNCHTIME = [Opening(weekday=5, from_minute=11 * 60, until_minute=13 * 60)]
 """Fridays from 11 to 13; the tests' day is a Friday at noon."""
@@ -64,11 +63,6 @@ LUNCHTIME = [Opening(weekday=5, from_minute=11 * 60, until_minute=13 * 60)]
 def ruled(call: Call) -> Call:
     publish_rules(call)
     return call
-
-
-def sound(call: Call) -> None:
-    outcomes = reconcile(call, (*LEDGER, *CHECKS))
-    assert {o.check.name: o.findings for o in outcomes if not o.holds} == {}
 
 
 def offer(call: Call, **change: Any) -> Offer:

@@ -15,7 +15,6 @@ from kernel.paging import PageRequest
 from kernel.publications.errors import NoRuleInForce
 from ledger.accounts import freeze
 from ledger.errors import AccountFrozen, NotEnough
-from ledger.reconciliation import CHECKS as LEDGER
 from ledger.reconciliation import reconcile
 from rewards.catalogue.offering import split
 from rewards.catalogue.shelf import Asked
@@ -40,18 +39,13 @@ from rewards.voucher_states import TRANSITIONS, State
 from rewards.vouchers import Key, all_owned, cancel, deactivate, expire_due, lock, owned, take
 from tests.conftest import NOW, REGION, at
 from tests.ledger.world import Citizen
-from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf
+from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf, sound
 
 
 @pytest.fixture
 def ruled(call: Call) -> Call:
     publish_rules(call)
     return call
-
-
-def sound(call: Call) -> None:
-    outcomes = reconcile(call, (*LEDGER, *CHECKS))
-    assert {o.check.name: o.findings for o in outcomes if not o.holds} == {}
 
 
 def buy(call: Call, who: Citizen, *, stock: int = 1000, valid_days: int = 30) -> Key:

@@ -12,7 +12,6 @@ from kernel.errors import NotFound
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import News, take_news
 from kernel.paging import PageRequest
-from ledger.reconciliation import CHECKS as LEDGER
 from ledger.reconciliation import reconcile
 from rewards.catalogue.errors import AlreadyQueued, NoQueue, OthersWait, PlaceOver, StillInStock
 from rewards.catalogue.hours import Opening
@@ -37,7 +36,7 @@ from rewards.reconciliation import CHECKS
 from rewards.vouchers import Key, cancel, deactivate, expire_due
 from tests.conftest import NOW, REGION, Database, at
 from tests.ledger.world import Citizen
-from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf
+from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf, sound
 
 HOLD = timedelta(minutes=120)
 
@@ -46,11 +45,6 @@ HOLD = timedelta(minutes=120)
 def ruled(call: Call) -> Call:
     publish_rules(call)
     return call
-
-
-def sound(call: Call) -> None:
-    outcomes = reconcile(call, (*LEDGER, *CHECKS))
-    assert {o.check.name: o.findings for o in outcomes if not o.holds} == {}
 
 
 def sold_out(call: Call, **more: object) -> tuple[UUID, Citizen, Key]:

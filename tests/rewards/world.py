@@ -10,8 +10,11 @@ from kernel.call import Call
 from kernel.identifiers import new_id
 from kernel.permission import Permission
 from kernel.publications.publishing import Draft, draft, publish
+from ledger.reconciliation import CHECKS as LEDGER
+from ledger.reconciliation import reconcile
 from rewards.catalogue.lives import publish_reward
 from rewards.catalogue.offering import Offer, Share, add_funder, draft_reward
+from rewards.reconciliation import CHECKS
 from tests.conftest import NOW, REGION
 from tests.ledger.world import Citizen, citizen
 
@@ -38,6 +41,12 @@ def actor(kind: ActorKind, who: UUID | None = None, organisation: UUID | None = 
         organisation_id=organisation,
         permissions=frozenset(Permission),
     )
+
+
+def sound(call: Call) -> None:
+    """Every check of the ledger and of the shelf holds."""
+    outcomes = reconcile(call, (*LEDGER, *CHECKS))
+    assert {o.check.name: o.findings for o in outcomes if not o.holds} == {}
 
 
 def publish_rules(call: Call) -> None:

@@ -226,6 +226,18 @@ def test_without_a_rule_nobody_is_reminded_but_everybody_is_told_of_the_end(
     assert [each.kind for each in told(database, me)] == ["coins_expired"]
 
 
+def test_a_voucher_is_reminded_of_by_the_rule_of_its_own_region_alone(
+    database: Database, product: Product, clock: FixedClock
+) -> None:
+    database.run(lambda call: remind_ahead(call, 2, region="CN-GD"))
+    database.run(lambda call: remind_ahead(call, 1))
+    place = database.run(partial(market, valid_days=5))
+    me = database.run(partial(customer, coins=100_000))
+    database.run(lambda call: bought(call, place, me))
+    live_through(product, clock, *map(days_after, range(7)))
+    assert ahead(database, me, kind="voucher_expiring") == [1]
+
+
 def test_a_voucher_is_reminded_of_from_the_day_after_it_was_bought(
     reminded: Database, product: Product, clock: FixedClock
 ) -> None:
