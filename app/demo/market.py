@@ -153,6 +153,10 @@ def plan_vouchers(
     return plans
 
 
+def _quiet_use(number: int) -> str:
+    return "undo_and_redeem" if number % 9 == 4 else "undo" if number % 11 == 7 else "redeem"
+
+
 def plan_month(
     stage: Stage,
     market: Market,
@@ -160,17 +164,16 @@ def plan_month(
     *,
     days: Sequence[datetime],
     publisher: Actor,
+    then: Callable[[int], str] = _quiet_use,
 ) -> list[Plan]:
-    """A month of quiet shopping, a use a day, some of them undone; it is settled when it is over."""
+    """A month of quiet shopping, a use at each of `days`, some of them undone; it is settled when it is over.
+
+    `then` says what becomes of the voucher of each number.
+    """
     dice = Random(len(days))  # noqa: S311 - a demo city, not a secret
     town = _Shoppers(stage, market, dice, publisher)
     return [
-        town.shop(
-            buyers[number % len(buyers)],
-            _QUIET[number % len(_QUIET)],
-            noon,
-            "undo_and_redeem" if number % 9 == 4 else "undo" if number % 11 == 7 else "redeem",
-        )
+        town.shop(buyers[number % len(buyers)], _QUIET[number % len(_QUIET)], noon, then(number))
         for number, noon in enumerate(days)
     ]
 
