@@ -4,7 +4,9 @@ A process works on a few requests at once. Without turns two hundred people who 
 everybody else; here equal requests (same method, address and small body) form a lane, and lanes take turns. A
 lane leaves one place free for others. A lane in which more wait than there are places is a crowd: it has a
 quarter of the places at most, and its next is called when none but crowds are at work, or when as many others
-as there are places were called before it. Who asks for something else meets an empty lane.
+as there are places were called before it. While others come too, a crowd rests as long after each of its
+requests as that one took, so that half of the time Python and the cores are there for the others alone. Who
+asks for something else meets an empty lane.
 
 Who wants to change something is no part of a lane: a crowd cannot make itself many. Whoever reads what is
 their own has a lane of their own, as has each long body, which is not held back to be compared.
@@ -12,8 +14,10 @@ their own has a lane of their own, as has each long body, which is not held back
 
 import hashlib
 import io
+import math
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -24,25 +28,51 @@ SWITCH_SECONDS = 0.0005
 answer it would wait for up to 5 ms, Python's own figure, while another thread calculates."""
 LARGEST_COMPARED = 4096
 """Bytes of a body that tells lanes apart."""
+REST_MOST = 0.1
+"""Seconds that a crowd rests at most: a slow request of its own must not stop it."""
+LATELY = 1.0
+"""Seconds for which others count as coming after one of them was called."""
 _READS = frozenset({"GET", "HEAD"})
 _NAME_BYTES = 16
 
 
-class _Lane:
-    """Equal requests: how many are worked on, who waits, and how many others were called meanwhile."""
+class _Turn:
+    """One request that waits to be called, and the seconds that its crowd rests before it."""
 
-    __slots__ = ("at_work", "passed", "waiting")
+    __slots__ = ("called", "rest")
 
     def __init__(self) -> None:
-        self.at_work = self.passed = 0
-        self.waiting: deque[threading.Event] = deque()
+        self.called = threading.Event()
+        self.rest = 0.0
+
+
+class _Lane:
+    """Equal requests: who is worked on and who waits, and what its turns and rests are told by."""
+
+    __slots__ = ("at_work", "passed", "took", "waiting")
+
+    def __init__(self) -> None:
+        self.at_work = 0
+        self.waiting: deque[_Turn] = deque()
+        self.passed = 0
+        """How many of other lanes were called since one of this was."""
+        self.took = 0.0
+        """Seconds of its last request."""
 
 
 class Turns:
     """A WSGI application that lets `at_once` requests into `application`, lane after lane."""
 
-    def __init__(self, application: Application, *, at_once: int) -> None:
+    def __init__(
+        self,
+        application: Application,
+        *,
+        at_once: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         """`at_once`: as many as have a database connection each and a core in sight."""
+        self._clock, self._sleep = clock, sleep
         self._application = application
         self._at_once = at_once
         self._of_a_lane, self._of_a_crowd = max(1, at_once - 1), max(1, at_once // 4)
@@ -50,30 +80,36 @@ class Turns:
         self._at_work = 0
         self._lanes: dict[bytes, _Lane] = {}
         """By what is asked; whose turn was longest ago comes first."""
+        self._other_called = -math.inf
+        """When somebody of no crowd was called last."""
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer when it is this request's turn."""
         name = _lane_of(environ)
-        self._begin(name)
+        begun = self._begin(name)
         try:
             answer = self._application(environ, start_response)
         except BaseException:
-            self._end(name)
+            self._end(name, begun)
             raise
-        return _Answer(answer, lambda: self._end(name))
+        return _Answer(answer, lambda: self._end(name, begun))
 
-    def _begin(self, name: bytes) -> None:
-        turn = threading.Event()
+    def _begin(self, name: bytes) -> float:
+        turn = _Turn()
         with self._lock:
             self._lanes.setdefault(name, _Lane()).waiting.append(turn)
             self._call_next()
-        turn.wait()
+        turn.called.wait()
+        if turn.rest:
+            self._sleep(turn.rest)
+        return self._clock()
 
-    def _end(self, name: bytes) -> None:
+    def _end(self, name: bytes, begun: float) -> None:
         with self._lock:
             self._at_work -= 1
             lane = self._lanes[name]
             lane.at_work -= 1
+            lane.took = self._clock() - begun
             if not lane.at_work and not lane.waiting:
                 del self._lanes[name]
             self._call_next()
@@ -89,9 +125,21 @@ class Turns:
                 other.passed += 1
             self._lanes[name] = lane
             lane.passed = 0
+            rest = self._rest(lane)
+            turn = lane.waiting.popleft()
+            turn.rest = rest
             lane.at_work += 1
             self._at_work += 1
-            lane.waiting.popleft().set()
+            turn.called.set()
+
+    def _rest(self, lane: _Lane) -> float:
+        """How long this lane's next waits for the sake of others; notes when it is itself another."""
+        now = self._clock()
+        if not self._is_crowd(lane):
+            self._other_called = now
+            return 0.0
+        alone = self._at_once == 1 or now - self._other_called > LATELY
+        return 0.0 if alone else min(lane.took, REST_MOST)
 
     def _may(self, lane: _Lane) -> bool:
         if not lane.waiting:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kernel.http.turns import LARGEST_COMPARED, Turns
+from kernel.http.turns import LARGEST_COMPARED, LATELY, REST_MOST, Turns
 
 AT_ONCE = 4
 
@@ -18,14 +18,21 @@ AT_ONCE = 4
 class House:
     """An application that works until it is told to be done, and notes in which order it was begun."""
 
+    at_once: int = AT_ONCE
     turns: Turns = field(init=False)
     begun: list[str] = field(default_factory=list)
     gates: dict[str, threading.Semaphore] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64))
+    now: float = 0.0
+    """What its clock says."""
+    rests: list[float] = field(default_factory=list)
+    """Seconds that were rested, in their order; nobody waits for them."""
 
     def __post_init__(self) -> None:
-        self.turns = Turns(self._application, at_once=AT_ONCE)
+        self.turns = Turns(
+            self._application, at_once=self.at_once, clock=lambda: self.now, sleep=self.rests.append
+        )
 
     def _application(self, environ: dict[str, Any], _start: Any) -> list[bytes]:
         body = environ["wsgi.input"].read().decode()
@@ -190,6 +197,48 @@ def test_a_few_equals_leave_one_place_to_others(house: House) -> None:
     for body in ("other", *["hot"] * AT_ONCE):
         house.finish(body)
     assert [each.result() for each in (other, *equals)] == ["other", *["hot"] * AT_ONCE]
+
+
+@pytest.mark.parametrize(
+    ("took", "since_another", "rests"),
+    [
+        (0.02, 0.01, [0.02]),
+        (2 * LATELY, 0.01, [REST_MOST]),
+        (2 * LATELY, LATELY, [REST_MOST]),
+        (2 * LATELY, LATELY + 0.01, []),
+    ],
+    ids=["as long as it worked", "never long", "for a while", "alone it goes on"],
+)
+def test_a_crowd_rests_while_others_come(
+    house: House, took: float, since_another: float, rests: list[float]
+) -> None:
+    house.now = 100 - took
+    crowd = [house.ask("hot") for _ in range(20)]
+    house.wait_for(lambda: len(house.begun) == FREE)
+    house.now = 100 - since_another
+    other = house.ask("other")
+    house.wait_for(lambda: house.begun[-1] == "other")
+    house.finish("other")
+    assert other.result() == "other"
+    house.now = 100.0
+    for _ in range(FREE):  # the last of these calls one more: of a crowd one is worked on
+        house.finish("hot")
+    house.wait_for(lambda: house.begun == ["hot"] * FREE + ["other", "hot"])
+    assert len(crowd) == 20
+    assert house.rests == pytest.approx(rests)
+
+
+def test_a_crowd_does_not_keep_the_only_place_while_it_rests() -> None:
+    house = House(at_once=1)
+    crowd, other = [house.ask("hot") for _ in range(5)], house.ask("other")
+    for place in range(6):
+        house.wait_for(lambda place=place: len(house.begun) == place + 1)  # type: ignore[misc]
+        house.now += 0.01
+        house.finish(house.begun[place])
+    assert [each.result() for each in (*crowd, other)] == ["hot"] * 5 + ["other"]
+    assert "other" in house.begun[:3]
+    assert house.rests == []
+    house.pool.shutdown()
 
 
 def test_crowds_do_not_wait_for_each_other(house: House) -> None:
