@@ -14,8 +14,8 @@ from bench.bulk_credits import bulk_figures
 from bench.city import City, bind_cards, found_city
 from bench.codes import code_figures
 from bench.delivery import Intake
-from bench.figures import Figure, Measured, compared, keep, named
-from bench.ground import data_folder, fresh_schema, load, product_on, say, servers, surroundings_of
+from bench.figures import Figure, Measured, compared, named
+from bench.ground import load, run_bench, say, surroundings_of
 from bench.importing import importing
 from bench.interference import CARDS, Rounds, interference_figures
 from bench.ledger import CONTROL, ledger_figures
@@ -50,18 +50,7 @@ class Size:
 
 def main() -> int:
     """Measure, print and keep; returns the exit status."""
-    data = data_folder()
-    try:
-        with servers(database="bench") as own:
-            fresh_schema(own.database_url)
-            with product_on(own.database_url, own.cache_url, data=data) as product:
-                measured = measure(product, data=data, size=Size())
-    except KeyboardInterrupt:
-        print("Stopped; nothing was kept.")
-        return 130
-    measured.show()
-    keep(measured, data / "latest.json")
-    return 0
+    return run_bench(lambda product, data: measure(product, data=data, size=Size()), kept="latest.json")
 
 
 def measure(product: Product, *, data: Path, size: Size) -> Measured:

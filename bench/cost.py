@@ -20,8 +20,8 @@ from app.factory import Product
 from app.parts import Child
 from bench.city import found_city
 from bench.codes import code_figures
-from bench.figures import Figure, Measured, keep, paced
-from bench.ground import data_folder, fresh_schema, load, product_on, say, servers, surroundings_of
+from bench.figures import Figure, Measured, paced
+from bench.ground import load, run_bench, say, surroundings_of
 from bench.scans import Street, exchange, phones, redeem
 from bench.served import serving
 from bench.wsgi import ONE_ROW, ROWS, make_rows
@@ -57,24 +57,13 @@ class Spent:
 
 def main() -> int:
     """Measure, print and keep; returns the exit status."""
-    data = data_folder()
-    try:
-        with servers(database="bench") as own:
-            fresh_schema(own.database_url)
-            make_rows(own.database_url)
-            with product_on(own.database_url, own.cache_url, data=data) as product:
-                measured = measure_cost(product, data=data, cost=Cost())
-    except KeyboardInterrupt:
-        print("Stopped; nothing was kept.")
-        return 130
-    measured.show()
-    keep(measured, data / "cost.json")
-    return 0
+    return run_bench(lambda product, data: measure_cost(product, data=data, cost=Cost()), kept="cost.json")
 
 
 def measure_cost(product: Product, *, data: Path, cost: Cost) -> Measured:
-    """All rounds, on a schema with the rows of the control."""
+    """All rounds, on an empty schema, and what a code costs."""
     surroundings = surroundings_of(product)
+    make_rows(product.settings.database_url)
     say("a city is founded …")
     city = found_city(product, citizens=200, tills=8)
     with serving(product.settings, data) as (server, clients):

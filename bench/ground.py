@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sqlalchemy import make_url, text
 from app.embedded import start_postgres, start_valkey
 from app.factory import Product, create_product
 from app.settings import Settings
+from bench.figures import Measured, keep
 from kernel.database import create_engine, in_transaction
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +41,22 @@ class Servers:
     cache_url: str
     folder: Path
     """Where the rows lie."""
+
+
+def run_bench(measure: Callable[[Product, Path], Measured], *, kept: str) -> int:
+    """Measure on an empty schema, print, and keep it under that name; returns the exit status."""
+    data = data_folder()
+    try:
+        with servers(database="bench") as own:
+            fresh_schema(own.database_url)
+            with product_on(own.database_url, own.cache_url, data=data) as product:
+                measured = measure(product, data)
+    except KeyboardInterrupt:
+        print("Stopped; nothing was kept.")
+        return 130
+    measured.show()
+    keep(measured, data / kept)
+    return 0
 
 
 @contextlib.contextmanager

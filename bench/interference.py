@@ -24,12 +24,12 @@ from app.product_calls import run
 from bench.arrivals import Arrival, arrivals
 from bench.city import Person
 from bench.delivery import Intake, hand_in
+from bench.disk import syncs_beside
 from bench.figures import Figure, paced
 from bench.processes import wait_until, worker
 from bench.records import as_csv, rides
 from bench.scans import THREADS, Street, exchange, phones, redeem
-from bench.served import NotNow
-from kernel.errors import BrokenInvariant
+from bench.served import asked_again
 
 ALONE = "redemption_alone"
 NOTHING = "nothing"
@@ -94,6 +94,8 @@ class Played:
     beside: str
     answered: list[Arrival]
     put_off: int
+    syncs_ms: list[float]
+    """How long the disk took to make a page durable, again and again meanwhile."""
     lines_per_second: float | None = None
 
     def row(self) -> dict[str, Any]:
@@ -105,6 +107,8 @@ class Played:
             "put_off": self.put_off,
             "p50_ms": percentile(waits, 50),
             "p99_ms": percentile(waits, 99),
+            "sync_p99_ms": percentile(sorted(self.syncs_ms), 99),
+            "sync_most_ms": max(self.syncs_ms),
             "lines_per_second": self.lines_per_second,
         }
 
@@ -134,14 +138,12 @@ class _Stage:
         return len(self.street.city.people) // 2
 
     def redeem(self, number: int) -> None:
-        """Redeem one voucher; who is put off comes again when told to, and waits all that time."""
-        for _ in range(TRIES_MOST):
-            try:
-                return redeem(self.street, self.shown(number), number, key=f"bench-beside-{number:06}")
-            except NotNow as later:
-                self.put_off.append(later.seconds)
-                time.sleep(later.seconds)
-        raise BrokenInvariant(f"a redemption was put off {TRIES_MOST} times")
+        """Redeem one voucher; who is put off comes again."""
+        asked_again(
+            lambda: redeem(self.street, self.shown(number), number, key=f"bench-beside-{number:06}"),
+            tries=TRIES_MOST,
+            put_off=self.put_off.append,
+        )
 
 
 def interference_figures(
@@ -240,10 +242,11 @@ def _beside(stage: _Stage, child: Child, manner: Manner) -> Played:
 
 def _play(stage: _Stage, beside: str, *, while_: Callable[[], bool]) -> Played:
     before = len(stage.put_off)
-    answered = arrivals(
-        stage.redeem, numbers=stage.numbers, per_second=stage.per_second, least=LEAST, while_=while_
-    )
-    return Played(beside=beside, answered=answered, put_off=len(stage.put_off) - before)
+    with syncs_beside(stage.street.product.settings.tanpuhui_data) as syncs:
+        answered = arrivals(
+            stage.redeem, numbers=stage.numbers, per_second=stage.per_second, least=LEAST, while_=while_
+        )
+    return Played(beside=beside, answered=answered, put_off=len(stage.put_off) - before, syncs_ms=syncs)
 
 
 def _file(stage: _Stage, manner: Manner, lines: int) -> pl.DataFrame:
@@ -305,6 +308,7 @@ def _figures(stage: _Stage, played: list[Played]) -> list[Figure]:
     figures = [
         Figure(name="redemption_arrivals", value=stage.per_second, unit="/s"),
         *_latencies(ALONE, alone, beside=None),
+        _syncs(played, NOTHING, "alone"),
     ]
     for manner in stage.rounds.manners:
         name = f"beside_{manner.name}"
@@ -323,9 +327,16 @@ def _figures(stage: _Stage, played: list[Played]) -> list[Figure]:
                 value=100 * stage.in_a_chunk[manner.name],
                 unit="%",
             ),
+            _syncs(played, manner.name, name),
             Figure(name=f"{manner.name}_beside_redemptions", value=statistics.fmean(paces), unit="lines/s"),
         ]
     return figures
+
+
+def _syncs(played: list[Played], beside: str, name: str) -> Figure:
+    """How long the disk needed for a page meanwhile."""
+    took = sorted(ms for one in played if one.beside == beside for ms in one.syncs_ms)
+    return Figure(name=f"disk_sync_{name}_p99", value=percentile(took, 99), unit="ms")
 
 
 def _latencies(name: str, waits: list[float], *, beside: list[float] | None) -> list[Figure]:

@@ -80,14 +80,17 @@ def _table(kept: dict[str, Kept]) -> list[str]:
     rounds = kept.get(LATEST, {}).get("details", {}).get("redemption_rounds", ())
     if rounds:
         text += ["", "## The rounds of redemptions, in their order", ""]
-        text += ["| beside | requests | put off | p50 | p99 | import |", "|---|---|---|---|---|---|"]
+        text += [
+            "| beside | requests | put off | p50 | p99 | longest sync | import |",
+            "|---|---|---|---|---|---|---|",
+        ]
         text += [_round(row) for row in rounds]
     rushes = kept.get(RUSH, {}).get("details", {}).get("rush_rounds", ())
     if rushes:
         text += ["", "## Another reward beside a rush, round by round", ""]
         text += [
-            "| beside | requests | p50 | p99 | told to the crowd | put off |",
-            "|---|---|---|---|---|---|",
+            "| beside | requests | p50 | p99 | longest sync | told to the crowd | put off |",
+            "|---|---|---|---|---|---|---|",
         ]
         text += [_rushed(row) for row in rushes]
     return [*text, ""]
@@ -97,7 +100,7 @@ def _rushed(row: dict[str, Any]) -> str:
     told = ", ".join(f"{count:,} × {what}" for what, count in row.get("told", {}).items())
     return (
         f"| {row['beside']} | {row['requests']} | {_number(row['p50_ms'])} ms | {_number(row['p99_ms'])} ms"
-        f" | {told} | {row.get('busy', '')} |"
+        f" | {_number(row['sync_most_ms'])} ms | {told} | {row.get('busy', '')} |"
     )
 
 
@@ -111,7 +114,7 @@ def _round(row: dict[str, Any]) -> str:
     lines = "" if pace is None else f"{_number(pace)} lines/s"
     return (
         f"| {row['beside']} | {row['requests']} | {row['put_off']} | {_number(row['p50_ms'])} ms"
-        f" | {_number(row['p99_ms'])} ms | {lines} |"
+        f" | {_number(row['p99_ms'])} ms | {_number(row['sync_most_ms'])} ms | {lines} |"
     )
 
 

@@ -28,10 +28,11 @@ from app.identity.tokens import issue
 from app.product_calls import run
 from bench.arrivals import Arrival, arrivals
 from bench.city import REGION, City, Person, found_city, give_coins, offer
-from bench.figures import Figure, Measured, keep
-from bench.ground import data_folder, fresh_schema, load, product_on, say, servers, surroundings_of
+from bench.disk import syncs_beside
+from bench.figures import Figure, Measured
+from bench.ground import load, run_bench, say, surroundings_of
 from bench.interference import percentile
-from bench.served import Clients, NotNow, served
+from bench.served import Clients, asked_again, served
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from kernel.identifiers import new_id, parse_public_id, public_id
@@ -58,6 +59,8 @@ class Played:
 
     beside: str
     answered: list[Arrival]
+    syncs_ms: list[float]
+    """How long the disk took to make a page durable, again and again meanwhile."""
     crowd: dict[str, Any] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
@@ -65,23 +68,13 @@ class Played:
         waits = sorted(each.wait_ms for each in self.answered)
         seen = {"beside": self.beside, "requests": len(waits)}
         seen |= {f"p{most}_ms": percentile(waits, most) for most in (50, 99)}
+        seen |= {"sync_p99_ms": percentile(sorted(self.syncs_ms), 99), "sync_most_ms": max(self.syncs_ms)}
         return {**seen, **{name: value for name, value in self.crowd.items() if name != "waits_ms"}}
 
 
 def main() -> int:
     """Measure, print and keep; returns the exit status."""
-    data = data_folder()
-    try:
-        with servers(database="bench") as own:
-            fresh_schema(own.database_url)
-            with product_on(own.database_url, own.cache_url, data=data) as product:
-                measured = measure_rush(product, data=data, rush=Rush())
-    except KeyboardInterrupt:
-        print("Stopped; nothing was kept.")
-        return 130
-    measured.show()
-    keep(measured, data / "rush.json")
-    return 0
+    return run_bench(lambda product, data: measure_rush(product, data=data, rush=Rush()), kept="rush.json")
 
 
 def measure_rush(product: Product, *, data: Path, rush: Rush) -> Measured:
@@ -92,7 +85,7 @@ def measure_rush(product: Product, *, data: Path, rush: Rush) -> Measured:
     say(f"{rush.citizens} citizens sign in …")
     crowd = sign_in_many(product, rush.citizens)
     with served(product.settings, data) as clients, _crowd_process() as process:
-        stage = _Stage(product, city, clients, crowd, rush, process)
+        stage = _Stage(product, city, clients, crowd, rush, process, data)
         stage.warm_up()
         played = list(_rounds(stage))
     figures = _figures(played)
@@ -147,23 +140,18 @@ class _Stage:
     crowd: list[Person]
     rush: Rush
     process: "subprocess.Popen[str]"
+    folder: Path
+    """On the disk that PostgreSQL writes to."""
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def buy_other(self, number: int) -> None:
-        """An exchange of the unrelated reward; who is put off comes again, and waits all that time."""
+        """An exchange of the unrelated reward; who is put off comes again."""
         people = self.city.people
         body = {"reward_id": public_id("rwd", self.city.reward_id)}
-        who = people[number % len(people)]
-        for _ in range(TRIES_MOST):
-            try:
-                self.clients.post_once(
-                    "/v1/me/vouchers", body, token=who.token, key=f"bench-other-{number:08}"
-                )
-            except NotNow as later:
-                time.sleep(later.seconds)
-            else:
-                return
-        raise BrokenInvariant(f"an exchange was put off {TRIES_MOST} times")
+        token, key = people[number % len(people)].token, f"bench-other-{number:08}"
+        asked_again(
+            lambda: self.clients.post_once("/v1/me/vouchers", body, token=token, key=key), tries=TRIES_MOST
+        )
 
     def warm_up(self) -> None:
         """The first requests of a server import and connect."""
@@ -206,23 +194,26 @@ def _rounds(stage: _Stage) -> Iterator[Played]:
 
 def _quiet(stage: _Stage) -> Played:
     ends = time.monotonic() + stage.rush.quiet_seconds
-    return Played(beside="nothing", answered=_others(stage, lambda: time.monotonic() < ends))
+    with syncs_beside(stage.folder) as syncs:
+        answered = _others(stage, lambda: time.monotonic() < ends)
+    return Played(beside="nothing", answered=answered, syncs_ms=syncs)
 
 
 def _beside_a_rush(stage: _Stage) -> Played:
     reward = run(stage.product, lambda call: offer(call, stock=stage.rush.items))
     crowd: dict[str, Any] = {}
     rushing = threading.Thread(target=lambda: crowd.update(stage.come(reward)))
-    rushing.start()
-    answered = _others(stage, rushing.is_alive)
-    rushing.join()
+    with syncs_beside(stage.folder) as syncs:
+        rushing.start()
+        answered = _others(stage, rushing.is_alive)
+        rushing.join()
     sold = run(stage.product, lambda call: call.db.execute(_SOLD, {"reward": reward}).one())
     waits = crowd["waits_ms"]
     crowd |= {"vouchers": sold.vouchers, "held_coin_milli": int(sold.held or 0)}
     crowd |= {"crowd_p50_ms": percentile(waits, 50), "crowd_p99_ms": percentile(waits, 99)}
     if (sold.vouchers, crowd["told"].get("201")) != (stage.rush.items, stage.rush.items):
         raise BrokenInvariant(f"of {stage.rush.items} items were sold: {crowd}")
-    return Played(beside="rush", answered=answered, crowd=crowd)
+    return Played(beside="rush", answered=answered, syncs_ms=syncs, crowd=crowd)
 
 
 def _others(stage: _Stage, while_: Any) -> list[Arrival]:
@@ -247,6 +238,9 @@ def _figures(played: list[Played]) -> list[Figure]:
                 ratio=rushed / quiet,
             ),
         ]
+    for beside, name in (("nothing", "quiet"), ("rush", "in_rush")):
+        syncs = sorted(ms for each in played if each.beside == beside for ms in each.syncs_ms)
+        figures.append(Figure(name=f"disk_sync_{name}_p99", value=percentile(syncs, 99), unit="ms"))
     answers = sum(sum(each.crowd["told"].values()) for each in rushes)
     return [
         *figures,

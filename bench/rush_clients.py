@@ -1,11 +1,13 @@
 """Many phones at once for one reward, as a process of its own: each citizen asks until the answer is clear.
 
 Reads what to ask from standard input, begins once a line says so, and writes what was told. A request has a
-connection of its own, as a phone has; one that is told to wait (503) comes again when it was told to.
+connection of its own, as a phone has; one that is told to wait (503) comes again when it was told to. Phones
+have processors of their own, so this process gives way to the server where both want a core.
 """
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ from typing import Any
 
 TRIES_MOST = 60
 ANSWER_SECONDS = 60
+GIVES_WAY = 10
 
 
 @dataclass
@@ -84,6 +87,7 @@ async def rush(asked: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """One crowd a line, until there are no more."""
+    os.nice(GIVES_WAY)
     for line in sys.stdin:
         sys.stdout.write(json.dumps(asyncio.run(rush(json.loads(line)))) + "\n")
         sys.stdout.flush()

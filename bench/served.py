@@ -5,7 +5,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,21 @@ def _told(path: str, status: int, text: bytes, wait: str | None) -> Any:
     if status not in {200, 201}:
         raise BrokenInvariant(f"{path} answered {status}: {text[:500]!r}")
     return json.loads(text)
+
+
+def asked_again(
+    ask: Callable[[], object], *, tries: int, put_off: Callable[[float], object] = lambda _seconds: None
+) -> None:
+    """Ask until there is an answer; who is put off comes again when told to, and waits all that time."""
+    for _ in range(tries):
+        try:
+            ask()
+        except NotNow as later:
+            put_off(later.seconds)
+            time.sleep(later.seconds)
+        else:
+            return
+    raise BrokenInvariant(f"a request was put off {tries} times")
 
 
 def free_port() -> int:

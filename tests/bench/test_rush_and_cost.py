@@ -11,7 +11,6 @@ from bench.figures import keep
 from bench.ground import product_on
 from bench.page import draw_page
 from bench.rush import Rush, measure_rush
-from bench.wsgi import make_rows
 from tests.bench.test_bench import broken
 from tests.conftest import cloned_database
 
@@ -22,16 +21,12 @@ SMALL_COST = Cost(rounds=2, requests=72, codes=20)
 @pytest.fixture(scope="module")
 def kept(cache_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bench")
-    with cloned_database() as url:
-        make_rows(url)
-        with product_on(url, cache_url, data=folder, environment="test") as product:
-            keep(measure_rush(product, data=folder, rush=SMALL_RUSH), folder / "rush.json")
-            assert broken(product) == []
-    with cloned_database() as url:
-        make_rows(url)
-        with product_on(url, cache_url, data=folder, environment="test") as product:
-            keep(measure_cost(product, data=folder, cost=SMALL_COST), folder / "cost.json")
-            assert broken(product) == []
+    with cloned_database() as url, product_on(url, cache_url, data=folder, environment="test") as product:
+        keep(measure_rush(product, data=folder, rush=SMALL_RUSH), folder / "rush.json")
+        assert broken(product) == []
+    with cloned_database() as url, product_on(url, cache_url, data=folder, environment="test") as product:
+        keep(measure_cost(product, data=folder, cost=SMALL_COST), folder / "cost.json")
+        assert broken(product) == []
     return folder
 
 
