@@ -106,6 +106,14 @@ def test_a_stolen_key_is_refused_at_once_and_another_signs(call: Call) -> None:
     assert told.scalar_one() == {"reason": "found in a mail"}
 
 
+def test_a_retired_key_that_is_found_stolen_later_ended_when_it_was_retired(call: Call) -> None:
+    call.keys.add_key(call.db, CODES, now=NOW, signs_from=NOW)
+    retired = retire(call, CODES, 1)
+    assert revoke_key(at(call, retired + WEEK), CODES, 1, reason="an old backup") == ["revoked 1"]
+    first = ring(call, CODES)[0]
+    assert (first.state, first.retired_at) == ("revoked", retired)
+
+
 def test_whatever_is_revoked_some_key_signs_at_every_moment(call: Call) -> None:
     publish_next(call, CODES)
     assert revoke_key(call, CODES, 1, reason="stolen") == ["revoked 1", "began 2"]
