@@ -1,12 +1,14 @@
 """Threads on real PostgreSQL: days, stores, periods, units, prices and queues count right, whoever comes."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from kernel.actor import ActorKind
 from kernel.call import Call
@@ -17,13 +19,14 @@ from rewards.catalogue.waiting import join_queue, lapse_due, leave_queue, offer_
 from rewards.exchange import Wanted, exchange
 from rewards.vouchers import Key, cancel
 from tests.concurrency.test_ledger_races import together
-from tests.conftest import NOW, Database, at
+from tests.conftest import NOW, Database, at, make_call
 from tests.ledger.world import Citizen
 from tests.merchants.world import customer, market, sound
 from tests.rewards.test_catalogue import offer
 from tests.rewards.world import acting, as_citizen, shelf
 
 HOLD = timedelta(minutes=120)
+_WAITS = "SELECT 1 FROM pg_stat_activity WHERE :pid = ANY (pg_blocking_pids(pid))"
 
 
 def _reward(database: Database, **more: Any) -> UUID:
@@ -61,6 +64,24 @@ def test_of_a_days_share_that_nobody_has_touched_exactly_as_many_go_as_there_are
     reward = _reward(database, stock=1000, stock_per_day=20)
     results = together(database, [partial(_buy, who, reward) for who in people(database, 40)])
     assert (bought(results), results.count("out_of_stock_today")) == (20, 20)
+    database.run(sound)
+
+
+def test_the_second_who_finds_a_days_share_untouched_waits_for_the_first_and_draws_behind_it(
+    database: Database,
+) -> None:
+    database.run(market)
+    reward = _reward(database, stock=1000, stock_per_day=2)
+    first, second = people(database, 2)
+    with database.sessions() as open_still, ThreadPoolExecutor(1) as pool:
+        _buy(first, reward, make_call(open_still, now=NOW))
+        behind = pool.submit(database.run, partial(_buy, second, reward))
+        while not database.rows(_WAITS, pid=open_still.scalar(text("SELECT pg_backend_pid()"))):
+            assert not behind.done(), behind.result()
+        open_still.commit()
+        assert isinstance(behind.result(), Key)
+    (left,) = database.rows("SELECT sum(remaining) AS n FROM reward_stock WHERE part LIKE 'day/%'")
+    assert left.n == 0
     database.run(sound)
 
 
