@@ -130,7 +130,7 @@ def fresh_schema(url: str) -> None:
 
 
 def surroundings_of(product: Product) -> dict[str, str]:
-    """What figures depend on: PostgreSQL's settings, the cores, and what else they do."""
+    """What figures depend on: PostgreSQL's settings, the cores, the disk, and what else they do."""
     rows = in_transaction(
         product.door.sessions,
         lambda session: session.execute(
@@ -143,8 +143,15 @@ def surroundings_of(product: Product) -> dict[str, str]:
         **{name: known[name] for name in SHOWN},
         "cores": str(os.cpu_count()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "disk": file_system(product.settings.tanpuhui_data),
         "load_before": load(),
     }
+
+
+def file_system(folder: Path) -> str:
+    """What a folder lies on, such as ext4, or tmpfs, which is memory: a page is durable there at once."""
+    mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    return max((len(place), kind) for place, kind in mounts if folder.is_relative_to(place))[1]
 
 
 def load() -> str:

@@ -1,6 +1,6 @@
 """A month of the demo city with fifty reversals and with disputes: settled is what the ledger says."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -103,7 +103,7 @@ class City:
             actor=self.town.editor.actor,
         )
 
-    def _correction(self, line: Line, undone: Set[UUID]) -> Correction:
+    def _correction(self, line: Line, undone: Collection[UUID]) -> Correction:
         stands = line.what is What.REDEMPTION and line.subject_id not in undone
         if stands and self.dice.random() < 0.5:
             return Correction(reason="退回", redemption_id=line.subject_id)

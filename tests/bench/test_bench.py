@@ -131,7 +131,7 @@ def test_a_figure_is_compared_to_a_control_of_the_same_run(small: Left) -> None:
 def test_the_file_says_under_which_settings_it_was_measured(small: Left) -> None:
     assert set(small.kept["surroundings"]) >= {
         *("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "server_version"),
-        *("cores", "load_before", "load_after"),
+        *("cores", "disk", "load_before", "load_after"),
     }
 
 

@@ -15,10 +15,12 @@ from app.factory import Product
 from app.product_calls import run
 from bench.arrivals import arrivals
 from bench.bulk_credits import citizens_with_accounts, credit_run, credits_of, post_credits
+from bench.disk import syncs_beside
+from bench.ground import file_system
 from bench.importing import peak_bytes
 from bench.interference import percentile
 from bench.records import Ids, as_csv, as_ndjson, card, cards, months, rides
-from bench.served import Clients, NotNow, free_port
+from bench.served import Clients, NotNow, asked_again, free_port
 from bench.set_sql import must_be_equal, set_sql
 from bench.tpcb import LATENCY, TPS, told
 from carbon.activities.imports import read_frames
@@ -157,6 +159,33 @@ def test_who_is_put_off_hears_for_how_long_and_any_other_refusal_ends_the_run() 
         assert clients.post("/", {}, token="t") == {}
         with pytest.raises(BrokenInvariant, match="409"):
             clients.post("/", {}, token="t")
+
+
+def test_who_is_put_off_asks_again_as_often_as_it_may() -> None:
+    answers = iter([NotNow("/", 0.0), NotNow("/", 0.25), None, NotNow("/", 0.0), NotNow("/", 0.0)])
+    waited: list[float] = []
+
+    def ask() -> None:
+        if (refusal := next(answers)) is not None:
+            raise refusal
+
+    asked_again(ask, tries=3, put_off=waited.append)
+    assert waited == [0.0, 0.25]
+    with pytest.raises(BrokenInvariant, match="put off 2 times"):
+        asked_again(ask, tries=2)
+
+
+def test_the_disk_is_looked_at_beside_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), syncs_beside(tmp_path) as took:
+        raise KeyboardInterrupt
+    assert took
+    assert min(took) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_lies_on_the_nearest_file_system_above_it() -> None:
+    assert file_system(Path("/proc/self/fd")) == "proc"
+    assert file_system(Path("/")) != "proc"
 
 
 def test_a_percentile_is_a_wait_that_somebody_had() -> None:
