@@ -32,7 +32,10 @@ from ledger.chart import SPENDING_ORDER
 
 KINDS = tuple(SHAPES)
 ONE_OF_A_REGION = frozenset(
-    {"coin_rate", "prepare_lock", "reversal_window", "grace", "offline", "spending_order"}
+    {
+        *("coin_rate", "prepare_lock", "owner_confirmation", "reversal_window", "grace", "offline"),
+        *("spending_order", "waiting_list", "reminders", "settlement"),
+    }
 )
 """Kinds of which a region has one rule at a time, under the subject `standard`."""
 

@@ -307,7 +307,8 @@ def reminder_days(call: Call, region_id: str, *, day: date) -> tuple[int, ...]:
 def asks_owner(call: Call, region_id: str, *, cost_fen: int, days: Sequence[date]) -> bool:
     """Whether a voucher of this cost is used only after its owner said yes, on any of these days."""
     rules = _rules_between(call, region_id, kinds=("owner_confirmation",), first=min(days), last=max(days))
-    return any(cost_fen >= rule.content["from_cost_fen"] for rule in rules)
+    asks = (rule.content["from_cost_fen"] for rule in rules if rule.subject == STANDARD)
+    return any(cost_fen >= least for least in asks)
 
 
 def fallback(call: Call, region_id: str, *, scenario: str, day: date) -> Fallback | None:

@@ -213,10 +213,12 @@ _CLERK = text(
     "SELECT id, role, citizen_id FROM clerk"
     " WHERE merchant_id = :merchant AND number = :number AND dismissed_at IS NULL"
 )
+# A no is a no to this use of the voucher: scanning its code once more is no way round it.
 _OVERRIDE = text(
-    "UPDATE redemption_ask SET state = 'overridden', answered_at = :now, manager_id = :manager,"
+    "UPDATE redemption_ask a SET state = 'overridden', answered_at = :now, manager_id = :manager,"
     " reason = :reason WHERE session = :session AND terminal_id = :terminal AND state = 'asked'"
-    " AND ends_at > :now RETURNING id"
+    " AND ends_at > :now AND NOT EXISTS (SELECT FROM redemption_ask d WHERE d.holder_id = a.holder_id"
+    "  AND d.voucher_id = a.voucher_id AND d.cycle = a.cycle AND d.state = 'declined') RETURNING id"
 )
 _LISTED = text(
     "SELECT a.id, a.voucher_id, r.title_zh, r.title_en, v.price_coin_milli AS coin_milli,"

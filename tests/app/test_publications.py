@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from app.identity.roles import Role
+from app.publications.rule_desk import ONE_OF_A_REGION
 from kernel.clock import FixedClock
 from kernel.identifiers import new_id, parse_public_id, public_id
 from kernel.permission import Permission
 from kernel.publications.publishing import PREFIX, signature_holds
 from kernel.publications.rules import cap_of, caps, coin_rate
+from kernel.publications.shapes import SHAPES
 from kernel.publications.tables import Publication
 from tests.app.desk import Desk, desk
 from tests.carbon.city import OFFICIAL, publish_rules, publish_tables
@@ -263,6 +265,15 @@ def test_what_is_not_json_is_no_rule(desk: Desk, raw: bytes) -> None:
     answer = desk.client.post(RULES, data=raw, content_type="application/json", headers={"X-Who": "editor"})
     assert answer.status_code in {400, 422}
     assert answer.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("kind", sorted(ONE_OF_A_REGION))
+def test_of_what_a_region_has_one_a_second_is_not_drafted_under_another_name(desk: Desk, kind: str) -> None:
+    """It would be published, and never rule."""
+    asked = {**RATE, "kind": kind, "subject": "another", "content": dict(SHAPES[kind].example)}
+    answer = desk.ask("editor", "POST", RULES, asked)
+    assert (code(answer), pointers(answer)) == ((422, "rule_content_wrong"), ["/body/subject"])
+    assert drafted(desk, {**asked, "subject": "standard"})
 
 
 def test_a_fallback_and_an_order_speak_of_what_is_there(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.paging import PageRequest
 from kernel.publications.publishing import Draft, draft, publish
+from kernel.publications.rules import asks_owner
 from merchants.asks.asking import Ask, answer, asks, override, standing
 from merchants.asks.errors import AskOver, CitizenNotConfirmed, OwnerAskedFirst
 from merchants.clerks.roster import link
@@ -33,12 +34,12 @@ from tests.rewards.world import acting, as_citizen, shelf
 ASKED_S = 60
 
 
-def publish_ask_rule(call: Call, *, from_cost_fen: int = 500) -> None:
+def publish_ask_rule(call: Call, *, from_cost_fen: int = 500, subject: str = "standard") -> None:
     """Vouchers of so much ask their owner for a minute."""
     proposal = Draft(
         region_id=REGION,
         kind="owner_confirmation",
-        subject="standard",
+        subject=subject,
         title="asked first",
         content={"from_cost_fen": from_cost_fen, "seconds": ASKED_S},
         source="rules of the test",
@@ -120,6 +121,33 @@ def test_a_no_frees_the_voucher_and_is_final(call: Call, place: Market) -> None:
     cancel(as_citizen(call, me), key.voucher_id)
     assert me.available(call)["standard"] == 10_000
     sound(call)
+
+
+def test_scanning_the_same_code_again_is_no_way_round_a_no(call: Call, place: Market) -> None:
+    me = customer(call)
+    staff_of(call, place)
+    key, till = bought(call, place, me), place.at_till(call)
+    code = code_of(call, me, key)
+    prepare(till, code)
+    answer(as_citizen(call, me), asks(as_citizen(call, me), PageRequest()).items[0].id, yes=False)
+    again = prepare(till, code)
+    said = override(till, again.session, number="01", pin=OTHER_PIN, reason="he said yes to me")
+    assert refused_as(said) == "ask_over"
+    with pytest.raises(CitizenNotConfirmed):
+        confirm(till, again.session)
+    second = asks(as_citizen(call, me), PageRequest()).items[0]
+    assert answer(as_citizen(call, me), second.id, yes=True).state == "confirmed"  # the owner may think again
+    assert confirm(till, again.session)
+    sound(call)
+
+
+def test_a_second_rule_under_another_subject_changes_nothing(call: Call, place: Market) -> None:
+    publish_ask_rule(call, from_cost_fen=100, subject="cheap")
+    me = customer(call)
+    _, prepared, _ = asked(call, place, me)
+    assert prepared.answer_by == NOW + timedelta(seconds=ASKED_S)
+    for cost, asks_first in ((499, False), (500, True)):
+        assert asks_owner(call, REGION, cost_fen=cost, days=[call.today]) is asks_first
 
 
 def test_who_does_not_answer_in_time_has_not_said_yes(call: Call, place: Market) -> None:
