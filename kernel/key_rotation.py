@@ -100,8 +100,14 @@ def retire(call: Call, purpose: Purpose, kid: int) -> datetime:
     """
     key = _key(call, purpose, kid)
     require(key.state != PUBLISHED, KeyBegun())
-    newer = [each for each in ring(call, purpose) if each.kid > kid and each.signs_from <= call.now]
-    require(newer or key.retired_at is not None, KeyStillSigns())
+    newer = [
+        each
+        for each in ring(call, purpose)
+        if each.kid > kid and each.signs_from <= call.now and each.state != REVOKED
+    ]
+    # A published key that follows later has set an end already, but until it begins nobody else signs.
+    over = key.retired_at is not None and key.retired_at <= call.now
+    require(over or any(each.state == SIGNING for each in newer), KeyStillSigns())
     last_s = min((each.signs_from for each in newer), default=call.now)
     ends = max(last_s + VERIFIES_AFTER, call.now)
     _retire(call, purpose, upto=kid, at=ends, least=kid)

@@ -94,6 +94,24 @@ def test_a_key_retires_only_when_another_follows(call: Call) -> None:
     assert states(call, NOW + QUARTER) == ["retired", "signing"]
 
 
+def test_a_key_is_not_retired_before_the_published_one_that_follows_begins(call: Call) -> None:
+    publish_next(call, CODES)
+    with pytest.raises(KeyStillSigns):
+        retire(call, CODES, 1)
+    assert signs(call, NOW + timedelta(hours=1)) == 1
+    begins = at(call, NOW + WEEK)
+    assert retire(begins, CODES, 1) == NOW + WEEK + QUARTER
+
+
+def test_a_key_is_not_retired_because_of_one_that_was_revoked(call: Call) -> None:
+    call.keys.add_key(call.db, CODES, now=NOW, signs_from=NOW)
+    revoke_key(call, CODES, 2, reason="stolen")
+    kept = [key.kid for key in ring(call, CODES) if key.state == "signing"]
+    with pytest.raises(KeyStillSigns):
+        retire(call, CODES, kept[0])
+    assert signs(call, NOW + timedelta(hours=1)) == kept[0]
+
+
 def test_a_stolen_key_is_refused_at_once_and_another_signs(call: Call) -> None:
     code = last_code(call, NOW)
     later = NOW + timedelta(minutes=10)
