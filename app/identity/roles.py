@@ -106,6 +106,7 @@ PERMISSIONS = MappingProxyType(
                 Permission.REWARD_PUBLISH,
                 Permission.REWARD_READ,
                 Permission.VOUCHER_DEACTIVATE,
+                Permission.REDEMPTION_REVERSE,
                 Permission.SETTLEMENT_READ,
                 Permission.SETTLEMENT_APPROVE,
                 Permission.SETTLEMENT_PAY,

@@ -127,7 +127,10 @@ def clerks(call: Call, merchant_id: UUID, page: PageRequest) -> Page[Listed]:
 
 
 def ask_of_clerks(call: Call, store_id: UUID, asks: StoreAsks) -> Store:
-    """Say what a store asks of who stands at its tills; refuses `NotFound`."""
+    """Say what a store asks of who stands at its tills; refuses `NotFound`.
+
+    Where only linked clerks may stand there, the shifts of others end.
+    """
     store = call.db.get(Store, store_id)
     if store is None:
         raise NotFound("no such store")
@@ -135,6 +138,8 @@ def ask_of_clerks(call: Call, store_id: UUID, asks: StoreAsks) -> Store:
     store.clerk_required = asks.clerk_required
     store.linked_clerks_only = asks.linked_clerks_only
     store.manager_reverses = asks.manager_reverses
+    if asks.linked_clerks_only:
+        call.db.execute(_END_UNLINKED, {"store": store_id, "now": call.now})
     audit(
         call,
         "store.asked",
@@ -175,6 +180,11 @@ _DISMISS = text(
 )
 _END_SHIFTS = text(
     "UPDATE clerk_shift SET ended_at = :now, end_cause = :cause WHERE clerk_id = :clerk AND ended_at IS NULL"
+)
+_END_UNLINKED = text(
+    "UPDATE clerk_shift h SET ended_at = :now, end_cause = 'signed_out' FROM clerk c, terminal t"
+    " WHERE c.id = h.clerk_id AND t.id = h.terminal_id AND t.store_id = :store AND h.ended_at IS NULL"
+    " AND c.citizen_id IS NULL"
 )
 _LINK = text(
     "UPDATE clerk SET citizen_id = :citizen WHERE id = :clerk AND dismissed_at IS NULL"

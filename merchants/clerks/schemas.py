@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import marshmallow as ma
 from marshmallow import fields
@@ -82,6 +83,11 @@ class TakesStoreAsks(Takes):
     clerk_required = YesOrNo(required=True)
     linked_clerks_only = YesOrNo(required=True)
     manager_reverses = YesOrNo(required=True)
+
+    @ma.validates_schema
+    def _a_till_without_a_clerk_is_no_way_round(self, data: dict[str, Any], **_: Any) -> None:
+        if data["linked_clerks_only"] and not data["clerk_required"]:
+            raise ma.ValidationError("linked clerks only where a clerk is required", "linked_clerks_only")
 
 
 class GivesStoreAsks(Gives):

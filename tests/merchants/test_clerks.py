@@ -267,9 +267,10 @@ def test_a_clerk_neither_honours_nor_undoes_the_own_voucher(call: Call, place: M
 def test_a_store_may_let_in_only_clerks_who_said_who_they_are(
     call: Call, place: Market, staff: Staff
 ) -> None:
-    ask(call, place, linked_clerks_only=True)
+    signed_in(call, place, "07")
+    ask(call, place, clerk_required=True, linked_clerks_only=True)
+    assert [cause for _, cause in _shifts(call)] == ["signed_out"]
     assert refused_as(sign_in(place.at_till(call), number="07", pin=PIN)) == "clerk_unlinked"
-    assert _shifts(call) == []
     link(as_citizen(call, customer(call)), staff.cashier, pin=PIN)
     assert isinstance(sign_in(place.at_till(call), number="07", pin=PIN), Shift)
 

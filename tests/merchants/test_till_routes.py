@@ -103,6 +103,27 @@ def test_a_managers_clerk_signs_in_redeems_and_signs_out(town: Town, ask: Ask) -
     town.run(sound)
 
 
+def test_an_operator_who_publishes_undoes_a_use_of_the_region_and_one_who_edits_does_not(
+    town: Town, ask: Ask
+) -> None:
+    use = "/v1/terminal/redemptions"
+    done = ask(till_token(town), "POST", use, {"code": code_of(town)})
+    undo = f"{use}/{done.json['id']}/reversal"
+    asked = [
+        ask(staff_token(town, role), "POST", undo, {"reason": "wrong shop"})
+        for role in (Role.OPERATOR_EDITOR, Role.OPERATOR_AUDITOR, Role.OPERATOR_PUBLISHER)
+    ]
+    assert [each.status_code for each in asked] == [403, 403, 201]
+    town.run(sound)
+
+
+def test_linked_clerks_only_goes_with_a_clerk_required(town: Town, ask: Ask) -> None:
+    store = public_id("sto", town.store_id)
+    asked = {"clerk_required": False, "linked_clerks_only": True, "manager_reverses": False}
+    told = ask(staff_token(town, Role.OPERATOR_EDITOR), "POST", f"/v1/stores/{store}/clerk-rules", asked)
+    assert (told.status_code, told.json["errors"][0]["pointer"]) == (422, "/body/linked_clerks_only")
+
+
 def test_a_wrong_pin_is_counted_although_it_is_refused(town: Town, ask: Ask) -> None:
     editor, till = staff_token(town, Role.OPERATOR_EDITOR), till_token(town)
     clerks = f"/v1/merchants/{public_id('mer', town.merchant_id)}/clerks"
