@@ -6,16 +6,18 @@ has it for a published time; an offer that is not used lapses and passes on. Loc
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text
 
 from kernel.call import Call
+from kernel.clock import business_day
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
+from kernel.publications.errors import NoRuleInForce
 from kernel.publications.rules import waiting_hold
 from rewards.catalogue.eligibility import eligibility, require_eligible
 from rewards.catalogue.errors import AlreadyQueued, NoQueue, PlaceOver, StillInStock
@@ -110,7 +112,7 @@ def offer_next(call: Call) -> int:
     if found is None or first is None or not _drawn(call, found, first.id):
         return 0
     reward = call.db.get_one(Reward, found)
-    hold = waiting_hold(call, reward.region_id, day=call.today)
+    hold = _published_hold(call, reward)
     # Who is told at night of what is exchanged by day has the published time from the next opening on.
     hours = reward.exchange_hours
     begins = call.now if open_at(hours, call.now) else opens_next(hours, call.now) or call.now
@@ -125,6 +127,18 @@ def offer_next(call: Call) -> int:
         held_until=(begins + hold).isoformat(),
     )
     return 1
+
+
+def _published_hold(call: Call, reward: Reward) -> timedelta:
+    """How long an item is held: by today's rule, else by that of the day on which the queue was promised.
+
+    A rule that was withdrawn must not leave a queue to itself, nor stop those of other regions.
+    """
+    try:
+        return waiting_hold(call, reward.region_id, day=call.today)
+    except NoRuleInForce:
+        promised = call.db.execute(_PROMISED, {"reward": reward.id}).scalar_one()
+        return waiting_hold(call, reward.region_id, day=business_day(promised))
 
 
 def lapse_due(call: Call, *, most: int = 50) -> int:
@@ -182,6 +196,10 @@ _RETURNED = text(
     " AND EXISTS (SELECT FROM reward_stock s WHERE s.reward_id = r.id AND s.part = 'whole'"
     "  AND s.remaining > 0)"
     " ORDER BY r.id LIMIT 1"
+)
+_PROMISED = text(
+    "SELECT recorded_at FROM reward_step WHERE reward_id = :reward AND to_state = 'published'"
+    " ORDER BY id DESC LIMIT 1"
 )
 _FIRST = text(
     "SELECT holder_id, id FROM reward_place WHERE reward_id = :reward AND state = 'waiting'"

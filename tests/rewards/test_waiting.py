@@ -12,6 +12,9 @@ from kernel.errors import NotFound
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import News, take_news
 from kernel.paging import PageRequest
+from kernel.publications.errors import NoRuleInForce
+from kernel.publications.rules import rule_in_force, waiting_hold
+from kernel.publications.withdrawal import withdraw
 from ledger.reconciliation import reconcile
 from rewards.catalogue.errors import AlreadyQueued, NoQueue, OthersWait, PlaceOver, StillInStock
 from rewards.catalogue.hours import Opening
@@ -86,6 +89,24 @@ def test_what_comes_back_is_held_for_who_waited_longest(ruled: Call) -> None:
         "waiting",
     ]
     sound(ruled)
+
+
+def test_a_rule_that_was_withdrawn_leaves_no_queue_to_itself(ruled: Call) -> None:
+    reward, owner, key = sold_out(ruled)
+    me = rich_citizen(ruled)
+    place = join(ruled, me, reward)
+    rule = rule_in_force(ruled, REGION, kind="waiting_list", subject="standard", day=ruled.today)
+    operator = acting(ruled, ActorKind.OPERATOR)
+    withdraw(operator, rule.id, from_day=ruled.today + timedelta(days=1), reason="no more")
+    later = at(ruled, NOW + timedelta(days=2))
+    with pytest.raises(NoRuleInForce):
+        waiting_hold(later, REGION, day=later.today)
+    cancel(as_citizen(later, owner), key.voucher_id)
+    assert offer_next(later) == 1
+    offered = my_place(as_citizen(later, me), place.id)
+    assert offered.held_until == later.now + HOLD  # as on the day on which the queue was promised
+    exchange(as_citizen(later, me), reward)
+    sound(later)
 
 
 @pytest.mark.parametrize("way", ["cancel", "deactivate", "expire"])
