@@ -1,7 +1,7 @@
 """Undoing a redemption: coins and payables are mirrored, and the voucher lives again or ends kindly.
 
-It lives again with new held coins and a new code id while its last day is not over and cycles are
-left; otherwise the coins go back, and those past their day live on for the days of grace, because a
+It lives again with new held coins and a new code id while its last day is not over, cycles are left, and
+nobody had ended it before a till honoured it without the network; otherwise the coins go back, and those past their day live on for the days of grace, because a
 merchant's reversal is nobody's trick to renew coins.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from kernel.actor import ActorKind
 from kernel.audit import audit
@@ -30,6 +30,7 @@ from merchants.redemption import REDEMPTION, merchant_account, payable_reference
 from merchants.tables import Redemption, RedemptionReversal, Store
 from merchants.terminals import calling_terminal
 from rewards.live_codes import new_code_id
+from rewards.tables import VoucherStep
 from rewards.voucher_states import LAST_CYCLE, State
 from rewards.vouchers import (
     PURPOSE,
@@ -71,7 +72,7 @@ def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
     standing = voucher.state is State.REDEEMED and voucher.cycle == redemption.cycle
     require(standing, AlreadyReversed())
     require(call.now < redemption.reversible_until, ReversalWindowOver())
-    lives_again = call.now < voucher.ends_at and voucher.cycle < LAST_CYCLE
+    lives_again = call.now < voucher.ends_at and voucher.cycle < LAST_CYCLE and not _was_over(call, voucher)
     if not lives_again:
         free_use(call, voucher)
     _coins_back(call, voucher, lives_again=lives_again)
@@ -93,6 +94,17 @@ def reverse(call: Call, redemption_id: UUID, *, reason: str) -> Reversed:
         payable_fen=redemption.cost_fen,
         lives_again=lives_again,
     )
+
+
+def _was_over(call: Call, voucher: Held) -> bool:
+    """Whether it was cancelled or deactivated, and then used by a till that did not know yet."""
+    closing = select(VoucherStep.id).where(
+        VoucherStep.holder_id == voucher.key.holder_id,
+        VoucherStep.voucher_id == voucher.key.voucher_id,
+        VoucherStep.cycle == voucher.cycle,
+        VoucherStep.to_state == State.CLOSING.value,
+    )
+    return bool(call.db.scalar(select(closing.exists())))
 
 
 def _known(call: Call, redemption_id: UUID) -> Redemption:

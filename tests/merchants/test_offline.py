@@ -227,6 +227,26 @@ def test_a_till_that_was_offline_before_the_cancellation_still_uses_the_closing_
     town.run(sound)
 
 
+@pytest.mark.parametrize("ended_by", ["owner", "operator"])
+def test_a_closing_voucher_that_a_till_used_and_reversed_is_over_and_its_coins_are_back(
+    town: Town, ended_by: str
+) -> None:
+    me = town.citizen()
+    key, till = town.buy(me), town.offline_till()
+    code = town.codes(me, key)[0]
+    if ended_by == "owner":
+        town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id))
+    else:
+        town.run(lambda call: deactivate(call, key_of(call, key.voucher_id), reason="closed for repairs"))
+    assert till.scan(code) == QUEUED
+    till.connected = True
+    assert till.sync()[0]["outcome"] == "redeemed"
+    (used,) = town.rows("redemption")
+    assert not town.run(lambda call: reverse(call, used.id, reason="wrong item")).lives_again
+    assert (town.state(me, key), balance_of(town, me)) == ("expired", (1_000_000, 0))
+    town.run(sound)
+
+
 def test_a_deactivated_voucher_closes_too_and_names_the_operator(town: Town) -> None:
     me = town.citizen()
     key, till = town.buy(me), town.offline_till()
