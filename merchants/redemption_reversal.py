@@ -1,8 +1,8 @@
 """Undoing a redemption: coins and payables are mirrored, and the voucher lives again or ends kindly.
 
 It lives again with new held coins and a new code id while its last day is not over, cycles are left, and
-nobody had ended it before a till honoured it without the network; otherwise the coins go back, and those past their day live on for the days of grace, because a
-merchant's reversal is nobody's trick to renew coins.
+nobody had ended it before a till honoured it without the network; otherwise the coins go back, and those
+past their day live on for the days of grace, because a merchant's reversal is nobody's trick to renew coins.
 """
 
 from dataclasses import dataclass

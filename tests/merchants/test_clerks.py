@@ -273,6 +273,8 @@ def test_a_store_may_let_in_only_clerks_who_said_who_they_are(
     assert refused_as(sign_in(place.at_till(call), number="07", pin=PIN)) == "clerk_unlinked"
     link(as_citizen(call, customer(call)), staff.cashier, pin=PIN)
     assert isinstance(sign_in(place.at_till(call), number="07", pin=PIN), Shift)
+    ask(call, place, clerk_required=True, linked_clerks_only=True)
+    assert [cause for _, cause in _shifts(call)] == ["signed_out", None]
 
 
 def test_a_manager_keeps_the_own_merchants_clerks_and_no_others(
