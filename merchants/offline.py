@@ -2,8 +2,9 @@
 
 Records come in the order of the till's chain; what continues the chain up to the first broken link is taken
 in one transaction, and a record that was taken before is answered as before. The first record by receipt
-uses the voucher, even one that is closing; every later one is a case with both parties. Vouchers are locked
-citizen by citizen, in the citizens' order, as everywhere.
+uses the voucher, even one that is closing; every later one of another till is a case with both parties, and
+what a till accepted before it accepts no second time. Vouchers are locked citizen by citizen, in the
+citizens' order, as everywhere.
 """
 
 from collections import defaultdict
@@ -30,12 +31,13 @@ from merchants.errors import (
     TerminalNotPaired,
     TerminalWithoutKey,
 )
+from merchants.offline_before import Use, accepted_before
 from merchants.offline_conflicts import FROZEN, LATE, Other, open_case, other_party
 from merchants.offline_kit import LIST_AGE, ChainEnd, chain_end
 from merchants.offline_records import Record, bytes_of, hash_of
 from merchants.redemption import honour
 from merchants.terminals import KnownTerminal, calling_terminal
-from rewards.errors import VoucherForAnotherMerchant
+from rewards.errors import CodeSeen, VoucherForAnotherMerchant
 from rewards.presented_codes import Shown, taken
 from rewards.voucher_codes import GRACE_S, CodeFrame, Till, verify_offline
 from rewards.voucher_states import HELD
@@ -156,17 +158,20 @@ def _take(
     """Judge and use each, write it down, and answer in the order of the chain."""
     uses: dict[UUID, list[_Judged]] = defaultdict(list)
     outcomes: dict[int, Outcome] = {}
+    vouchers: set[UUID] = set()
     for judged in _read_all(call, terminal, records, end):
         if judged.key is None:
             outcomes[judged.record.counter] = _refuse(call, terminal, judged)
         else:
             uses[judged.key.holder_id].append(judged)
+            vouchers.add(judged.key.voucher_id)
+    accepted = accepted_before(call, terminal.id, vouchers)
     for _, of_one in sorted(uses.items()):
         keys = sorted({judged.key for judged in of_one if judged.key}, key=lambda key: key.voucher_id)
         for key in keys:
             taken(call, key)
         for judged in of_one:
-            outcomes[judged.record.counter] = _use(call, terminal, judged, rule)
+            outcomes[judged.record.counter] = _use(call, terminal, judged, rule, accepted)
     return [outcomes[record.counter] for record in records]
 
 
@@ -221,8 +226,14 @@ class _Keys:
         return VerificationKeys(self._public, retired)
 
 
-def _use(call: Call, terminal: KnownTerminal, judged: _Judged, rule: OfflineRule) -> Outcome:
-    """Use the voucher that a record names, or open a case; its rows are locked."""
+def _use(
+    call: Call, terminal: KnownTerminal, judged: _Judged, rule: OfflineRule, accepted: dict[Use, bool]
+) -> Outcome:
+    """Use the voucher that a record names, or open a case; its rows and the till's are locked.
+
+    A use that the till handed in before is refused; only where every time came too late, and so cost
+    nobody but the merchant, a scan in time still uses the voucher.
+    """
     record, key, frame = judged.record, judged.key, judged.frame
     if key is None or frame is None:
         raise NotFound
@@ -231,12 +242,13 @@ def _use(call: Call, terminal: KnownTerminal, judged: _Judged, rule: OfflineRule
     if not ours:
         return _refuse(call, terminal, _Judged(record, VoucherForAnotherMerchant()))
     arrived = call.now <= frame.not_after + _GRACE + timedelta(hours=rule.sync_hours)
-    if voucher.state in HELD and voucher.cycle == judged.cycle and arrived:
+    live, use = voucher.state in HELD and voucher.cycle == judged.cycle, (key.voucher_id, judged.cycle)
+    if use in accepted and not (live and arrived and accepted[use]):
+        return _refuse(call, terminal, _Judged(record, CodeSeen(), frame, key, judged.cycle))
+    accepted[use] = live and not arrived
+    if live and arrived:
         return _redeem(call, terminal, judged, voucher, rule)
-    if voucher.state in HELD and voucher.cycle == judged.cycle:
-        cause, other = LATE, Other()
-    else:
-        cause, other = other_party(call, voucher, cycle=judged.cycle)
+    cause, other = (LATE, Other()) if live else other_party(call, voucher, cycle=judged.cycle)
     return _dispute(call, terminal, judged, voucher, cause=cause, other=other, rule=rule)
 
 

@@ -38,6 +38,12 @@ def cases(town: Town) -> list[tuple[str, str]]:
     return [(row.cause, row.liable) for row in town.rows("offline_conflict")]
 
 
+def owed(town: Town) -> int:
+    """What all funders owe all merchants."""
+    (row,) = town.database.rows("SELECT sum(amount) AS fen FROM ledger_transfer WHERE code = 'PAYABLE'")
+    return int(row.fen)
+
+
 def test_a_voucher_is_honoured_without_the_network_and_used_when_it_is_back(town: Town) -> None:
     me, till = town.citizen(), town.offline_till()
     key = town.buy(me)
@@ -292,6 +298,94 @@ def test_a_batch_that_is_sent_again_is_answered_as_before(town: Town) -> None:
     assert grown[1]["outcomes"] == first[1]["outcomes"][1:]
     assert (len(town.rows("redemption")), len(town.rows("offline_conflict"))) == (3, 1)
     town.run(sound)
+
+
+def _accepted(till: Any, code: str, at_s: int, *, times: int) -> None:
+    """The same code as often as told: a till whose memory of what it accepted was taken out."""
+    for _ in range(times):
+        _written(till, code, at_s)
+
+
+def _refusals(outcomes: list[dict[str, Any]]) -> list[str]:
+    return [each["refusal"] or each["outcome"] for each in outcomes]
+
+
+@pytest.mark.parametrize("batches", [[3], [1, 2], [2, 1], [1, 1, 1]])
+def test_one_code_handed_in_again_by_one_till_is_paid_once(town: Town, batches: list[int]) -> None:
+    me, till = town.citizen(), town.offline_till()
+    code, told = town.codes(me, town.buy(me))[0], list[str]()
+    for times in batches:
+        till.connected = False
+        _accepted(till, code, town.seconds(), times=times)
+        till.connected = True
+        told += _refusals(till.sync())
+    assert told == ["redeemed", "code_seen", "code_seen"]
+    assert cases(town) == []
+    assert owed(town) == COST_FEN
+    town.run(sound)
+
+
+def test_what_another_till_was_first_with_is_one_case_of_this_till_however_often(town: Town) -> None:
+    me, first, second = town.citizen(), town.offline_till(), town.offline_till()
+    codes = town.codes(me, town.buy(me))
+    assert first.scan(codes[0]) == QUEUED
+    first.connected = second.connected = True
+    first.sync()
+    told = []
+    for _ in range(2):
+        _accepted(second, codes[0], town.seconds(), times=2)
+        _accepted(second, codes[1], town.seconds(), times=1)
+        told += _refusals(second.sync())
+    assert told == ["conflict", *["code_seen"] * 5]
+    assert cases(town) == [("redeemed", "funders")]
+    town.run(sound)
+
+
+def test_the_code_of_a_frozen_citizen_is_one_case_also_when_the_account_is_free_again(town: Town) -> None:
+    me, till = town.citizen(), town.offline_till()
+    key = town.buy(me)
+    codes = town.codes(me, key)
+    _accepted(till, codes[0], town.seconds(), times=2)
+    town.run(lambda call: call.db.execute(text("UPDATE ledger_balance SET frozen = true")))
+    till.connected = True
+    assert _refusals(till.sync()) == ["conflict", "code_seen"]
+    town.run(lambda call: call.db.execute(text("UPDATE ledger_balance SET frozen = false")))
+    _accepted(till, codes[1], town.seconds(), times=1)
+    assert _refusals(till.sync()) == ["code_seen"]
+    assert cases(town) == [("frozen", "funders")]
+    assert town.state(me, key) == "issued"
+    town.run(sound)
+
+
+def test_a_voucher_whose_record_came_too_late_is_still_used_at_the_same_till(town: Town) -> None:
+    me, till = town.citizen(), town.offline_till()
+    key = town.buy(me)
+    stale = town.codes(me, key)[0]
+    assert till.scan(stale) == QUEUED
+    town.later(hours=24, seconds=61)
+    till.connected = True
+    till.sync()
+    till.connected = False
+    assert till.scan(town.codes(me, key)[0]) == QUEUED
+    till.connected = True
+    assert _refusals(till.sync()) == ["redeemed"]
+    assert (cases(town), town.state(me, key)) == ([("late", "merchant")], "redeemed")
+    town.run(sound)
+
+
+def test_a_till_remembers_a_use_until_it_handed_it_in(town: Town) -> None:
+    me, till = town.citizen(), town.offline_till()
+    codes = town.codes(me, town.buy(me))
+    assert till.scan(codes[0]) == QUEUED
+    town.later(minutes=5)
+    till.connected = True
+    till.refresh()  # it sees the server, and its records stay where they are
+    till.connected = False
+    assert till.scan(codes[10]) == "code_seen"
+    till.connected = True
+    till.sync()
+    till.connected = False
+    assert till.scan(codes[10]) == "code_seen"
 
 
 def _broken(records: list[dict[str, Any]], how: str) -> list[dict[str, Any]]:
