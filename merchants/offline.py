@@ -249,7 +249,7 @@ def _use(
     if live and arrived:
         return _redeem(call, terminal, judged, voucher, rule)
     cause, other = (LATE, Other()) if live else other_party(call, voucher, cycle=judged.cycle)
-    return _dispute(call, terminal, judged, voucher, cause=cause, other=other, rule=rule)
+    return _dispute(call, terminal, judged, voucher, cause=cause, other=other, rule=rule, late=not arrived)
 
 
 def _dispute(
@@ -261,10 +261,19 @@ def _dispute(
     cause: str,
     other: Other,
     rule: OfflineRule,
+    late: bool = False,
 ) -> Outcome:
     counter = _write(call, terminal, judged, outcome="conflict")
     case = open_case(
-        call, terminal, voucher, judged.record, cycle=judged.cycle, cause=cause, other=other, rule=rule
+        call,
+        terminal,
+        voucher,
+        judged.record,
+        cycle=judged.cycle,
+        cause=cause,
+        other=other,
+        rule=rule,
+        late=late,
     )
     return Outcome(counter=counter, outcome="conflict", conflict_id=case)
 

@@ -200,6 +200,7 @@ def test_a_voucher_that_closes_gives_its_coins_back_when_no_scan_can_arrive(town
     assert till.sync()[0]["outcome"] == "conflict"
     (case,) = town.rows("offline_conflict")
     assert (case.cause, case.other_principal) == ("cancelled", f"citizen:{me.id}")
+    assert case.liable == "merchant"
     assert balance_of(town, me) == (1_000_000, 0)
     town.run(sound)
 
@@ -245,7 +246,7 @@ def test_a_deactivated_voucher_closes_too_and_names_the_operator(town: Town) -> 
     till.connected = True
     till.sync()
     (case,) = town.rows("offline_conflict")
-    assert (case.cause, case.other_principal) == ("deactivated", "system:-")
+    assert (case.cause, case.other_principal, case.liable) == ("deactivated", "system:-", "merchant")
 
 
 def test_a_photograph_of_a_code_that_was_reversed_is_a_case(town: Town) -> None:
@@ -276,6 +277,24 @@ def test_what_arrives_too_late_is_borne_by_the_merchant_and_the_citizen_keeps_th
     assert till.sync()[0]["outcome"] == "conflict"
     assert cases(town) == [("late", "merchant")]
     assert town.state(me, key) == "issued"
+    town.run(sound)
+
+
+@pytest.mark.parametrize(("late_s", "liable"), [(0, "funders"), (1, "merchant")])
+def test_what_was_used_elsewhere_and_arrives_too_late_is_borne_by_the_merchant(
+    town: Town, late_s: int, liable: str
+) -> None:
+    me, online, till = town.citizen(), town.till(), town.offline_till()
+    code = town.codes(me, town.buy(me))[0]
+    assert [till.scan(code), online.scan(code)] == [QUEUED, REDEEMED]
+    paid = owed(town)
+    town.later(hours=24, seconds=60 + late_s)
+    till.connected = True
+    till.sync()
+    assert cases(town) == [("redeemed", liable)]
+    (case,) = town.rows("offline_conflict")
+    assert case.other_terminal_id == parse_public_id(TERMINAL, online.state["terminal_id"])
+    assert owed(town) == paid + (0 if late_s else COST_FEN)
     town.run(sound)
 
 
