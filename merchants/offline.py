@@ -31,7 +31,7 @@ from merchants.errors import (
     TerminalNotPaired,
     TerminalWithoutKey,
 )
-from merchants.offline_before import Use, accepted_before
+from merchants.offline_before import Use, accepted_before, latest_time
 from merchants.offline_conflicts import FROZEN, LATE, Other, open_case, other_party
 from merchants.offline_kit import LIST_AGE, ChainEnd, chain_end
 from merchants.offline_records import Record, bytes_of, hash_of
@@ -98,7 +98,7 @@ def hand_in(call: Call, records: Sequence[Record]) -> Taken:
     took = len(outcomes) + len(fresh)
     if records and took == 0:
         raise OfflineChainBroken(counter=end.counter, chain_hash=end.record_hash.hex())
-    outcomes += _take(call, terminal, fresh, end)
+    outcomes += _take(call, terminal, fresh)
     last = fresh[-1] if fresh else None
     return Taken(
         outcomes=outcomes,
@@ -151,12 +151,12 @@ def _signed(record: Record, terminal: KnownTerminal, key: Ed25519PublicKey) -> b
     return True
 
 
-def _take(call: Call, terminal: KnownTerminal, records: Sequence[Record], end: ChainEnd) -> list[Outcome]:
+def _take(call: Call, terminal: KnownTerminal, records: Sequence[Record]) -> list[Outcome]:
     """Judge and use each, write it down, and answer in the order of the chain."""
     if not records:
         return []
     rules = RulesOfDays(call, terminal.region_id)
-    read = _read_all(call, terminal, records, end, rules)
+    read = _read_all(call, terminal, records, rules)
     require(rules.any(), OfflineNotAllowed())
     uses: dict[UUID, list[_Judged]] = defaultdict(list)
     outcomes: dict[int, Outcome] = {}
@@ -178,10 +178,10 @@ def _take(call: Call, terminal: KnownTerminal, records: Sequence[Record], end: C
 
 
 def _read_all(
-    call: Call, terminal: KnownTerminal, records: Sequence[Record], end: ChainEnd, rules: RulesOfDays
+    call: Call, terminal: KnownTerminal, records: Sequence[Record], rules: RulesOfDays
 ) -> list[_Judged]:
     """Each record by the rules of the till at its own time; then which use of which voucher it names."""
-    keys, judged, latest = _Keys(call), list[_Judged](), end.scanned_at
+    keys, judged, latest = _Keys(call), list[_Judged](), latest_time(call, terminal.id)
     for record in records:
         at = record.scanned_at
         store = Till(scope_no=terminal.scope_no, seen=lambda _code_id: False)

@@ -1,14 +1,22 @@
 """What a till handed in earlier, as far as it judges what it hands in now; the till's row is locked."""
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 
 from kernel.call import Call
+from merchants.errors import OfflineClockWrong
 
 Use = tuple[UUID, int]
 """One use of a voucher: its id and the cycle."""
+
+
+def latest_time(call: Call, terminal_id: UUID) -> datetime | None:
+    """The latest time in the till's chain; a time that was refused as wrong is none."""
+    values = {"terminal": terminal_id, "wrong": OfflineClockWrong.code}
+    return call.db.execute(_LATEST, values).scalar_one()  # type: ignore[no-any-return]
 
 
 def accepted_before(call: Call, terminal_id: UUID, vouchers: Collection[UUID]) -> dict[Use, bool]:
@@ -20,6 +28,10 @@ def accepted_before(call: Call, terminal_id: UUID, vouchers: Collection[UUID]) -
     return {(row.voucher_id, row.cycle): row.only_late for row in rows}
 
 
+_LATEST = text(
+    "SELECT max(scanned_at) FROM offline_record"
+    " WHERE terminal_id = :terminal AND refusal IS DISTINCT FROM :wrong"
+)
 _ACCEPTED = text(
     "SELECT r.voucher_id, r.cycle, bool_and(f.cause IS NOT DISTINCT FROM 'late') AS only_late"
     " FROM offline_record r LEFT JOIN offline_conflict f"

@@ -516,6 +516,45 @@ def test_a_clock_that_goes_back_within_the_chain_is_refused(town: Town) -> None:
     assert [each["refusal"] for each in till.sync()] == [None, "offline_clock_wrong"]
 
 
+def _handed_in(till: Any, records: list[tuple[str, int]], batches: list[int]) -> list[str]:
+    """What becomes of records of these codes and times, handed in in batches of these sizes."""
+    told, left = list[str](), iter(records)
+    for size in batches:
+        for _ in range(size):
+            _written(till, *next(left))
+        till.connected = True
+        told += _refusals(till.sync())
+    return told
+
+
+@pytest.mark.parametrize("batches", [[3], [2, 1], [1, 2], [1, 1, 1]])
+def test_a_record_that_was_refused_for_its_clock_sets_no_clock_in_any_batch(
+    town: Town, batches: list[int]
+) -> None:
+    me, till = town.citizen(), town.offline_till()
+    codes, now_s = [town.codes(me, town.buy(me))[0] for _ in range(3)], town.seconds()
+    times = [now_s, now_s + 3600, now_s]
+    told = _handed_in(till, list(zip(codes, times, strict=True)), batches)
+    assert told == ["redeemed", "offline_clock_wrong", "redeemed"]
+    (kit,) = {till.state["counter"], till.state["kit"]["counter"]}
+    assert kit == 3
+    town.run(sound)
+
+
+@pytest.mark.parametrize("batches", [[4], [2, 2], [3, 1], [1, 1, 1, 1]])
+def test_a_till_cannot_put_its_clock_back_with_a_record_that_it_throws_away(
+    town: Town, batches: list[int]
+) -> None:
+    me, till = town.citizen(), town.offline_till()
+    photographed, past_s = [town.codes(me, town.buy(me))[0] for _ in range(3)], town.seconds()
+    town.later(hours=5)
+    fresh = town.codes(me, town.buy(me))[0]
+    records = [(fresh, town.seconds()), *((code, past_s) for code in photographed)]
+    told = _handed_in(till, records, batches)
+    assert told == ["redeemed", *["offline_clock_wrong"] * 3]
+    town.run(sound)
+
+
 def test_a_code_of_another_store_and_a_forged_one_are_refused_and_stay_refused(town: Town) -> None:
     me, till = town.citizen(), town.offline_till()
     code = town.codes(me, town.buy(me))[0]
