@@ -2,9 +2,9 @@
 
 Records come in the order of the till's chain; what continues the chain up to the first broken link is taken
 in one transaction, and a record that was taken before is answered as before. The first record by receipt
-uses the voucher, even one that is closing; every later one of another till is a case with both parties, and
-what a till accepted before it accepts no second time. Vouchers are locked citizen by citizen, in the
-citizens' order, as everywhere.
+uses the voucher, even one that is closing; every later one is a case with both parties, or refused where the
+till itself handed the use in before. Vouchers are locked citizen by citizen, in the citizens' order, as
+everywhere.
 """
 
 from collections import defaultdict
