@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import text
 
 from kernel.call import Call
-from merchants.errors import OfflineClockWrong
 
 Use = tuple[UUID, int]
 """One use of a voucher: its id and the cycle."""
@@ -15,8 +14,7 @@ Use = tuple[UUID, int]
 
 def latest_time(call: Call, terminal_id: UUID) -> datetime | None:
     """The latest time in the till's chain; a time that was refused as wrong is none."""
-    values = {"terminal": terminal_id, "wrong": OfflineClockWrong.code}
-    return call.db.execute(_LATEST, values).scalar_one()  # type: ignore[no-any-return]
+    return call.db.execute(_LATEST, {"terminal": terminal_id}).scalar_one()  # type: ignore[no-any-return]
 
 
 def accepted_before(call: Call, terminal_id: UUID, vouchers: Collection[UUID]) -> dict[Use, bool]:
@@ -30,7 +28,7 @@ def accepted_before(call: Call, terminal_id: UUID, vouchers: Collection[UUID]) -
 
 _LATEST = text(
     "SELECT max(scanned_at) FROM offline_record"
-    " WHERE terminal_id = :terminal AND refusal IS DISTINCT FROM :wrong"
+    " WHERE terminal_id = :terminal AND refusal IS DISTINCT FROM 'offline_clock_wrong'"
 )
 _ACCEPTED = text(
     "SELECT r.voucher_id, r.cycle, bool_and(f.cause IS NOT DISTINCT FROM 'late') AS only_late"
