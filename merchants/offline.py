@@ -2,13 +2,14 @@
 
 Records come in the order of the till's chain; what continues the chain up to the first broken link is taken
 in one transaction, and a record that was taken before is answered as before. The first record by receipt
-uses the voucher, even one that is closing; every later one is a case with both parties. Vouchers are locked
-citizen by citizen, in the citizens' order, as everywhere.
+uses the voucher, even one that is closing; every later one is a case with both parties, or refused where the
+till itself handed the use in before. Vouchers are locked citizen by citizen, in the citizens' order, as
+everywhere.
 """
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -20,7 +21,7 @@ from sqlalchemy import Row, select, text
 
 from kernel.call import Call
 from kernel.errors import NotFound, Refusal, require
-from kernel.publications.rules import OfflineRule, offline_rule
+from kernel.publications.rules import OfflineRule
 from kernel.signing import Purpose, SigningKey, VerificationKeys
 from ledger.errors import AccountFrozen
 from merchants.errors import (
@@ -30,12 +31,14 @@ from merchants.errors import (
     TerminalNotPaired,
     TerminalWithoutKey,
 )
+from merchants.offline_before import Use, accepted_before, latest_time
 from merchants.offline_conflicts import FROZEN, LATE, Other, open_case, other_party
 from merchants.offline_kit import LIST_AGE, ChainEnd, chain_end
 from merchants.offline_records import Record, bytes_of, hash_of
+from merchants.offline_rules import Ruled, RulesOfDays
 from merchants.redemption import honour
 from merchants.terminals import KnownTerminal, calling_terminal
-from rewards.errors import VoucherForAnotherMerchant
+from rewards.errors import CodeSeen, VoucherForAnotherMerchant
 from rewards.presented_codes import Shown, taken
 from rewards.voucher_codes import GRACE_S, CodeFrame, Till, verify_offline
 from rewards.voucher_states import HELD
@@ -73,6 +76,7 @@ class _Judged:
     record: Record
     refusal: Refusal | None = None
     frame: CodeFrame | None = None
+    ruled: Ruled | None = None
     key: Key | None = None
     cycle: int = 0
 
@@ -80,16 +84,13 @@ class _Judged:
 def hand_in(call: Call, records: Sequence[Record]) -> Taken:
     """Take the calling till's records, in their order.
 
-    Refuses, in this order: `TerminalNotPaired`, `TerminalWithoutKey`, `OfflineNotAllowed`,
-    `OfflineChainBroken` when not even the first continues the chain.
+    Refuses, in this order: `TerminalNotPaired`, `TerminalWithoutKey`, `OfflineChainBroken` when not even
+    the first continues the chain, `OfflineNotAllowed` when no day of new records had a rule.
     """
     terminal = calling_terminal(call)
     public_key = _lock_till(call, terminal)
     end = chain_end(call, terminal.id)
     known = list(takewhile(lambda record: record.counter <= end.counter, records))
-    rule = offline_rule(call, terminal.region_id, day=call.today)
-    if rule is None:
-        raise OfflineNotAllowed
     outcomes = _as_before(call, terminal, known)
     fresh: list[Record] = []
     if len(outcomes) == len(known):
@@ -97,7 +98,7 @@ def hand_in(call: Call, records: Sequence[Record]) -> Taken:
     took = len(outcomes) + len(fresh)
     if records and took == 0:
         raise OfflineChainBroken(counter=end.counter, chain_hash=end.record_hash.hex())
-    outcomes += _take(call, terminal, fresh, rule, end)
+    outcomes += _take(call, terminal, fresh)
     last = fresh[-1] if fresh else None
     return Taken(
         outcomes=outcomes,
@@ -150,29 +151,37 @@ def _signed(record: Record, terminal: KnownTerminal, key: Ed25519PublicKey) -> b
     return True
 
 
-def _take(
-    call: Call, terminal: KnownTerminal, records: Sequence[Record], rule: OfflineRule, end: ChainEnd
-) -> list[Outcome]:
+def _take(call: Call, terminal: KnownTerminal, records: Sequence[Record]) -> list[Outcome]:
     """Judge and use each, write it down, and answer in the order of the chain."""
+    if not records:
+        return []
+    rules = RulesOfDays(call, terminal.region_id)
+    read = _read_all(call, terminal, records, rules)
+    require(rules.any(), OfflineNotAllowed())
     uses: dict[UUID, list[_Judged]] = defaultdict(list)
     outcomes: dict[int, Outcome] = {}
-    for judged in _read_all(call, terminal, records, end):
+    vouchers: set[UUID] = set()
+    for judged in read:
         if judged.key is None:
             outcomes[judged.record.counter] = _refuse(call, terminal, judged)
         else:
             uses[judged.key.holder_id].append(judged)
+            vouchers.add(judged.key.voucher_id)
+    accepted = accepted_before(call, terminal.id, vouchers)
     for _, of_one in sorted(uses.items()):
         keys = sorted({judged.key for judged in of_one if judged.key}, key=lambda key: key.voucher_id)
         for key in keys:
             taken(call, key)
         for judged in of_one:
-            outcomes[judged.record.counter] = _use(call, terminal, judged, rule)
+            outcomes[judged.record.counter] = _use(call, terminal, judged, accepted)
     return [outcomes[record.counter] for record in records]
 
 
-def _read_all(call: Call, terminal: KnownTerminal, records: Sequence[Record], end: ChainEnd) -> list[_Judged]:
+def _read_all(
+    call: Call, terminal: KnownTerminal, records: Sequence[Record], rules: RulesOfDays
+) -> list[_Judged]:
     """Each record by the rules of the till at its own time; then which use of which voucher it names."""
-    keys, judged, latest = _Keys(call), list[_Judged](), end.scanned_at
+    keys, judged, latest = _Keys(call), list[_Judged](), latest_time(call, terminal.id)
     for record in records:
         at = record.scanned_at
         store = Till(scope_no=terminal.scope_no, seen=lambda _code_id: False)
@@ -181,10 +190,12 @@ def _read_all(call: Call, terminal: KnownTerminal, records: Sequence[Record], en
             require(at <= call.now + _GRACE and not back, OfflineClockWrong())
             latest = at if latest is None else max(at, latest)
             frame = verify_offline(record.code, keys=keys.believed(at - LIST_AGE), till=store, now=at)
+            ruled = rules.ruled(frame)
+            require(ruled is not None, OfflineNotAllowed())
         except Refusal as refusal:
             judged.append(_Judged(record, refusal))
         else:
-            judged.append(_Judged(record, frame=frame))
+            judged.append(_Judged(record, frame=frame, ruled=ruled))
     return _named(call, judged)
 
 
@@ -199,7 +210,7 @@ def _named(call: Call, judged: list[_Judged]) -> list[_Judged]:
             named.append(_Judged(each.record, NotFound()))
         elif row is not None:
             key = Key(holder_id=row.holder_id, voucher_id=row.voucher_id)
-            named.append(_Judged(each.record, frame=each.frame, key=key, cycle=row.cycle))
+            named.append(replace(each, key=key, cycle=row.cycle))
         else:
             named.append(each)
     return named
@@ -221,23 +232,30 @@ class _Keys:
         return VerificationKeys(self._public, retired)
 
 
-def _use(call: Call, terminal: KnownTerminal, judged: _Judged, rule: OfflineRule) -> Outcome:
-    """Use the voucher that a record names, or open a case; its rows are locked."""
-    record, key, frame = judged.record, judged.key, judged.frame
-    if key is None or frame is None:
+def _use(call: Call, terminal: KnownTerminal, judged: _Judged, accepted: dict[Use, bool]) -> Outcome:
+    """Use the voucher that a record names, or open a case; its rows and the till's are locked.
+
+    A use that the till handed in before is refused; only where every time came too late, and so cost
+    nobody but the merchant, a scan in time still uses the voucher.
+    """
+    record, key, ruled = judged.record, judged.key, judged.ruled
+    if key is None or ruled is None:
         raise NotFound
     voucher = taken(call, key)
     ours = voucher.merchant_id in {None, terminal.merchant_id} and voucher.region_id == terminal.region_id
     if not ours:
         return _refuse(call, terminal, _Judged(record, VoucherForAnotherMerchant()))
-    arrived = call.now <= frame.not_after + _GRACE + timedelta(hours=rule.sync_hours)
-    if voucher.state in HELD and voucher.cycle == judged.cycle and arrived:
-        return _redeem(call, terminal, judged, voucher, rule)
-    if voucher.state in HELD and voucher.cycle == judged.cycle:
-        cause, other = LATE, Other()
-    else:
-        cause, other = other_party(call, voucher, cycle=judged.cycle)
-    return _dispute(call, terminal, judged, voucher, cause=cause, other=other, rule=rule)
+    arrived = ruled.in_time(voucher, now=call.now)
+    live, use = voucher.state in HELD and voucher.cycle == judged.cycle, (key.voucher_id, judged.cycle)
+    if use in accepted and not (live and arrived and accepted[use]):
+        return _refuse(call, terminal, replace(judged, refusal=CodeSeen()))
+    accepted[use] = live and not arrived
+    if live and arrived:
+        return _redeem(call, terminal, judged, voucher, ruled.rule)
+    cause, other = (LATE, Other()) if live else other_party(call, voucher, cycle=judged.cycle)
+    return _dispute(
+        call, terminal, judged, voucher, cause=cause, other=other, rule=ruled.rule, late=not arrived
+    )
 
 
 def _dispute(
@@ -249,10 +267,19 @@ def _dispute(
     cause: str,
     other: Other,
     rule: OfflineRule,
+    late: bool = False,
 ) -> Outcome:
     counter = _write(call, terminal, judged, outcome="conflict")
     case = open_case(
-        call, terminal, voucher, judged.record, cycle=judged.cycle, cause=cause, other=other, rule=rule
+        call,
+        terminal,
+        voucher,
+        judged.record,
+        cycle=judged.cycle,
+        cause=cause,
+        other=other,
+        rule=rule,
+        late=late,
     )
     return Outcome(counter=counter, outcome="conflict", conflict_id=case)
 

@@ -43,7 +43,6 @@ class ChainEnd:
 
     counter: int
     record_hash: bytes
-    scanned_at: datetime | None
 
 
 def kit(call: Call) -> Kit:
@@ -88,13 +87,13 @@ def chain_end(call: Call, terminal_id: UUID) -> ChainEnd:
     """Where the till's chain ends here; counter 0 and zero bytes before its first record."""
     row = call.db.execute(_END, {"terminal": terminal_id}).one_or_none()
     if row is None:
-        return ChainEnd(0, NO_RECORD, None)
-    return ChainEnd(row.counter, bytes(row.record_hash), row.scanned_at)
+        return ChainEnd(0, NO_RECORD)
+    return ChainEnd(row.counter, bytes(row.record_hash))
 
 
 _KEY = text("SELECT public_key FROM terminal WHERE id = :terminal")
 _END = text(
-    "SELECT counter, record_hash, scanned_at FROM offline_record WHERE terminal_id = :terminal"
+    "SELECT counter, record_hash FROM offline_record WHERE terminal_id = :terminal"
     " ORDER BY counter DESC LIMIT 1"
 )
 # Codes of this store that a phone may still show although their use is over.

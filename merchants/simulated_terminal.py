@@ -210,8 +210,10 @@ class SimulatedTerminal:
         if not self.queue:
             self._keep(counter=told["counter"], chain_hash=told["chain_hash"])
         server_s = _seconds(told["server_time"])
-        # A code whose step and grace are over is refused by its time: older ids need not be kept.
-        seen = {code_id: until for code_id, until in self.state["seen"].items() if until > server_s}
+        # All codes of a use have one id: it is kept until its record is handed in and the deny list has it.
+        seen = self.state["seen"]
+        if not self.queue:
+            seen = {code_id: until for code_id, until in seen.items() if until > server_s}
         self._keep(kit=told, seen=seen)
         self._anchor = _Anchor(server_s, wall_s, monotonic_s)
 

@@ -34,8 +34,8 @@ RULE: dict[str, Any] = {
 }
 
 
-def publish_offline_rule(call: Call, **changes: Any) -> None:
-    """The rule of the town, in force since long ago."""
+def publish_offline_rule(call: Call, *, since: date = date(2026, 1, 1), **changes: Any) -> None:
+    """The rule of the town, in force since long ago; a later one takes its place on its day."""
     proposal = Draft(
         region_id=REGION,
         kind="offline",
@@ -43,7 +43,7 @@ def publish_offline_rule(call: Call, **changes: Any) -> None:
         title="offline",
         content={**RULE, **changes},
         source="rules of the test",
-        effective_from=date(2026, 1, 1),
+        effective_from=since,
     )
     made = draft(acting(call, ActorKind.OPERATOR), proposal)
     publish(acting(call, ActorKind.OPERATOR), made.id, reason="test")

@@ -38,6 +38,12 @@ def cases(town: Town) -> list[tuple[str, str]]:
     return [(row.cause, row.liable) for row in town.rows("offline_conflict")]
 
 
+def owed(town: Town) -> int:
+    """What all funders owe all merchants."""
+    (row,) = town.database.rows("SELECT sum(amount) AS fen FROM ledger_transfer WHERE code = 'PAYABLE'")
+    return int(row.fen)
+
+
 def test_a_voucher_is_honoured_without_the_network_and_used_when_it_is_back(town: Town) -> None:
     me, till = town.citizen(), town.offline_till()
     key = town.buy(me)
@@ -194,6 +200,7 @@ def test_a_voucher_that_closes_gives_its_coins_back_when_no_scan_can_arrive(town
     assert till.sync()[0]["outcome"] == "conflict"
     (case,) = town.rows("offline_conflict")
     assert (case.cause, case.other_principal) == ("cancelled", f"citizen:{me.id}")
+    assert case.liable == "merchant"
     assert balance_of(town, me) == (1_000_000, 0)
     town.run(sound)
 
@@ -259,7 +266,7 @@ def test_a_deactivated_voucher_closes_too_and_names_the_operator(town: Town) -> 
     till.connected = True
     till.sync()
     (case,) = town.rows("offline_conflict")
-    assert (case.cause, case.other_principal) == ("deactivated", "system:-")
+    assert (case.cause, case.other_principal, case.liable) == ("deactivated", "system:-", "merchant")
 
 
 def test_a_photograph_of_a_code_that_was_reversed_is_a_case(town: Town) -> None:
@@ -293,6 +300,24 @@ def test_what_arrives_too_late_is_borne_by_the_merchant_and_the_citizen_keeps_th
     town.run(sound)
 
 
+@pytest.mark.parametrize(("late_s", "liable"), [(0, "funders"), (1, "merchant")])
+def test_what_was_used_elsewhere_and_arrives_too_late_is_borne_by_the_merchant(
+    town: Town, late_s: int, liable: str
+) -> None:
+    me, online, till = town.citizen(), town.till(), town.offline_till()
+    code = town.codes(me, town.buy(me))[0]
+    assert [till.scan(code), online.scan(code)] == [QUEUED, REDEEMED]
+    paid = owed(town)
+    town.later(hours=24, seconds=60 + late_s)
+    till.connected = True
+    till.sync()
+    assert cases(town) == [("redeemed", liable)]
+    (case,) = town.rows("offline_conflict")
+    assert case.other_terminal_id == parse_public_id(TERMINAL, online.state["terminal_id"])
+    assert owed(town) == paid + (0 if late_s else COST_FEN)
+    town.run(sound)
+
+
 def test_a_batch_that_is_sent_again_is_answered_as_before(town: Town) -> None:
     me = town.citizen()
     till, other = town.offline_till(), town.offline_till()
@@ -312,6 +337,94 @@ def test_a_batch_that_is_sent_again_is_answered_as_before(town: Town) -> None:
     assert grown[1]["outcomes"] == first[1]["outcomes"][1:]
     assert (len(town.rows("redemption")), len(town.rows("offline_conflict"))) == (3, 1)
     town.run(sound)
+
+
+def _accepted(till: Any, code: str, at_s: int, *, times: int) -> None:
+    """The same code as often as told: a till whose memory of what it accepted was taken out."""
+    for _ in range(times):
+        _written(till, code, at_s)
+
+
+def _refusals(outcomes: list[dict[str, Any]]) -> list[str]:
+    return [each["refusal"] or each["outcome"] for each in outcomes]
+
+
+@pytest.mark.parametrize("batches", [[3], [1, 2], [2, 1], [1, 1, 1]])
+def test_one_code_handed_in_again_by_one_till_is_paid_once(town: Town, batches: list[int]) -> None:
+    me, till = town.citizen(), town.offline_till()
+    code, told = town.codes(me, town.buy(me))[0], list[str]()
+    for times in batches:
+        till.connected = False
+        _accepted(till, code, town.seconds(), times=times)
+        till.connected = True
+        told += _refusals(till.sync())
+    assert told == ["redeemed", "code_seen", "code_seen"]
+    assert cases(town) == []
+    assert owed(town) == COST_FEN
+    town.run(sound)
+
+
+def test_what_another_till_was_first_with_is_one_case_of_this_till_however_often(town: Town) -> None:
+    me, first, second = town.citizen(), town.offline_till(), town.offline_till()
+    codes = town.codes(me, town.buy(me))
+    assert first.scan(codes[0]) == QUEUED
+    first.connected = second.connected = True
+    first.sync()
+    told = []
+    for _ in range(2):
+        _accepted(second, codes[0], town.seconds(), times=2)
+        _accepted(second, codes[1], town.seconds(), times=1)
+        told += _refusals(second.sync())
+    assert told == ["conflict", *["code_seen"] * 5]
+    assert cases(town) == [("redeemed", "funders")]
+    town.run(sound)
+
+
+def test_the_code_of_a_frozen_citizen_is_one_case_also_when_the_account_is_free_again(town: Town) -> None:
+    me, till = town.citizen(), town.offline_till()
+    key = town.buy(me)
+    codes = town.codes(me, key)
+    _accepted(till, codes[0], town.seconds(), times=2)
+    town.run(lambda call: call.db.execute(text("UPDATE ledger_balance SET frozen = true")))
+    till.connected = True
+    assert _refusals(till.sync()) == ["conflict", "code_seen"]
+    town.run(lambda call: call.db.execute(text("UPDATE ledger_balance SET frozen = false")))
+    _accepted(till, codes[1], town.seconds(), times=1)
+    assert _refusals(till.sync()) == ["code_seen"]
+    assert cases(town) == [("frozen", "funders")]
+    assert town.state(me, key) == "issued"
+    town.run(sound)
+
+
+def test_a_voucher_whose_record_came_too_late_is_still_used_at_the_same_till(town: Town) -> None:
+    me, till = town.citizen(), town.offline_till()
+    key = town.buy(me)
+    stale = town.codes(me, key)[0]
+    assert till.scan(stale) == QUEUED
+    town.later(hours=24, seconds=61)
+    till.connected = True
+    till.sync()
+    till.connected = False
+    assert till.scan(town.codes(me, key)[0]) == QUEUED
+    till.connected = True
+    assert _refusals(till.sync()) == ["redeemed"]
+    assert (cases(town), town.state(me, key)) == ([("late", "merchant")], "redeemed")
+    town.run(sound)
+
+
+def test_a_till_remembers_a_use_until_it_handed_it_in(town: Town) -> None:
+    me, till = town.citizen(), town.offline_till()
+    codes = town.codes(me, town.buy(me))
+    assert till.scan(codes[0]) == QUEUED
+    town.later(minutes=5)
+    till.connected = True
+    till.refresh()  # it sees the server, and its records stay where they are
+    till.connected = False
+    assert till.scan(codes[10]) == "code_seen"
+    till.connected = True
+    till.sync()
+    till.connected = False
+    assert till.scan(codes[10]) == "code_seen"
 
 
 def _broken(records: list[dict[str, Any]], how: str) -> list[dict[str, Any]]:
@@ -421,6 +534,45 @@ def test_a_clock_that_goes_back_within_the_chain_is_refused(town: Town) -> None:
     _written(till, second[0], town.seconds() - 290)
     till.connected = True
     assert [each["refusal"] for each in till.sync()] == [None, "offline_clock_wrong"]
+
+
+def _handed_in(till: Any, records: list[tuple[str, int]], batches: list[int]) -> list[str]:
+    """What becomes of records of these codes and times, handed in in batches of these sizes."""
+    told, left = list[str](), iter(records)
+    for size in batches:
+        for _ in range(size):
+            _written(till, *next(left))
+        till.connected = True
+        told += _refusals(till.sync())
+    return told
+
+
+@pytest.mark.parametrize("batches", [[3], [2, 1], [1, 2], [1, 1, 1]])
+def test_a_record_that_was_refused_for_its_clock_sets_no_clock_in_any_batch(
+    town: Town, batches: list[int]
+) -> None:
+    me, till = town.citizen(), town.offline_till()
+    codes, now_s = [town.codes(me, town.buy(me))[0] for _ in range(3)], town.seconds()
+    times = [now_s, now_s + 3600, now_s]
+    told = _handed_in(till, list(zip(codes, times, strict=True)), batches)
+    assert told == ["redeemed", "offline_clock_wrong", "redeemed"]
+    (kit,) = {till.state["counter"], till.state["kit"]["counter"]}
+    assert kit == 3
+    town.run(sound)
+
+
+@pytest.mark.parametrize("batches", [[4], [2, 2], [3, 1], [1, 1, 1, 1]])
+def test_a_till_cannot_put_its_clock_back_with_a_record_that_it_throws_away(
+    town: Town, batches: list[int]
+) -> None:
+    me, till = town.citizen(), town.offline_till()
+    photographed, past_s = [town.codes(me, town.buy(me))[0] for _ in range(3)], town.seconds()
+    town.later(hours=5)
+    fresh = town.codes(me, town.buy(me))[0]
+    records = [(fresh, town.seconds()), *((code, past_s) for code in photographed)]
+    told = _handed_in(till, records, batches)
+    assert told == ["redeemed", *["offline_clock_wrong"] * 3]
+    town.run(sound)
 
 
 def test_a_code_of_another_store_and_a_forged_one_are_refused_and_stay_refused(town: Town) -> None:
