@@ -1,7 +1,9 @@
 """Merchant and operation centre agree, or not: confirmed, disputed, answered, paid once, adjusted by two."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,6 +13,7 @@ from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.identifiers import new_id
 from kernel.paging import PageRequest
+from merchants.settlement import figures, settlement_verifier
 from merchants.settlement.adjustments import Correction, adjustments, decide, propose
 from merchants.settlement.agreement import (
     REJECTED,
@@ -21,6 +24,7 @@ from merchants.settlement.agreement import (
     confirm_silent,
     dispute,
 )
+from merchants.settlement.bundle import bundle
 from merchants.settlement.errors import (
     AdjustmentDecided,
     AnswerWrong,
@@ -34,8 +38,10 @@ from merchants.settlement.errors import (
     SettlementPaid,
     TakenBackBefore,
 )
+from merchants.settlement.files import sheet_of
 from merchants.settlement.payment import pay
 from merchants.settlement.records import Told, settlement_of, settlements
+from merchants.settlement.rederiving import rederive
 from merchants.settlement.states import TRANSITIONS, Standing, State, What
 from tests.conftest import NOW, at
 from tests.merchants.settlement_world import (
@@ -221,6 +227,55 @@ def test_a_settled_use_is_taken_back_whole_once_and_its_coins_go_home(call: Call
     assert (later.payable_fen, later.coin_milli, later.line_count) == (500, 3000, 3)
     assert merchant_has(call, place) == (0, 0)
     sound(call, now=CLOSING + 5 * A_DAY)
+
+
+def _adjusted(call: Call, place: Market, told: Told, *amounts: int) -> None:
+    """Amounts of one funder, approved one second after the other."""
+    for number, fen in enumerate(amounts):
+        then = replace(call, now=CLOSING + timedelta(seconds=number))
+        more = Correction(reason="by hand", funder_id=place.funders[0], payable_fen=fen)
+        made = propose(replace(then, actor=operator()), told.id, more)
+        decide(replace(then, actor=operator()), made.id, decision=Standing.APPROVED, reason="seen")
+
+
+def _bundled(call: Call, told: Told) -> dict[str, Any]:
+    return dict(json.loads(b"".join(bundle(sheet_of(call, told.id, lambda work: work(call))))))
+
+
+def _waiting(call: Call) -> list[int]:
+    found = adjustments(call, PageRequest(), state="approved").items
+    return [each.payable_fen for each in found if each.settled_in is None]
+
+
+@pytest.mark.parametrize(
+    ("uses", "amounts", "payable"), [(0, (-800, 1000), 200), (1, (-800, 400), 100), (0, (-800, 500, 300), 0)]
+)
+def test_what_brings_something_bears_what_takes_something_in_the_same_settlement(
+    call: Call, place: Market, told: Told, uses: int, amounts: tuple[int, ...], payable: int
+) -> None:
+    """Whichever was approved first: a merchant is not paid what it is asked for by the next settlement."""
+    _adjusted(call, place, told, *amounts)
+    for _ in range(uses):
+        used(call, place, customer(call), now=CLOSING)
+    (later,) = closed(call, place, now=CLOSING + 2 * A_DAY)
+    assert (later.payable_fen, later.line_count) == (payable, uses + len(amounts))
+    assert _waiting(call) == []
+    assert rederive(call, later.id).equal
+    assert settlement_verifier.faults(_bundled(call, later)) == []
+    assert merchant_has(call, place) == (0, 0)
+    sound(call, now=CLOSING + 2 * A_DAY)
+
+
+def test_what_nothing_can_bear_keeps_nothing_else_waiting(
+    call: Call, place: Market, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much of it waits: a closing reads only so many adjustments."""
+    monkeypatch.setattr(figures, "MOST_ADJUSTMENTS", 2)
+    _adjusted(call, place, told, -9000, -9001, -9002, 700, -200)
+    (later,) = closed(call, place, now=CLOSING + 2 * A_DAY)
+    assert (later.payable_fen, later.line_count) == (500, 2)
+    assert sorted(_waiting(call)) == [-9002, -9001, -9000]
+    sound(call, now=CLOSING + 2 * A_DAY)
 
 
 def test_a_rejected_adjustment_moves_nothing_and_may_be_proposed_again(call: Call, place: Market) -> None:
