@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from marshmallow import ValidationError
 from sqlalchemy import text
 
 from kernel.actor import Actor
 from kernel.call import Call
 from kernel.errors import NotFound
-from kernel.identifiers import new_id
+from kernel.identifiers import new_id, public_id
 from kernel.paging import PageRequest
 from merchants.settlement import figures, settlement_verifier
 from merchants.settlement.adjustments import Correction, adjustments, decide, propose
@@ -42,6 +43,7 @@ from merchants.settlement.files import sheet_of
 from merchants.settlement.payment import pay
 from merchants.settlement.records import Told, settlement_of, settlements
 from merchants.settlement.rederiving import rederive
+from merchants.settlement.schemas import TakesSettlementPayment
 from merchants.settlement.states import TRANSITIONS, Standing, State, What
 from tests.conftest import NOW, at
 from tests.merchants.settlement_world import (
@@ -305,7 +307,7 @@ def test_another_merchant_and_another_region_find_nothing(call: Call, place: Mar
         lambda call: settlement_of(call, told.id),
         lambda call: confirm(call, told.id),
         lambda call: dispute(call, told.id, lines=[], reason="mine"),
-        lambda call: pay(call, told.id, bank_statement_id="x"),
+        lambda call: pay(call, told.id, bank_statement_id="X"),
     )
     for who in (stranger, elsewhere):
         for work in works:
@@ -359,11 +361,55 @@ def test_every_way_between_states_is_gone_or_refused() -> None:
     }
 
 
-def test_a_settlement_that_comes_to_nothing_is_paid_without_the_bank(call: Call, place: Market) -> None:
-    done = used(call, place, customer(call))
-    undone(call, place, done.id)
-    (told,) = closed(call, place)
-    assert told.payable_fen == 0
-    confirm(_as(call, clerk(place)), told.id)
-    assert pay(_as(call, operator()), told.id, bank_statement_id="-").state is State.PAID
-    sound(call)
+def test_settlements_that_come_to_nothing_are_paid_under_their_own_ids(call: Call, place: Market) -> None:
+    """Whatever the caller sends: no line of the bank's statement is taken for them, none is invented."""
+    found = []
+    for day in (NOW, NOW + A_DAY):
+        done = used(call, place, customer(call), now=day)
+        undone(call, place, done.id, now=day)
+        found += closed(call, place, now=day + 2 * A_DAY)
+    assert [told.payable_fen for told in found] == [0, 0]
+    for told in found:
+        confirm(_as(call, clerk(place)), told.id)
+        for sent in ("NONE", "OTHER"):
+            paid = pay(_as(call, operator()), told.id, bank_statement_id=sent)
+            assert paid.payment is not None
+            assert paid.state is State.PAID
+            assert paid.payment["bank_statement_id"] == public_id("stl", told.id)
+    used(call, place, customer(call), now=NOW + 4 * A_DAY)
+    (other,) = closed(call, place, now=NOW + 6 * A_DAY)
+    confirm(_as(call, clerk(place)), other.id)
+    assert pay(_as(call, operator()), other.id, bank_statement_id="NONE").state is State.PAID
+    sound(call, now=NOW + 6 * A_DAY)
+
+
+ID = "bank_statement_id"
+
+
+@pytest.mark.parametrize("bank", ["ICBC-1", "X", "0", "ABC/2026.12_05-7", "9" * 64])
+def test_a_banks_id_has_one_way_to_be_written(bank: str) -> None:
+    assert TakesSettlementPayment().load({ID: bank}) == {ID: bank}
+
+
+@pytest.mark.parametrize(
+    "bank",
+    [
+        "x-1",
+        "X-1 ",
+        " X-1",
+        "X 1",
+        "\uff38-1",
+        "X\uff0d1",
+        "X\u20111",
+        "X-\u0661",
+        "X-1\n",
+        "-",
+        "",
+        "9" * 65,
+        7,
+    ],
+)
+def test_a_banks_id_written_otherwise_is_refused_at_its_field(bank: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TakesSettlementPayment().load({ID: bank})
+    assert list(refused.value.messages_dict) == [ID]
