@@ -1,6 +1,8 @@
 """News becomes deliveries once, each in one sender's hands, and what fails comes again as published."""
 
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from app.factory import Product
+from app.notifications.webhooks import history
 from app.notifications.webhooks.addresses import Address
 from app.notifications.webhooks.deliveries import (
     AT_ONCE_EACH,
@@ -31,7 +34,7 @@ from app.notifications.webhooks.deliveries import (
 )
 from app.notifications.webhooks.dispatch import AT_ONCE, attempt, send_due
 from app.notifications.webhooks.endpoints import PAUSED_AFTER, delete, pause, resume
-from app.notifications.webhooks.history import ALL, UNDELIVERED, redeliver, replay
+from app.notifications.webhooks.history import ALL, UNDELIVERED, Replayed, redeliver, replay
 from app.notifications.webhooks.kit.webhook_verifier import verify
 from app.notifications.webhooks.sending import Reach, Result
 from app.notifications.webhooks.tables import WebhookDelivery, WebhookEndpoint
@@ -40,6 +43,7 @@ from kernel.call import Call
 from kernel.clock import FixedClock
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import News, announce
+from kernel.paging import WrongCursor
 from tests.app.notifications.webhooks.receiver import TAKEN, Receiver, receiver
 from tests.app.notifications.webhooks.world import (
     a_partner,
@@ -570,6 +574,103 @@ def test_a_replay_sends_again_what_happened_since_and_as_much_as_was_asked(datab
         assert [replayed(NOW, ALL), replayed(NOW, ALL)] == [4, 0]
         assert send(database, server) == 4
         assert len(set(server.ids())) == 4
+
+
+def _parts(
+    database: Database, endpoint_id: UUID, which: str, between: Callable[[], object], *, at: datetime = NOW
+) -> list[int]:
+    """A replay to its end, part by part; what was sent again by each."""
+    counts, after = [], None
+    while not counts or after is not None:
+
+        def part(call: Call, after: str | None = after) -> Replayed:
+            endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+            return replay(call, endpoint, since=NOW - timedelta(days=1), which=which, after=after)
+
+        done = database.run(part, now=at)
+        counts.append(done.count)
+        assert done.more == (done.next is not None)
+        after = done.next
+        between()
+    return counts
+
+
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time are sent again."""
+    monkeypatch.setattr(history, "MOST_REPLAYED", 2)
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_replay_goes_on_behind_what_was_sent_again_until_nothing_is_left(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 5)
+        assert send(database, server) == 5
+        assert _parts(database, endpoint_id, ALL, lambda: send(database, server)) == [2, 2, 1]
+        assert sorted(Counter(server.ids()).values()) == [2] * 5
+        # Oldest first, and what happened at one instant by its id: two, two and one.
+        listed = database.rows("SELECT news_id FROM webhook_delivery ORDER BY happened_at, id")
+        ids = [public_id("msg", row.news_id) for row in listed]
+        again = server.ids()[5:]
+        assert [set(again[:2]), set(again[2:4]), set(again[4:])] == [
+            set(ids[:2]),
+            set(ids[2:4]),
+            set(ids[4:]),
+        ]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_what_fails_again_is_not_sent_again_by_the_same_replay(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 4)
+        dead = "UPDATE webhook_delivery SET state = 'dead', next_at = NULL, ended_at = recorded_at"
+
+        def fails() -> None:
+            database.run(lambda call: call.db.execute(text(dead)))
+
+        fails()
+        assert _parts(database, endpoint_id, UNDELIVERED, fails) == [2, 2]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_replay_ends_at_what_had_happened_when_it_began(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 3)
+        assert send(database, server) == 3
+        owner = endpoint_of(database).owner_id
+
+        def meanwhile() -> None:
+            later = NOW + timedelta(seconds=5)
+            database.run(lambda call: call.db.execute(text("DELETE FROM outgoing")))
+            database.run(lambda call: batches_done(call, owner, at=later))
+            database.run(lambda call: prepare_deliveries(call, waiting_news(call)), now=later)
+            send(database, server, now=later)
+
+        assert _parts(database, endpoint_id, ALL, meanwhile) == [2, 1]
+        assert sorted(Counter(server.ids()).values()) == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_replays_cursor_belongs_to_what_was_asked(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 3)
+        assert send(database, server) == 3
+
+    def part(call: Call) -> str | None:
+        endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+        return replay(call, endpoint, since=NOW, which=ALL).next
+
+    after = database.run(part)
+    assert after is not None
+    for since, which in ((NOW, UNDELIVERED), (NOW - timedelta(microseconds=1), ALL)):
+
+        def other(call: Call, since: datetime = since, which: str = which) -> Replayed:
+            endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+            return replay(call, endpoint, since=since, which=which, after=after)
+
+        with pytest.raises(WrongCursor) as refused:
+            database.run(other)
+        assert refused.value.pointer == "/body/after"
 
 
 def test_deliveries_are_kept_for_thirty_days_with_their_attempts(database: Database) -> None:
