@@ -110,13 +110,18 @@ def _add(call: Call, row: Row[Any], what: What, extra: Extra) -> None:
 
 
 def _add_adjustments(call: Call, row: Row[Any], *, payable_fen: int, coin_milli: int) -> None:
+    """What brings something first, so that nothing is paid out that the same settlement could keep back."""
     values = {"merchant": row.merchant_id, "last": row.last_day, "most": MOST_ADJUSTMENTS}
     taken = []
-    for waiting in call.db.execute(_WAITING, values).all():
-        left = payable_fen + waiting.payable_fen, coin_milli + waiting.coin_milli
+    for bringing in call.db.execute(_BRINGING, values).all():
+        payable_fen += bringing.payable_fen
+        taken.append(bringing.id)
+    bearable = {**values, "payable": payable_fen, "coin": coin_milli}
+    for taking in call.db.execute(_TAKING, bearable).all():
+        left = payable_fen + taking.payable_fen, coin_milli + taking.coin_milli
         if min(left) >= 0:
             payable_fen, coin_milli = left
-            taken.append(waiting.id)
+            taken.append(taking.id)
     if taken:
         call.db.execute(_ADJUST, {"settlement": row.id, "ids": taken})
 
@@ -181,10 +186,19 @@ _ADD = text(
     " coin_milli, payable_fen, centre_fen, shares)"
     " VALUES (:settlement, :what, :settlement, :region, :day, :now, 0, :payable, :centre, :shares)"
 )
-_WAITING = text(
+_WAITING = (
     "SELECT a.id, a.payable_fen, a.coin_milli FROM settlement_adjustment a WHERE a.merchant_id = :merchant"
     " AND a.state = 'approved' AND a.decided_on <= :last AND NOT EXISTS (SELECT 1 FROM settlement_line l"
-    " WHERE l.subject_id = a.id AND l.what = 'adjustment') ORDER BY a.decided_at, a.id LIMIT :most"
+    " WHERE l.subject_id = a.id AND l.what = 'adjustment') AND {which}"
+    " ORDER BY a.decided_at, a.id LIMIT :most"
+)
+_BRINGING = text(_WAITING.format(which="a.payable_fen >= 0 AND a.coin_milli = 0"))
+# What cannot be borne even alone is not read: however much of it waits, it keeps nothing else waiting.
+_TAKING = text(
+    _WAITING.format(
+        which="(a.payable_fen < 0 OR a.coin_milli < 0)"
+        " AND a.payable_fen >= -CAST(:payable AS bigint) AND a.coin_milli >= -CAST(:coin AS bigint)"
+    )
 )
 _ADJUST = text(
     "INSERT INTO settlement_line (subject_id, what, settlement_id, region_id, business_day, happened_at,"

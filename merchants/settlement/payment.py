@@ -1,4 +1,7 @@
-"""Paying a settlement, once, by a line of the bank's statement that pays nothing else."""
+"""Paying a settlement, once, by a line of the bank's statement that pays nothing else.
+
+One that comes to nothing has no such line: its own id stands for it, whatever was sent.
+"""
 
 from uuid import UUID
 
@@ -6,6 +9,7 @@ from sqlalchemy import text
 
 from kernel.call import Call
 from kernel.errors import BrokenInvariant, require
+from kernel.identifiers import public_id
 from ledger.accounts import institution
 from ledger.chart import Code, Kind, Unit
 from ledger.posting import Transfer, post
@@ -16,7 +20,7 @@ from merchants.settlement.errors import (
     SettlementPaid,
 )
 from merchants.settlement.figures import SOURCE
-from merchants.settlement.records import Told, held_settlement, move, settlement_of
+from merchants.settlement.records import SETTLEMENT, Told, held_settlement, move, settlement_of
 from merchants.settlement.states import State
 
 
@@ -27,8 +31,9 @@ def pay(call: Call, settlement_id: UUID, *, bank_statement_id: str) -> Told:
     `BankStatementUsed`.
     """
     settlement = held_settlement(call, settlement_id)
+    bank = public_id(SETTLEMENT, settlement_id) if settlement.payable_fen == 0 else bank_statement_id
     if settlement.payment is not None:
-        same = settlement.payment["bank_statement_id"] == bank_statement_id
+        same = settlement.payment["bank_statement_id"] == bank
         require(same, SettlementPaid(bank_statement_id=settlement.payment["bank_statement_id"]))
         return settlement
     require(settlement.state is State.CONFIRMED, SettlementElsewhere(state=settlement.state.value))
@@ -38,7 +43,7 @@ def pay(call: Call, settlement_id: UUID, *, bank_statement_id: str) -> Told:
     values = {
         "settlement": settlement_id,
         "region": settlement.region_id,
-        "bank": bank_statement_id,
+        "bank": bank,
         "fen": settlement.payable_fen,
         "by": call.actor.principal,
         "now": call.now,
@@ -47,7 +52,7 @@ def pay(call: Call, settlement_id: UUID, *, bank_statement_id: str) -> Told:
     require(noted.rowcount == 1, BankStatementUsed())  # type: ignore[attr-defined]  # cursor results have it
     if settlement.payable_fen:
         _book(call, settlement, settlement.payable_fen)
-    move(call, settlement, State.PAID, reason=bank_statement_id, event="settlement.paid")
+    move(call, settlement, State.PAID, reason=bank, event="settlement.paid")
     return settlement_of(call, settlement_id)
 
 

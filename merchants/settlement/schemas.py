@@ -23,6 +23,8 @@ from rewards.catalogue.offering import FUNDER
 
 PUBLICATION, CLERK = "pub", "clk"
 _NOBODY = "01KA8Y2V7E8Q9N3M5R6T7W8X9Z"
+BANK_STATEMENT = r"[A-Z0-9][A-Z0-9./_-]*"
+"""One way to write a line of the bank's statement, so that it pays one settlement however it is typed."""
 _DECISIONS = (Standing.APPROVED.value, Standing.REJECTED.value)
 
 
@@ -139,10 +141,18 @@ class TakesSettlementAnswer(Takes):
 
 
 class TakesSettlementPayment(Takes):
-    """Which line of the bank's statement paid it."""
+    """Which line of the bank's statement paid it; not kept of a settlement that comes to nothing."""
 
     examples = MappingProxyType({"A transfer": {"bank_statement_id": "ICBC-20261205-000417"}})
-    bank_statement_id = Text(required=True, most=64)
+    bank_statement_id = Text(
+        required=True,
+        most=64,
+        pattern=BANK_STATEMENT,
+        metadata={
+            "pattern": f"^{BANK_STATEMENT}$",
+            "description": "Capital ASCII letters, digits and `. / _ -`, as the bank prints it.",
+        },
+    )
 
 
 class TakesAdjustmentDecision(Takes):
@@ -201,7 +211,7 @@ class GivesSettlementAnswer(Gives):
 
 
 class GivesSettlementPayment(Gives):
-    """What paid it."""
+    """What paid it; where nothing was to pay, the settlement's own id stands for the bank's."""
 
     bank_statement_id = fields.String()
     paid_fen = Whole()

@@ -215,7 +215,7 @@ def test_a_payment_sent_by_eight_at_once_is_booked_once(database: Database) -> N
     def pay_by(bank: str, call: Call) -> State:
         return pay(replace(call, actor=operator()), told.id, bank_statement_id=bank).state
 
-    results = together(database, [partial(pay_by, f"bank-{number % 2}") for number in range(8)])
+    results = together(database, [partial(pay_by, f"BANK-{number % 2}") for number in range(8)])
     counted = Counter(results)
     assert counted[State.PAID] + counted["settlement_paid"] + counted["busy"] == 8
     assert counted[State.PAID] >= 1
@@ -236,10 +236,28 @@ def test_one_bank_statement_for_two_settlements_at_once_pays_one(database: Datab
         database.run(partial(_confirmed, told), actor=clerk(place), now=CLOSING)
 
     def pay_one(told: Told, call: Call) -> State:
-        return pay(replace(call, actor=operator()), told.id, bank_statement_id="one").state
+        return pay(replace(call, actor=operator()), told.id, bank_statement_id="ONE").state
 
     results = together(database, [partial(pay_one, told) for told in found])
     assert sorted(map(str, results)) == ["bank_statement_used", "paid"]
+    _sound(database)
+
+
+def test_settlements_that_come_to_nothing_are_paid_at_once(database: Database) -> None:
+    place = _place(database)
+    found = []
+    for day in (NOW, NOW + A_DAY):
+        me = database.run(customer)
+        done = database.run(lambda call, me=me, day=day: used(call, place, me, now=day))  # type: ignore[misc]  # bound now
+        database.run(partial(undone, place=place, redemption_id=done.id, now=day))
+        found += database.run(lambda call, day=day: closed(call, place, now=day + 2 * A_DAY))  # type: ignore[misc]  # bound now
+    for told in found:
+        database.run(partial(_confirmed, told), actor=clerk(place), now=CLOSING)
+
+    def pay_one(told: Told, call: Call) -> State:
+        return pay(replace(call, actor=operator()), told.id, bank_statement_id="NONE").state
+
+    assert together(database, [partial(pay_one, told) for told in found]) == [State.PAID] * 2
     _sound(database)
 
 

@@ -1,16 +1,20 @@
 """Merchant and operation centre agree, or not: confirmed, disputed, answered, paid once, adjusted by two."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from marshmallow import ValidationError
 from sqlalchemy import text
 
 from kernel.actor import Actor
 from kernel.call import Call
 from kernel.errors import NotFound
-from kernel.identifiers import new_id
+from kernel.identifiers import new_id, public_id
 from kernel.paging import PageRequest
+from merchants.settlement import figures, settlement_verifier
 from merchants.settlement.adjustments import Correction, adjustments, decide, propose
 from merchants.settlement.agreement import (
     REJECTED,
@@ -21,6 +25,7 @@ from merchants.settlement.agreement import (
     confirm_silent,
     dispute,
 )
+from merchants.settlement.bundle import bundle
 from merchants.settlement.errors import (
     AdjustmentDecided,
     AnswerWrong,
@@ -34,8 +39,11 @@ from merchants.settlement.errors import (
     SettlementPaid,
     TakenBackBefore,
 )
+from merchants.settlement.files import sheet_of
 from merchants.settlement.payment import pay
 from merchants.settlement.records import Told, settlement_of, settlements
+from merchants.settlement.rederiving import rederive
+from merchants.settlement.schemas import TakesSettlementPayment
 from merchants.settlement.states import TRANSITIONS, Standing, State, What
 from tests.conftest import NOW, at
 from tests.merchants.settlement_world import (
@@ -223,6 +231,55 @@ def test_a_settled_use_is_taken_back_whole_once_and_its_coins_go_home(call: Call
     sound(call, now=CLOSING + 5 * A_DAY)
 
 
+def _adjusted(call: Call, place: Market, told: Told, *amounts: int) -> None:
+    """Amounts of one funder, approved one second after the other."""
+    for number, fen in enumerate(amounts):
+        then = replace(call, now=CLOSING + timedelta(seconds=number))
+        more = Correction(reason="by hand", funder_id=place.funders[0], payable_fen=fen)
+        made = propose(replace(then, actor=operator()), told.id, more)
+        decide(replace(then, actor=operator()), made.id, decision=Standing.APPROVED, reason="seen")
+
+
+def _bundled(call: Call, told: Told) -> dict[str, Any]:
+    return dict(json.loads(b"".join(bundle(sheet_of(call, told.id, lambda work: work(call))))))
+
+
+def _waiting(call: Call) -> list[int]:
+    found = adjustments(call, PageRequest(), state="approved").items
+    return [each.payable_fen for each in found if each.settled_in is None]
+
+
+@pytest.mark.parametrize(
+    ("uses", "amounts", "payable"), [(0, (-800, 1000), 200), (1, (-800, 400), 100), (0, (-800, 500, 300), 0)]
+)
+def test_what_brings_something_bears_what_takes_something_in_the_same_settlement(
+    call: Call, place: Market, told: Told, uses: int, amounts: tuple[int, ...], payable: int
+) -> None:
+    """Whichever was approved first: a merchant is not paid what it is asked for by the next settlement."""
+    _adjusted(call, place, told, *amounts)
+    for _ in range(uses):
+        used(call, place, customer(call), now=CLOSING)
+    (later,) = closed(call, place, now=CLOSING + 2 * A_DAY)
+    assert (later.payable_fen, later.line_count) == (payable, uses + len(amounts))
+    assert _waiting(call) == []
+    assert rederive(call, later.id).equal
+    assert settlement_verifier.faults(_bundled(call, later)) == []
+    assert merchant_has(call, place) == (0, 0)
+    sound(call, now=CLOSING + 2 * A_DAY)
+
+
+def test_what_nothing_can_bear_keeps_nothing_else_waiting(
+    call: Call, place: Market, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much of it waits: a closing reads only so many adjustments."""
+    monkeypatch.setattr(figures, "MOST_ADJUSTMENTS", 2)
+    _adjusted(call, place, told, -9000, -9001, -9002, 700, -200)
+    (later,) = closed(call, place, now=CLOSING + 2 * A_DAY)
+    assert (later.payable_fen, later.line_count) == (500, 2)
+    assert sorted(_waiting(call)) == [-9002, -9001, -9000]
+    sound(call, now=CLOSING + 2 * A_DAY)
+
+
 def test_a_rejected_adjustment_moves_nothing_and_may_be_proposed_again(call: Call, place: Market) -> None:
     done = used(call, place, customer(call))
     (told,) = closed(call, place)
@@ -250,7 +307,7 @@ def test_another_merchant_and_another_region_find_nothing(call: Call, place: Mar
         lambda call: settlement_of(call, told.id),
         lambda call: confirm(call, told.id),
         lambda call: dispute(call, told.id, lines=[], reason="mine"),
-        lambda call: pay(call, told.id, bank_statement_id="x"),
+        lambda call: pay(call, told.id, bank_statement_id="X"),
     )
     for who in (stranger, elsewhere):
         for work in works:
@@ -304,11 +361,55 @@ def test_every_way_between_states_is_gone_or_refused() -> None:
     }
 
 
-def test_a_settlement_that_comes_to_nothing_is_paid_without_the_bank(call: Call, place: Market) -> None:
-    done = used(call, place, customer(call))
-    undone(call, place, done.id)
-    (told,) = closed(call, place)
-    assert told.payable_fen == 0
-    confirm(_as(call, clerk(place)), told.id)
-    assert pay(_as(call, operator()), told.id, bank_statement_id="-").state is State.PAID
-    sound(call)
+def test_settlements_that_come_to_nothing_are_paid_under_their_own_ids(call: Call, place: Market) -> None:
+    """Whatever the caller sends: no line of the bank's statement is taken for them, none is invented."""
+    found = []
+    for day in (NOW, NOW + A_DAY):
+        done = used(call, place, customer(call), now=day)
+        undone(call, place, done.id, now=day)
+        found += closed(call, place, now=day + 2 * A_DAY)
+    assert [told.payable_fen for told in found] == [0, 0]
+    for told in found:
+        confirm(_as(call, clerk(place)), told.id)
+        for sent in ("NONE", "OTHER"):
+            paid = pay(_as(call, operator()), told.id, bank_statement_id=sent)
+            assert paid.payment is not None
+            assert paid.state is State.PAID
+            assert paid.payment["bank_statement_id"] == public_id("stl", told.id)
+    used(call, place, customer(call), now=NOW + 4 * A_DAY)
+    (other,) = closed(call, place, now=NOW + 6 * A_DAY)
+    confirm(_as(call, clerk(place)), other.id)
+    assert pay(_as(call, operator()), other.id, bank_statement_id="NONE").state is State.PAID
+    sound(call, now=NOW + 6 * A_DAY)
+
+
+ID = "bank_statement_id"
+
+
+@pytest.mark.parametrize("bank", ["ICBC-1", "X", "0", "ABC/2026.12_05-7", "9" * 64])
+def test_a_banks_id_has_one_way_to_be_written(bank: str) -> None:
+    assert TakesSettlementPayment().load({ID: bank}) == {ID: bank}
+
+
+@pytest.mark.parametrize(
+    "bank",
+    [
+        "x-1",
+        "X-1 ",
+        " X-1",
+        "X 1",
+        "\uff38-1",
+        "X\uff0d1",
+        "X\u20111",
+        "X-\u0661",
+        "X-1\n",
+        "-",
+        "",
+        "9" * 65,
+        7,
+    ],
+)
+def test_a_banks_id_written_otherwise_is_refused_at_its_field(bank: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TakesSettlementPayment().load({ID: bank})
+    assert list(refused.value.messages_dict) == [ID]

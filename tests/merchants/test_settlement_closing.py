@@ -18,7 +18,7 @@ from merchants.settlement.closing import close_next, close_now
 from merchants.settlement.errors import NotDueYet
 from merchants.settlement.lines import summed
 from merchants.settlement.periods import Terms, period_of
-from merchants.settlement.records import settlements
+from merchants.settlement.records import Told, settlements
 from merchants.settlement.states import State, What
 from tests.conftest import NOW, at
 from tests.merchants.settlement_world import (
@@ -120,6 +120,34 @@ def test_a_use_reversed_after_its_period_waits_for_its_reversals_day_and_is_neve
     ]
     assert (second.payable_fen, second.coin_milli) == (0, 0)
     sound(call, now=CLOSING + A_DAY)
+
+
+def _fee(call: Call, told: Told) -> list[int]:
+    return [line.payable_fen for line in lines_of(call, told) if line.what is What.FEE]
+
+
+def test_fee_and_subsidy_are_those_of_the_rule_of_the_period_also_for_uses_of_earlier_days(
+    call: Call, place: Market
+) -> None:
+    """A use before the first rule, and one that could still be reversed when its own period was closed."""
+    me = customer(call, 100_000)
+    before = used(call, place, me)
+    publish_terms(call, since=call.today + A_DAY, close_days=1, fee_fen_each=10)
+    publish_terms(call, since=call.today + 2 * A_DAY, close_days=1, fee_fen_each=30, subsidy_fen_each=5)
+    early = used(call, place, me, now=NOW + A_DAY)
+    late = used(call, place, me, now=NOW + A_DAY + timedelta(hours=3))
+    first, second = [
+        *closed(call, place, now=NOW + 2 * A_DAY + timedelta(hours=1)),
+        *closed(call, place, now=NOW + 4 * A_DAY),
+    ]
+    assert [(told.first_day, _fee(call, told), told.payable_fen) for told in (first, second)] == [
+        (call.today + A_DAY, [-20], 980),
+        (call.today + 2 * A_DAY, [-30], 474),  # of five fen the two funders bear 3.33 and 1.67, floored
+    ]
+    claimed = [{line.subject_id for line in lines_of(call, told)} - {told.id} for told in (first, second)]
+    assert claimed == [{before.id, early.id}, {late.id}]
+    assert lines_of(call, first)[0].business_day < first.first_day
+    sound(call, now=NOW + 4 * A_DAY)
 
 
 def test_months_that_were_missed_are_closed_one_after_the_other(call: Call, place: Market) -> None:

@@ -101,7 +101,7 @@ class Month:
 
     def pay_some(self) -> None:
         for told in self.all("confirmed"):
-            pay(self.by(operator()), told.id, bank_statement_id=f"bank-{told.id}")
+            pay(self.by(operator()), told.id, bank_statement_id=f"BANK-{str(told.id).upper()}")
 
     def all(self, state: str | None = None) -> list[Told]:
         return list(settlements(self.call, PageRequest(limit=200), state=state).items)

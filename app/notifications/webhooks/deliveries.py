@@ -45,6 +45,8 @@ LEASE = timedelta(minutes=2)
 """Longer than any attempt lasts."""
 AT_ONCE_EACH = 2
 """Attempts to one endpoint at the same time."""
+MOST_DOUBTED = 4
+"""Attempts of one sender at the same time to endpoints that fail or never answered; half of what it has."""
 KEPT = timedelta(days=30)
 GONE = 410
 
@@ -61,6 +63,7 @@ class Claimed:
     number: int
     tries_left: int
     lease: UUID
+    doubted: bool
     claimed_at: datetime
     url: str = field(repr=False)
     body: bytes = field(repr=False)
@@ -118,8 +121,13 @@ def ping(call: Call, endpoint: WebhookEndpoint) -> WebhookDelivery:
     ).one()
 
 
-def claim(call: Call, *, most: int) -> list[Claimed]:
-    """Take up to `most` due deliveries for this sender, the longest due first; at most two an endpoint."""
+def claim(call: Call, *, most: int, sound: int = 0, doubted: int = 0) -> list[Claimed]:
+    """Take up to `most` due deliveries for this sender, the longest due first; at most two an endpoint.
+
+    Endpoints that fail, or are not switched on, are doubted: they may hang, and their backlog is always the
+    longest due. Of both kinds the one goes first of which this sender has less under way (`sound`,
+    `doubted`), a sound one where it is equal; the doubted never have more than half.
+    """
     lease = new_id()
     asked = {
         "now": call.now,
@@ -128,6 +136,9 @@ def claim(call: Call, *, most: int) -> list[Claimed]:
         "most": most,
         "each": AT_ONCE_EACH,
         "ping": PING,
+        "sound": sound,
+        "doubted": doubted,
+        "most_doubted": MOST_DOUBTED,
     }
     rows = call.db.execute(_CLAIM, asked).all()
     keys = signing_keys(call, [row.endpoint_id for row in rows]) if rows else {}
@@ -141,6 +152,7 @@ def claim(call: Call, *, most: int) -> list[Claimed]:
             number=row.tries,
             tries_left=row.tries_left,
             lease=lease,
+            doubted=row.doubted,
             claimed_at=call.now,
             url=row.url,
             body=row.body.encode(),
@@ -271,11 +283,13 @@ def _body(event: str, happened_at: datetime, data: dict[str, Any]) -> str:
 
 
 # By endpoint first: what waits for one that is paused, or its long queue, is not gone through for the others.
-# The lock looks again at rows that changed meanwhile, so a delivery is in one sender's hands.
+# `turn` is how many of its kind would be under way with it. The lock looks again at rows that changed
+# meanwhile, so a delivery is in one sender's hands.
 _CLAIM = text(
     """
     WITH due AS (
-        SELECT w.id, w.next_at FROM webhook_endpoint e CROSS JOIN LATERAL (
+        SELECT w.id, w.next_at, e.failing_since IS NOT NULL AS doubted
+        FROM webhook_endpoint e CROSS JOIN LATERAL (
             SELECT d.id, d.next_at FROM webhook_delivery d
             WHERE d.endpoint_id = e.id AND d.state = 'waiting' AND d.next_at <= :now AND d.event <> :ping
                 AND (d.leased_until IS NULL OR d.leased_until <= :now)
@@ -284,18 +298,26 @@ _CLAIM = text(
                 WHERE f.endpoint_id = e.id AND f.lease IS NOT NULL AND f.leased_until > :now))) w
         WHERE e.state = 'on'
         UNION ALL
-        SELECT p.id, p.next_at FROM webhook_delivery p JOIN webhook_endpoint e ON e.id = p.endpoint_id
+        SELECT p.id, p.next_at, e.failing_since IS NOT NULL OR e.state <> 'on'
+        FROM webhook_delivery p JOIN webhook_endpoint e ON e.id = p.endpoint_id
         WHERE p.event = :ping AND p.state = 'waiting' AND p.next_at <= :now AND e.state <> 'deleted'
             AND (p.leased_until IS NULL OR p.leased_until <= :now)),
+    placed AS (
+        SELECT id, next_at, doubted, CASE WHEN doubted THEN :doubted ELSE :sound END
+            + row_number() OVER (PARTITION BY doubted ORDER BY next_at, id) AS turn FROM due),
     taken AS (
-        SELECT d.id FROM webhook_delivery d JOIN due ON due.id = d.id
+        SELECT d.id, placed.doubted, placed.turn FROM webhook_delivery d JOIN placed ON placed.id = d.id
         WHERE d.state = 'waiting' AND (d.leased_until IS NULL OR d.leased_until <= :now)
-        ORDER BY due.next_at, d.id LIMIT :most FOR UPDATE OF d SKIP LOCKED)
-    UPDATE webhook_delivery d
-    SET lease = :lease, leased_until = :until, tries = d.tries + 1, tries_left = greatest(0, d.tries_left - 1)
-    FROM taken, webhook_endpoint e
-    WHERE d.id = taken.id AND e.id = d.endpoint_id
-    RETURNING d.id, d.endpoint_id, d.region_id, d.news_id, d.event, d.tries, d.tries_left, d.body, e.url
+            AND (NOT placed.doubted OR placed.turn <= :most_doubted)
+        ORDER BY placed.turn, placed.doubted, placed.next_at, d.id LIMIT :most FOR UPDATE OF d SKIP LOCKED),
+    leased AS (
+        UPDATE webhook_delivery d SET lease = :lease, leased_until = :until, tries = d.tries + 1,
+            tries_left = greatest(0, d.tries_left - 1)
+        FROM taken, webhook_endpoint e
+        WHERE d.id = taken.id AND e.id = d.endpoint_id
+        RETURNING d.id, d.endpoint_id, d.region_id, d.news_id, d.event, d.tries, d.tries_left, d.body, e.url,
+            taken.doubted, taken.turn)
+    SELECT * FROM leased ORDER BY turn, doubted
     """
 )
 _FORGET = text(

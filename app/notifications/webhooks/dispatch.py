@@ -11,13 +11,13 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from app.notifications.webhooks.deliveries import Claimed, claim, note
+from app.notifications.webhooks.deliveries import MOST_DOUBTED, Claimed, claim, note
 from app.notifications.webhooks.sending import Reach, Result, post
 from app.notifications.webhooks.signing import signed_headers
 from kernel.call import Call
 
 Done = TypeVar("Done")
-AT_ONCE = 8
+AT_ONCE = 2 * MOST_DOUBTED
 """Attempts of one sender at the same time."""
 log = structlog.get_logger("webhooks")
 
@@ -43,7 +43,9 @@ def send_due(
         flying: dict[Future[Result], Claimed] = {}
         while True:
             room = min(AT_ONCE - len(flying), most - begun)
-            claimed = run(partial(claim, most=room)) if room and keep_on() else []
+            doubted = sum(each.doubted for each in flying.values())
+            kinds = {"sound": len(flying) - doubted, "doubted": doubted}
+            claimed = run(partial(claim, most=room, **kinds)) if room and keep_on() else []
             begun += len(claimed)
             flying |= {threads.submit(attempt, each, reach): each for each in claimed}
             if not flying:

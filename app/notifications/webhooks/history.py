@@ -7,7 +7,7 @@ what waits already waits.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text, update
@@ -22,7 +22,7 @@ from kernel.call import Call
 from kernel.canonical import canonical_bytes, digest
 from kernel.errors import NotFound, require
 from kernel.identifiers import public_id
-from kernel.paging import Page, PageRequest
+from kernel.paging import Page, PageRequest, WrongCursor
 
 DELIVERY = "whd"
 MOST_REPLAYED = 1_000
@@ -43,10 +43,15 @@ class Followed:
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """How many are sent again, and whether there are more: then ask once more, under another key."""
+    """How many are sent again, and the cursor of what follows; then ask with it, under another key."""
 
     count: int
-    more: bool
+    next: str | None
+
+    @property
+    def more(self) -> bool:
+        """Whether something follows."""
+        return self.next is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +109,46 @@ def redeliver(call: Call, endpoint: WebhookEndpoint, delivery_id: UUID) -> Webho
     return delivery
 
 
-def replay(call: Call, endpoint: WebhookEndpoint, *, since: datetime, which: str) -> Replayed:
-    """Send again what happened since an instant, oldest first, at most a thousand; pings are left out."""
+def replay(
+    call: Call, endpoint: WebhookEndpoint, *, since: datetime, which: str, after: str | None = None
+) -> Replayed:
+    """Send again what happened since an instant, oldest first, at most a thousand; pings are left out.
+
+    Nothing comes twice behind a cursor: it goes on behind what was sent, and ends at what had happened when
+    the first part was asked for. Refuses `WrongCursor`.
+    """
+    binding = f"webhook-replay|{endpoint.id}|{which}|{since.astimezone(UTC).isoformat()}"
+    page = PageRequest(limit=MOST_REPLAYED, after=after)
+    until, happened, last = _replayed(page, binding) or (_micros(call.now), 0, UUID(int=0))
     asked = {
         "endpoint": endpoint.id,
         "since": since,
         "states": _STATES[which],
         "ping": PING,
-        "now": call.now,
-        "tries": MOST_TRIES,
-        "most": MOST_REPLAYED,
+        "until": until,
+        "happened": happened,
+        "last": last,
+        "most": page.limit + 1,
     }
-    count = int(call.db.execute(_REPLAY, asked).rowcount)  # type: ignore[attr-defined]  # cursor results have it
+    chosen = call.db.execute(_CHOSEN, asked).all()
+    part = page.page(chosen, binding, lambda row: [until, row.happened, str(row.id)])
+    again = {**asked, "ids": [row.id for row in part.items], "now": call.now, "tries": MOST_TRIES}
+    count = int(call.db.execute(_REPLAY, again).rowcount)  # type: ignore[attr-defined]  # cursor results have it
     audit(call, "webhook.replay", subject=public_id(ENDPOINT, endpoint.id), count=count, which=which)
-    return Replayed(count=count, more=count == MOST_REPLAYED)
+    return Replayed(count=count, next=part.next)
+
+
+def _replayed(page: PageRequest, binding: str) -> tuple[int, int, UUID] | None:
+    """Until when a replay goes, and the instant and id of the last that it sent again."""
+    try:
+        found = page.position(binding, int, int, UUID)
+    except WrongCursor as error:
+        raise WrongCursor(pointer="/body/after") from error
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def _micros(instant: datetime) -> int:
+    return (instant - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def make_page_link(call: Call, endpoint_id: UUID) -> PageLink:
@@ -163,9 +194,14 @@ def _digest(secret: str) -> bytes:
     return digest(canonical_bytes("webhook-page/1", secret))
 
 
+_HAPPENED = "CAST(extract(epoch FROM happened_at) * 1000000 AS bigint)"
+_CHOSEN = text(
+    f"SELECT id, {_HAPPENED} AS happened FROM webhook_delivery WHERE endpoint_id = :endpoint"  # noqa: S608 - our own text
+    " AND happened_at >= :since AND state = ANY (:states) AND event <> :ping"
+    f" AND {_HAPPENED} <= :until AND ({_HAPPENED}, id) > (:happened, :last)"
+    " ORDER BY happened_at, id LIMIT :most"
+)
 _REPLAY = text(
     "UPDATE webhook_delivery SET state = 'waiting', tries_left = :tries, next_at = :now, ended_at = NULL"
-    " WHERE state = ANY (:states) AND lease IS NULL AND id IN (SELECT id FROM webhook_delivery"
-    " WHERE endpoint_id = :endpoint AND happened_at >= :since AND state = ANY (:states) AND event <> :ping"
-    " ORDER BY happened_at, id LIMIT :most)"
+    " WHERE state = ANY (:states) AND lease IS NULL AND id = ANY (CAST(:ids AS uuid[]))"
 )

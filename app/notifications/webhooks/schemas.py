@@ -38,13 +38,14 @@ class TakesWebhook(Takes):
 
 
 class TakesReplay(Takes):
-    """Since when to send again, and what."""
+    """Since when to send again, and what; `after` is the `next` of the part before."""
 
     examples = MappingProxyType(
         {"After an outage": {"since": "2026-11-01T08:30:00+08:00", "which": UNDELIVERED}}
     )
     since = Instant(required=True)
     which = fields.String(required=True, validate=ma.validate.OneOf((UNDELIVERED, ALL)))
+    after = Text(most=512, load_default=None, allow_none=True)
 
 
 class DeliveriesQuery(PageQuery):
@@ -137,10 +138,11 @@ class GivesFollowed(Gives):
 
 
 class GivesReplayed(Gives):
-    """How many are sent again."""
+    """How many are sent again; where there are more, ask with `next` as `after`, under another key."""
 
     count = Whole()
     more = fields.Boolean()
+    next = fields.String(allow_none=True)
 
 
 class GivesPageLink(Gives):

@@ -1,6 +1,8 @@
 """News becomes deliveries once, each in one sender's hands, and what fails comes again as published."""
 
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,10 +15,13 @@ import pytest
 from sqlalchemy import text
 
 from app.factory import Product
+from app.notifications.webhooks import history
+from app.notifications.webhooks.addresses import Address
 from app.notifications.webhooks.deliveries import (
     AT_ONCE_EACH,
     KEPT,
     LEASE,
+    MOST_DOUBTED,
     MOST_TRIES,
     WAITS,
     Claimed,
@@ -29,15 +34,16 @@ from app.notifications.webhooks.deliveries import (
 )
 from app.notifications.webhooks.dispatch import AT_ONCE, attempt, send_due
 from app.notifications.webhooks.endpoints import PAUSED_AFTER, delete, pause, resume
-from app.notifications.webhooks.history import ALL, UNDELIVERED, redeliver, replay
+from app.notifications.webhooks.history import ALL, UNDELIVERED, Replayed, redeliver, replay
 from app.notifications.webhooks.kit.webhook_verifier import verify
-from app.notifications.webhooks.sending import Result
+from app.notifications.webhooks.sending import Reach, Result
 from app.notifications.webhooks.tables import WebhookDelivery, WebhookEndpoint
 from app.schedule import SCHEDULE, Stop
 from kernel.call import Call
 from kernel.clock import FixedClock
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import News, announce
+from kernel.paging import WrongCursor
 from tests.app.notifications.webhooks.receiver import TAKEN, Receiver, receiver
 from tests.app.notifications.webhooks.world import (
     a_partner,
@@ -216,6 +222,101 @@ def test_one_endpoint_never_has_more_than_two_attempts_under_way(database: Datab
         assert len(database.run(lambda call: claim(call, most=10))) == AT_ONCE_EACH
 
 
+def _waiting(database: Database, host: str, count: int, *, at: datetime, **changes: Any) -> UUID:
+    """An endpoint with so many deliveries due since then."""
+
+    def work(call: Call) -> UUID:
+        endpoint, _ = switched_on(call, url=f"https://{host}.example.com/")
+        for name, value in changes.items():
+            setattr(endpoint, name, value)
+        batches_done(call, endpoint.owner_id, count)
+        return endpoint.id
+
+    made = database.run(work, now=at)
+    database.run(lambda call: prepare_deliveries(call, waiting_news(call)), now=at)
+    database.run(lambda call: call.db.execute(text("DELETE FROM outgoing")))
+    return made
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_endpoints_that_hang_keep_nobody_elses_news_waiting(database: Database) -> None:
+    """Their backlog is due the longest, always: behind it a sound endpoint would wait for all of it."""
+    for number in range(4):
+        _waiting(database, f"hangs-{number}", 20, at=NOW - HOUR, failing_since=NOW - HOUR)
+    sound = _waiting(database, "sound", 1, at=NOW)
+    alone = database.run(lambda call: claim(call, most=1))
+    assert [(each.endpoint_id, each.doubted) for each in alone] == [(sound, False)]
+    rest = database.run(lambda call: claim(call, most=AT_ONCE - 1, sound=1))
+    assert [each.doubted for each in rest] == [True] * MOST_DOUBTED
+    assert database.run(lambda call: claim(call, most=AT_ONCE, doubted=MOST_DOUBTED)) == []
+
+
+def test_endpoints_that_fail_get_some_while_many_sound_ones_are_told(database: Database) -> None:
+    for number in range(3):
+        _waiting(database, f"fails-{number}", 5, at=NOW, failing_since=NOW)
+        for each in range(3):
+            _waiting(database, f"sound-{number}-{each}", 5, at=NOW - HOUR)
+    first = database.run(lambda call: claim(call, most=AT_ONCE))
+    assert [each.doubted for each in first] == [False, True] * MOST_DOUBTED
+    freed = database.run(lambda call: claim(call, most=1, sound=5, doubted=2))
+    assert [each.doubted for each in freed] == [True]
+    freed = database.run(lambda call: claim(call, most=1, sound=3, doubted=4))
+    assert [each.doubted for each in freed] == [False]
+
+
+def test_sound_endpoints_have_all_slots_where_none_fails(database: Database) -> None:
+    for number in range(AT_ONCE):
+        _waiting(database, f"sound-{number}", 2, at=NOW)
+    taken = database.run(lambda call: claim(call, most=AT_ONCE))
+    assert [each.doubted for each in taken] == [False] * AT_ONCE
+
+
+def test_pings_of_endpoints_that_never_answered_are_doubted(database: Database) -> None:
+    def asked(call: Call) -> None:
+        for _ in range(AT_ONCE):
+            ping(call, an_endpoint(call)[0])
+
+    database.run(asked, now=NOW - HOUR)
+    known = _waiting(database, "sound", 1, at=NOW)
+    taken = database.run(lambda call: claim(call, most=AT_ONCE))
+    assert [each.doubted for each in taken] == [False] + [True] * MOST_DOUBTED
+    assert taken[0].endpoint_id == known
+    database.run(lambda call: ping(call, call.db.get_one(WebhookEndpoint, known)))
+    (tried,) = database.run(lambda call: claim(call, most=1, sound=1, doubted=MOST_DOUBTED))
+    assert (tried.endpoint_id, tried.doubted) == (known, False)
+
+
+def test_a_sender_gives_at_most_half_to_endpoints_that_fail(database: Database) -> None:
+    """Those that hang are let go when the sound one was told beside them; a fifth would be counted."""
+    busy, most, lock = 0, 0, threading.Lock()
+    full, told_one = threading.Event(), threading.Event()
+
+    def resolve(host: str, _port: int) -> list[Address]:
+        nonlocal busy, most
+        if host.startswith("sound"):
+            full.wait(20)
+            told_one.set()
+            return []
+        with lock:
+            busy += 1
+            most = max(most, busy)
+            if busy == MOST_DOUBTED:
+                full.set()
+        told_one.wait(20)
+        with lock:
+            busy -= 1
+        return []
+
+    for number in range(5):
+        _waiting(database, f"hangs-{number}", 2, at=NOW - HOUR, failing_since=NOW - HOUR)
+    _waiting(database, "sound", 1, at=NOW)
+    assert send_due(runs(database, NOW), Reach(resolve=resolve, deadline_s=60)) == 11
+    assert told_one.is_set()
+    assert most == MOST_DOUBTED
+
+
 def test_a_sender_has_at_most_its_share_under_way(database: Database) -> None:
     """Six endpoints that wait until all threads are busy; a ninth attempt would break the barrier's count."""
     busy, most, lock, full = 0, 0, threading.Lock(), threading.Event()
@@ -270,6 +371,7 @@ def test_waits_are_spread_by_the_delivery_and_stretched_when_asked() -> None:
             endpoint_id=delivery,
             news_id=delivery,
             lease=delivery,
+            doubted=False,
             region_id=REGION,
             event="batch.done.v1",
             url="",
@@ -472,6 +574,103 @@ def test_a_replay_sends_again_what_happened_since_and_as_much_as_was_asked(datab
         assert [replayed(NOW, ALL), replayed(NOW, ALL)] == [4, 0]
         assert send(database, server) == 4
         assert len(set(server.ids())) == 4
+
+
+def _parts(
+    database: Database, endpoint_id: UUID, which: str, between: Callable[[], object], *, at: datetime = NOW
+) -> list[int]:
+    """A replay to its end, part by part; what was sent again by each."""
+    counts, after = [], None
+    while not counts or after is not None:
+
+        def part(call: Call, after: str | None = after) -> Replayed:
+            endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+            return replay(call, endpoint, since=NOW - timedelta(days=1), which=which, after=after)
+
+        done = database.run(part, now=at)
+        counts.append(done.count)
+        assert done.more == (done.next is not None)
+        after = done.next
+        between()
+    return counts
+
+
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two at a time are sent again."""
+    monkeypatch.setattr(history, "MOST_REPLAYED", 2)
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_replay_goes_on_behind_what_was_sent_again_until_nothing_is_left(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 5)
+        assert send(database, server) == 5
+        assert _parts(database, endpoint_id, ALL, lambda: send(database, server)) == [2, 2, 1]
+        assert sorted(Counter(server.ids()).values()) == [2] * 5
+        # Oldest first, and what happened at one instant by its id: two, two and one.
+        listed = database.rows("SELECT news_id FROM webhook_delivery ORDER BY happened_at, id")
+        ids = [public_id("msg", row.news_id) for row in listed]
+        again = server.ids()[5:]
+        assert [set(again[:2]), set(again[2:4]), set(again[4:])] == [
+            set(ids[:2]),
+            set(ids[2:4]),
+            set(ids[4:]),
+        ]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_what_fails_again_is_not_sent_again_by_the_same_replay(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 4)
+        dead = "UPDATE webhook_delivery SET state = 'dead', next_at = NULL, ended_at = recorded_at"
+
+        def fails() -> None:
+            database.run(lambda call: call.db.execute(text(dead)))
+
+        fails()
+        assert _parts(database, endpoint_id, UNDELIVERED, fails) == [2, 2]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_replay_ends_at_what_had_happened_when_it_began(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 3)
+        assert send(database, server) == 3
+        owner = endpoint_of(database).owner_id
+
+        def meanwhile() -> None:
+            later = NOW + timedelta(seconds=5)
+            database.run(lambda call: call.db.execute(text("DELETE FROM outgoing")))
+            database.run(lambda call: batches_done(call, owner, at=later))
+            database.run(lambda call: prepare_deliveries(call, waiting_news(call)), now=later)
+            send(database, server, now=later)
+
+        assert _parts(database, endpoint_id, ALL, meanwhile) == [2, 1]
+        assert sorted(Counter(server.ids()).values()) == [1, 1, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_replays_cursor_belongs_to_what_was_asked(database: Database) -> None:
+    with receiver() as server:
+        endpoint_id = told(database, server, 3)
+        assert send(database, server) == 3
+
+    def part(call: Call) -> str | None:
+        endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+        return replay(call, endpoint, since=NOW, which=ALL).next
+
+    after = database.run(part)
+    assert after is not None
+    for since, which in ((NOW, UNDELIVERED), (NOW - timedelta(microseconds=1), ALL)):
+
+        def other(call: Call, since: datetime = since, which: str = which) -> Replayed:
+            endpoint = call.db.get_one(WebhookEndpoint, endpoint_id)
+            return replay(call, endpoint, since=since, which=which, after=after)
+
+        with pytest.raises(WrongCursor) as refused:
+            database.run(other)
+        assert refused.value.pointer == "/body/after"
 
 
 def test_deliveries_are_kept_for_thirty_days_with_their_attempts(database: Database) -> None:

@@ -134,13 +134,13 @@ def test_a_closed_and_a_paid_settlement_are_told_with_figures_alone(call: Call) 
     late = at(call, CLOSING)
     merchant = acting(late, ActorKind.MERCHANT, organisation=place.merchant_id)
     confirm(merchant, settlement.id)
-    pay(acting(late, ActorKind.OPERATOR), settlement.id, bank_statement_id="bank-1")
+    pay(acting(late, ActorKind.OPERATOR), settlement.id, bank_statement_id="BANK-1")
     told = [each for each in sent(late) if each["type"].startswith("settlement.")]
     assert [each["type"] for each in told] == ["settlement.closed.v1", "settlement.paid.v1"]
     for each in told:
         assert each["data"]["settlement_id"] == public_id("stl", settlement.id)
         assert each["data"]["payable_fen"] == settlement.payable_fen
-        assert "bank-1" not in orjson.dumps(each).decode()
+        assert "BANK-1" not in orjson.dumps(each).decode()
         like_its_example(each)
 
 

@@ -276,11 +276,21 @@ def test_from_the_first_ping_to_a_delivery_sent_again(office: Office, database: 
         assert event["id"] == told["message_id"]
         assert followed["body"].encode() == server.got[-1].body
         since = {"since": "2026-11-01T00:00:00Z", "which": "all"}
-        assert office.ask("partner", "POST", f"{path}/replays", since).json == {"count": 1, "more": False}
+        replayed = office.ask("partner", "POST", f"{path}/replays", since).json
+        assert replayed == {"count": 1, "more": False, "next": None}
+        for after in ("nothing of ours", "e30", page_cursor(office, path)):
+            wrong = office.ask("partner", "POST", f"{path}/replays", {**since, "after": after})
+            assert (wrong.status_code, wrong.json["code"]) == (422, "wrong_cursor")
+            assert wrong.json["errors"][0]["pointer"] == "/body/after"
         assert send_due(database.run, server.reach) == 1
     assert office.ask("partner", "POST", f"{path}/pause").json["state"] == "paused"
     assert office.ask("partner", "POST", f"{path}/resumption").json["state"] == "on"
     assert office.ask("partner", "POST", f"{path}/resumption").json["code"] == "webhook_not_paused"
+
+
+def page_cursor(office: Office, path: str) -> str:
+    """A cursor of ours that belongs to another list."""
+    return str(office.ask("partner", "GET", f"{path}/deliveries?limit=1").json["next"])
 
 
 def page_of(office: Office, path: str, *, lang: str = "en", method: str = "GET", to: str = "") -> Any:
