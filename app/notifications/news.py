@@ -146,11 +146,12 @@ def _plain(holder_id: UUID, each: News, kind: str, facts: dict[str, Any]) -> Tel
     )
 
 
-# What the owner reads is the operator's reason, and not that no offline scan arrived in the end.
+# What the owner reads is the operator's reason, and not that no offline scan arrived in the end, nor why the
+# voucher was closing in an earlier cycle.
 _VOUCHERS = text(
     "SELECT v.id, v.holder_id, v.region_id, r.title_zh, r.title_en, (SELECT s.reason FROM voucher_step s"
-    " WHERE s.holder_id = v.holder_id AND s.voucher_id = v.id AND s.to_state IN ('closing', 'deactivated')"
-    " ORDER BY s.id LIMIT 1) AS reason"
+    " WHERE s.holder_id = v.holder_id AND s.voucher_id = v.id AND s.cycle = v.cycle"
+    " AND s.to_state IN ('closing', 'deactivated') ORDER BY s.id LIMIT 1) AS reason"
     " FROM voucher v JOIN reward r ON r.id = v.reward_id WHERE v.id = ANY (:ids)"
 )
 _REDEMPTIONS = text(

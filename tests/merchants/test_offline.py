@@ -20,6 +20,7 @@ from rewards.errors import VoucherClosing
 from rewards.live_codes import live_codes
 from rewards.voucher_states import HELD, LIVE, TRANSITIONS, State
 from rewards.vouchers import cancel, close_due, deactivate, expire_due, key_of
+from tests.app.notifications.test_news import hear, read_by
 from tests.conftest import NOW, Database
 from tests.merchants.offline_world import COST_FEN, Town, balance_of, found_town
 from tests.merchants.world import sound
@@ -195,6 +196,35 @@ def test_a_voucher_that_closes_gives_its_coins_back_when_no_scan_can_arrive(town
     (case,) = town.rows("offline_conflict")
     assert (case.cause, case.other_principal) == ("cancelled", f"citizen:{me.id}")
     assert balance_of(town, me) == (1_000_000, 0)
+    town.run(sound)
+
+
+@pytest.mark.parametrize("codes_out", [False, True])
+def test_an_operators_reason_is_read_whatever_was_done_to_the_voucher_before(
+    town: Town,
+    codes_out: bool,  # noqa: FBT001 - a case of two
+) -> None:
+    me, till = town.citizen(), town.offline_till()
+    key = town.buy(me)
+    assert till.scan(town.codes(me, key)[0]) == QUEUED
+    town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id))
+    till.connected = True
+    assert till.sync()[0]["outcome"] == "redeemed"
+    (used,) = town.rows("redemption")
+    town.run(lambda call: reverse(call, used.id, reason="wrong item"))
+    town.later(hours=26)
+    if codes_out:
+        town.codes(me, key)
+    town.run(lambda call: deactivate(call, key_of(call, key.voucher_id), reason="closed for repairs"))
+    town.later(hours=25)
+    assert town.run(close_due) == codes_out
+    town.run(hear)
+    assert [each.kind for each in town.run(lambda call: read_by(call, me.id))].count("voucher_cancelled") == 0
+    [withdrawn] = [
+        each for each in town.run(lambda call: read_by(call, me.id)) if each.kind == "voucher_deactivated"
+    ]
+    assert withdrawn.facts["reason"] == "closed for repairs"
+    assert (withdrawn.facts["coin_milli"], withdrawn.facts["graced_coin_milli"]) == (3000, 0)
     town.run(sound)
 
 
