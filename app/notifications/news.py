@@ -47,9 +47,15 @@ def _vouchers_ended(call: Call, news: Sequence[News]) -> Iterator[Telling]:
     said = _by_id(VOUCHER, news)
     for row in call.db.execute(_VOUCHERS, {"ids": list(said)}):
         each = said[row.id]
-        facts = {"title_zh": row.title_zh, "title_en": row.title_en, "coin_milli": each.facts["coin_milli"]}
+        facts = {
+            "title_zh": row.title_zh,
+            "title_en": row.title_en,
+            "coin_milli": each.facts["coin_milli"],
+            # News of before an upgrade has none: it was not given then.
+            "graced_coin_milli": each.facts.get("graced_coin_milli", 0),
+        }
         if each.event == "voucher.deactivated":
-            own = {"graced_coin_milli": each.facts["graced_coin_milli"], "reason": row.reason}
+            own = {"reason": row.reason}
         else:
             own = {"ended_coin_milli": each.facts["ended_coin_milli"]}
         yield Telling(

@@ -1,6 +1,6 @@
 """Tills that honour without asking: what they hand in is used once, and every second use has two parties."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,7 @@ from tests.app.notifications.test_news import hear, read_by
 from tests.conftest import NOW, Database
 from tests.merchants.offline_world import COST_FEN, Town, balance_of, found_town
 from tests.merchants.world import sound
-from tests.rewards.world import as_citizen, shelf
+from tests.rewards.world import as_citizen, rich_citizen, shelf
 
 KIT = "/v1/terminal/offline-kit"
 BATCHES = "/v1/terminal/offline-batches"
@@ -225,6 +225,26 @@ def test_an_operators_reason_is_read_whatever_was_done_to_the_voucher_before(
     ]
     assert withdrawn.facts["reason"] == "closed for repairs"
     assert (withdrawn.facts["coin_milli"], withdrawn.facts["graced_coin_milli"]) == (3000, 0)
+    town.run(sound)
+
+
+def test_an_offline_vouchers_end_that_comes_late_counts_from_the_day_it_could_have_closed(town: Town) -> None:
+    last_day = datetime(2026, 12, 20, 21, 0, tzinfo=SHANGHAI)
+    me = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 22)))
+    poor = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 21)))
+    keys = town.buy(me), town.buy(poor)
+    town.clock.at = last_day
+    for who, key in zip((me, poor), keys, strict=True):
+        town.codes(who, key)  # to be handed in until nine in the evening of the 21st
+    town.clock.at = last_day + timedelta(days=2)
+    while town.run(expire_due):
+        pass
+    assert [town.state(who, key) for who, key in zip((me, poor), keys, strict=True)] == ["expired"] * 2
+    assert (balance_of(town, me), balance_of(town, poor)) == ((3000, 0), (0, 0))
+    town.run(hear)
+    [mine], [theirs] = (town.run(lambda call, who=who: read_by(call, who.id)) for who in (me, poor))
+    assert (mine.facts["ended_coin_milli"], mine.facts["graced_coin_milli"]) == (0, 3000)
+    assert (theirs.facts["ended_coin_milli"], theirs.facts["graced_coin_milli"]) == (3000, 0)
     town.run(sound)
 
 
