@@ -389,11 +389,11 @@ def _coins_back(call: Call, voucher: Held, to: State, *, due: datetime | None) -
 
 
 def _announce_end(call: Call, voucher: Held, to: State, back: Released) -> None:
-    """Say what its owner did not do: it ran out, or an operator withdrew it."""
-    if to is State.CANCELLED:
-        return
+    """Say what its owner did not see: it ran out, was withdrawn, or its cancellation had to wait."""
+    if to is State.CANCELLED and voucher.state is not State.CLOSING:
+        return  # the answer to the request says what came back
     told = {"coin_milli": back.amount, "graced_coin_milli": back.graced}
-    if to is State.EXPIRED:
+    if to is not State.DEACTIVATED:
         told["ended_coin_milli"] = back.ended
     announce(call, f"voucher.{to.value}", region_id=voucher.region_id, subject=voucher.key.public, **told)
 

@@ -114,6 +114,13 @@ KINDS: Mapping[str, Kind] = {
         zh=_fates("兑换券「{title_zh}」到期未用,{coin} 碳币已退回。", **_FATES_ZH),
         en=_fates("Your voucher “{title_en}” ended unused and {coin} coins came back.", **_FATES_EN),
     ),
+    "voucher_cancelled": _kind(
+        "title_zh title_en coin_milli ended_coin_milli graced_coin_milli",
+        "a cancelled voucher that had to wait for offline scans has ended and its coins came back; what of"
+        " them ended meanwhile is said",
+        zh=_fates("您取消的兑换券「{title_zh}」已结束,{coin} 碳币已退回。", **_FATES_ZH),
+        en=_fates("Your cancelled voucher “{title_en}” has ended and {coin} coins came back.", **_FATES_EN),
+    ),
     "voucher_deactivated": _kind(
         "title_zh title_en coin_milli graced_coin_milli reason",
         "an operator withdrew a voucher; its coins came back, those past their day with days of grace",

@@ -191,6 +191,7 @@ _PLACES = text(
 
 LISTENERS: Mapping[str, Listener] = {
     "voucher.expired": _vouchers_ended,
+    "voucher.cancelled": _vouchers_ended,
     "voucher.deactivated": _vouchers_ended,
     "redemption.reversed": _redemptions_reversed,
     "redemption.asked": _owners_asked,

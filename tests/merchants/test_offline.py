@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.factory import Product
-from kernel.clock import SHANGHAI, FixedClock
+from kernel.clock import SHANGHAI, FixedClock, business_day
 from kernel.identifiers import parse_public_id
 from kernel.paging import PageRequest
 from merchants.offline_conflicts import conflicts
@@ -197,6 +197,47 @@ def test_a_voucher_that_closes_gives_its_coins_back_when_no_scan_can_arrive(town
     assert (case.cause, case.other_principal) == ("cancelled", f"citizen:{me.id}")
     assert balance_of(town, me) == (1_000_000, 0)
     town.run(sound)
+
+
+@pytest.mark.parametrize(
+    ("ends_after", "late", "ended", "graced"),
+    [(2, 0, 0, 0), (1, 0, 3000, 0), (1, 2, 3000, 0), (2, 1, 0, 3000)],
+)
+def test_who_cancelled_reads_what_came_back_when_the_voucher_had_to_wait(
+    town: Town, ends_after: int, late: int, ended: int, graced: int
+) -> None:
+    ends = business_day(NOW) + timedelta(days=ends_after)
+    me = town.run(lambda call: rich_citizen(call, 3000, ends=ends))
+    key = town.buy(me)
+    town.codes(me, key)
+    assert town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id)).amount == 0
+    assert town.run(lambda call: read_by(call, me.id)) == []
+    town.later(hours=25)
+    assert business_day(town.clock.now()) == business_day(NOW) + timedelta(days=1)
+    town.later(days=late)
+    assert town.run(close_due) == 1
+    assert (town.state(me, key), balance_of(town, me)) == ("cancelled", (3000 - ended, 0))
+    town.run(hear)
+    [message] = town.run(lambda call: read_by(call, me.id))
+    assert (message.kind, message.subject) == ("voucher_cancelled", key.public)
+    assert message.facts == {
+        "title_zh": "面包一份",
+        "title_en": "A loaf of bread",
+        "coin_milli": 3000,
+        "ended_coin_milli": ended,
+        "graced_coin_milli": graced,
+    }
+    assert ("3.00 of them were past their day and have ended" in message.says["en"]) == (ended > 0)
+    assert ("3.00 因系统处理延迟" in message.says["zh"]) == (graced > 0)
+    assert town.run(hear) == 0
+    town.run(sound)
+
+
+def test_who_cancelled_and_got_the_coins_at_once_is_told_by_the_answer_alone(town: Town) -> None:
+    me = town.citizen()
+    key = town.buy(me)
+    assert town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id)).amount == 3000
+    assert (town.run(hear), town.run(lambda call: read_by(call, me.id))) == (0, [])
 
 
 @pytest.mark.parametrize("codes_out", [False, True])
