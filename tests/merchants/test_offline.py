@@ -270,14 +270,14 @@ def test_an_operators_reason_is_read_whatever_was_done_to_the_voucher_before(
 
 
 def test_an_offline_vouchers_end_that_comes_late_counts_from_the_day_it_could_have_closed(town: Town) -> None:
-    last_day = datetime(2026, 12, 20, 21, 0, tzinfo=SHANGHAI)
-    me = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 22)))
-    poor = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 21)))
+    last_day = datetime(2026, 12, 20, 23, 58, tzinfo=SHANGHAI)
+    me = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 23)))
+    poor = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 22)))
     keys = town.buy(me), town.buy(poor)
     town.clock.at = last_day
     for who, key in zip((me, poor), keys, strict=True):
-        town.codes(who, key)  # to be handed in until nine in the evening of the 21st
-    town.clock.at = last_day + timedelta(days=2)
+        town.codes(who, key)  # to be handed in until half a minute into the 22nd
+    town.clock.at = last_day + timedelta(days=3)
     while town.run(expire_due):
         pass
     assert [town.state(who, key) for who, key in zip((me, poor), keys, strict=True)] == ["expired"] * 2
