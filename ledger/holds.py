@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -123,19 +124,38 @@ def release(call: Call, held: HoldSet, *, cause: str, grace_on: date | None) -> 
     Coins past their day end at once when the citizen caused the release (`grace_on` None), and live
     until `grace_on` when somebody else did.
     """
-    row = run_posting(
-        call,
-        _RELEASE,
-        {
-            "holder": held.holder_id,
-            "purpose": held.purpose,
-            "held": held.reference,
-            "cause": cause,
-            "grace_on": grace_on,
-            "today": call.today,
-            "now": call.now,
-        },
-    )[0]
+    return _release(call, _values(call, held, cause=cause, grace_on=grace_on))
+
+
+def release_late(call: Call, held: HoldSet, *, cause: str, since: date, grace_on: date) -> Released:
+    """Release a set that was due on the day `since`; what ended after that day lives until `grace_on`.
+
+    What was past its day then ends, as on that day. Nothing is remembered of which coin was spent, and each
+    set is looked at for itself: coins that ended in between and may be its own count as its own, so that
+    nobody loses coins because a job was late.
+    """
+    values = {**_values(call, held, cause=cause, grace_on=None), "since": since, "grace": grace_on}
+    call.db.execute(_LOCK_HELD, values)
+    call.db.execute(_EXPIRE_HELD, values)  # the holder's other coins have ended on their days
+    graced = int(call.db.execute(_GRACE, values).scalar_one())
+    back = _release(call, values)
+    return Released(back.amount, back.ended, graced)
+
+
+def _values(call: Call, held: HoldSet, *, cause: str, grace_on: date | None) -> dict[str, Any]:
+    return {
+        "holder": held.holder_id,
+        "purpose": held.purpose,
+        "held": held.reference,
+        "cause": cause,
+        "grace_on": grace_on,
+        "today": call.today,
+        "now": call.now,
+    }
+
+
+def _release(call: Call, values: dict[str, Any]) -> Released:
+    row = run_posting(call, _RELEASE, values)[0]
     return Released(row.released, row.ended, row.graced)
 
 
@@ -154,4 +174,46 @@ _SPEND = text(
 _RELEASE = text(
     "SELECT released, ended, graced FROM ledger_release_holds(:holder, :purpose, :held, :cause,"
     " CAST(:grace_on AS date), :today, :now)"
+)
+_LOCK_HELD = text("SELECT ledger_lock_held(:holder, :purpose, :held)")
+_EXPIRE_HELD = text(
+    "SELECT ledger_expire(h.holder_id, h.account_id, :today, :now) FROM ledger_hold h"
+    " WHERE h.holder_id = :holder AND h.purpose = :purpose AND h.reference = :held"
+)
+# Of what the release makes due, as much as the buckets of the days in between have that was not posted as
+# ended, is given a bucket before it is released; what is due beyond that then ends as in any release. A
+# bucket's own `expired` does not serve: other sets that came back past their day are marked there too.
+_GRACE = text(
+    """
+    WITH graced AS MATERIALIZED (
+        SELECT h.account_id, h.id,
+            least(b.posted - b.held + h.amount - k.later, k.between_days) AS amount
+        FROM ledger_hold h
+        JOIN ledger_balance b ON b.holder_id = h.holder_id AND b.account_id = h.account_id
+        CROSS JOIN LATERAL (
+            SELECT CAST(coalesce(sum(c.credited) FILTER (WHERE c.expires_on > :today), 0) AS bigint) AS later,
+                CAST(coalesce(sum(c.credited - least(c.expired, coalesce(-t.amount, 0)))
+                    FILTER (WHERE c.expires_on <= :today), 0) AS bigint) AS between_days
+            FROM coin_bucket c
+            LEFT JOIN ledger_reference r ON r.holder_id = c.holder_id AND r.source = 'expiry'
+                AND r.reference = c.account_id || '/' || c.expires_on
+            LEFT JOIN ledger_transfer t ON t.holder_id = c.holder_id AND t.account_id = c.account_id
+                AND t.id = r.transfer_id
+            WHERE c.holder_id = h.holder_id AND c.account_id = h.account_id AND c.expires_on > :since) k
+        WHERE h.holder_id = :holder AND h.purpose = :purpose AND h.reference = :held
+        AND NOT EXISTS (SELECT FROM ledger_hold_end e WHERE e.holder_id = h.holder_id
+            AND e.account_id = h.account_id AND e.id = h.id)),
+    bucket AS (
+        INSERT INTO coin_bucket AS c (holder_id, account_id, expires_on, credited)
+        SELECT :holder, account_id, CAST(:grace AS date), amount FROM graced WHERE amount > 0
+        ON CONFLICT (holder_id, account_id, expires_on)
+        DO UPDATE SET credited = c.credited + excluded.credited),
+    due AS (
+        UPDATE ledger_balance b SET next_expiry = least(b.next_expiry, :grace) FROM graced g
+        WHERE b.holder_id = :holder AND b.account_id = g.account_id AND g.amount > 0),
+    noted AS (
+        INSERT INTO coin_regrace (holder_id, account_id, hold_id, amount, grace_on, cause)
+        SELECT :holder, account_id, id, amount, CAST(:grace AS date), :cause FROM graced WHERE amount > 0)
+    SELECT coalesce(sum(amount), 0) FROM graced WHERE amount > 0
+    """
 )

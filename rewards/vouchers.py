@@ -15,11 +15,12 @@ from sqlalchemy import Row, TextClause, insert, select, text
 
 from kernel.audit import audit
 from kernel.call import Call
+from kernel.clock import business_day
 from kernel.errors import BrokenInvariant, NotFound, require
 from kernel.identifiers import new_id, public_id
 from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
-from ledger.holds import HoldSet, Released, release
+from ledger.holds import HoldSet, Released, release, release_late
 from rewards.catalogue.tables import RewardUnit
 from rewards.errors import VoucherClosing, VoucherEnded, VoucherLocked, VoucherPastItsDay, VoucherRedeemed
 from rewards.stock import put_back
@@ -254,8 +255,9 @@ def deactivate(call: Call, key: Key, *, reason: str) -> GivenBack:
 def expire_due(call: Call, *, most: int = 20) -> int:
     """End up to `most` vouchers whose last day is over, one a citizen, in the citizens' order.
 
-    Returns how many; call it again until it returns 0, each call is a transaction of its own. A late run
-    changes nothing: a voucher past its day is refused at every till before this job sees it.
+    Returns how many; call it again until it returns 0, each call is a transaction of its own. A voucher past
+    its day is refused at every till before this job sees it, and coins that ended because the run came on
+    a later day get grace: its owner could not have them back sooner.
 
     One a citizen, because an exchange takes a use and then the balance: a second voucher would ask for
     its use with the balance in hand. Few, because their owners wait for the commit. The items go back
@@ -269,7 +271,8 @@ def expire_due(call: Call, *, most: int = 20) -> int:
         if voucher.open_offline(call.now):
             _close(call, voucher, State.EXPIRED, reason="not used in time")
         else:
-            _end(call, voucher, State.EXPIRED, reason="not used in time")
+            due = max(voucher.ends_at, voucher.offline_until or voucher.ends_at)
+            _end(call, voucher, State.EXPIRED, reason="not used in time", due=due)
             ended.append(voucher)
     back_on_shelf(call, ended)
     return done
@@ -278,7 +281,8 @@ def expire_due(call: Call, *, most: int = 20) -> int:
 def close_due(call: Call, *, most: int = 20) -> int:
     """End up to `most` vouchers that are closing and whose offline scans can no longer arrive.
 
-    Returns how many; call it again until it returns 0. One a citizen and few at once, as `expire_due`.
+    Returns how many; call it again until it returns 0. One a citizen and few at once, as `expire_due`, and
+    a late run gives the same grace.
     """
     ended = []
     for voucher in _taken_due(call, _CLOSING, most=most):
@@ -287,7 +291,8 @@ def close_due(call: Call, *, most: int = 20) -> int:
             and voucher.closing_to is not None
             and not voucher.open_offline(call.now)
         ):
-            _end(call, voucher, State(voucher.closing_to), reason="no offline scan arrived")
+            to = State(voucher.closing_to)
+            _end(call, voucher, to, reason="no offline scan arrived", due=voucher.closes_at)
             ended.append(voucher)
     back_on_shelf(call, ended)
     return len(ended)
@@ -357,13 +362,9 @@ def _close(call: Call, voucher: Held, to: State, *, reason: str) -> None:
     _move(call, voucher, change, reason=reason)
 
 
-def _end(call: Call, voucher: Held, to: State, *, reason: str) -> Released:
-    # Coins past their day live on only where somebody else than their owner ended the voucher.
-    graced = to is State.DEACTIVATED
-    grace_on = call.today + timedelta(days=voucher.grace_days) if graced else None
-    coins = coins_of(voucher.key, cycle=voucher.cycle)
+def _end(call: Call, voucher: Held, to: State, *, reason: str, due: datetime | None = None) -> Released:
     free_use(call, voucher)
-    back = release(call, coins, cause=to.value, grace_on=grace_on)
+    back = _coins_back(call, voucher, to, due=due)
     if back.amount != voucher.price_coin_milli:
         raise BrokenInvariant("a voucher's hold is its price")
     advance(call, voucher, to, reason=reason)
@@ -371,14 +372,29 @@ def _end(call: Call, voucher: Held, to: State, *, reason: str) -> Released:
     return back
 
 
+def _coins_back(call: Call, voucher: Held, to: State, *, due: datetime | None) -> Released:
+    """Give its coins back; `due` is when a job was to do so.
+
+    Coins past their day live on where somebody else than their owner ended the voucher, and as far as they
+    ended between the day on which they were due and today.
+    """
+    coins = coins_of(voucher.key, cycle=voucher.cycle)
+    grace_on = call.today + timedelta(days=voucher.grace_days)
+    if to is State.DEACTIVATED:
+        return release(call, coins, cause=to.value, grace_on=grace_on)
+    since = call.today if due is None else business_day(due)
+    if since < call.today:
+        return release_late(call, coins, cause=to.value, since=since, grace_on=grace_on)
+    return release(call, coins, cause=to.value, grace_on=None)
+
+
 def _announce_end(call: Call, voucher: Held, to: State, back: Released) -> None:
-    """Say what its owner did not do: it ran out, or an operator withdrew it."""
-    if to is State.EXPIRED:
-        told = {"coin_milli": back.amount, "ended_coin_milli": back.ended}
-    elif to is State.DEACTIVATED:
-        told = {"coin_milli": back.amount, "graced_coin_milli": back.graced}
-    else:
-        return
+    """Say what its owner did not see: it ran out, was withdrawn, or its cancellation had to wait."""
+    if to is State.CANCELLED and voucher.state is not State.CLOSING:
+        return  # the answer to the request says what came back
+    told = {"coin_milli": back.amount, "graced_coin_milli": back.graced}
+    if to is not State.DEACTIVATED:
+        told["ended_coin_milli"] = back.ended
     announce(call, f"voucher.{to.value}", region_id=voucher.region_id, subject=voucher.key.public, **told)
 
 

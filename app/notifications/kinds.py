@@ -65,6 +65,29 @@ def _either(name: str, nonzero: str, zero: str) -> Callable[[Facts], str]:
     return lambda facts: (nonzero if facts[name] else zero).format(**_shown(facts))
 
 
+def _fates(said: str, *, ended: str, graced: str) -> Callable[[Facts], str]:
+    """A sentence, and one more each for coins that ended and for coins that were given grace."""
+
+    def say(facts: Facts) -> str:
+        parts = (
+            said,
+            ended if facts["ended_coin_milli"] else "",
+            graced if facts.get("graced_coin_milli") else "",
+        )
+        return "".join(parts).format(**_shown(facts))
+
+    return say
+
+
+_FATES_ZH = {
+    "ended": "其中 {ended_coin} 已过有效期,同时失效。",
+    "graced": "其中 {graced_coin} 因系统处理延迟而过有效期,给予宽限。",
+}
+_FATES_EN = {
+    "ended": " {ended_coin} of them were past their day and have ended.",
+    "graced": " {graced_coin} of them were past their day because we were late, and have days of grace.",
+}
+
 KINDS: Mapping[str, Kind] = {
     "coins_expiring": _kind(
         "validity_class coin_milli expires_on days_ahead",
@@ -85,19 +108,18 @@ KINDS: Mapping[str, Kind] = {
         en="Your voucher “{title_en}” is valid to the end of {last_day}.",
     ),
     "voucher_expired": _kind(
-        "title_zh title_en coin_milli ended_coin_milli",
-        "a voucher has ended unused and its coins came back; what of them was past its day has ended with it",
-        zh=_either(
-            "ended_coin_milli",
-            "兑换券「{title_zh}」到期未用,退回 {coin} 碳币;其中 {ended_coin} 已过有效期,同时失效。",
-            "兑换券「{title_zh}」到期未用,{coin} 碳币已退回。",
-        ),
-        en=_either(
-            "ended_coin_milli",
-            "Your voucher “{title_en}” ended unused and {coin} coins came back; {ended_coin} of them were"
-            " past their day and have ended.",
-            "Your voucher “{title_en}” ended unused and {coin} coins came back.",
-        ),
+        "title_zh title_en coin_milli ended_coin_milli graced_coin_milli",
+        "a voucher has ended unused and its coins came back; what of them was past its day has ended with it,"
+        " or has days of grace where only our lateness made it so",
+        zh=_fates("兑换券「{title_zh}」到期未用,{coin} 碳币已退回。", **_FATES_ZH),
+        en=_fates("Your voucher “{title_en}” ended unused and {coin} coins came back.", **_FATES_EN),
+    ),
+    "voucher_cancelled": _kind(
+        "title_zh title_en coin_milli ended_coin_milli graced_coin_milli",
+        "a cancelled voucher that had to wait for offline scans has ended and its coins came back; what of"
+        " them ended meanwhile is said",
+        zh=_fates("您取消的兑换券「{title_zh}」已结束,{coin} 碳币已退回。", **_FATES_ZH),
+        en=_fates("Your cancelled voucher “{title_en}” has ended and {coin} coins came back.", **_FATES_EN),
     ),
     "voucher_deactivated": _kind(
         "title_zh title_en coin_milli graced_coin_milli reason",

@@ -47,9 +47,15 @@ def _vouchers_ended(call: Call, news: Sequence[News]) -> Iterator[Telling]:
     said = _by_id(VOUCHER, news)
     for row in call.db.execute(_VOUCHERS, {"ids": list(said)}):
         each = said[row.id]
-        facts = {"title_zh": row.title_zh, "title_en": row.title_en, "coin_milli": each.facts["coin_milli"]}
+        facts = {
+            "title_zh": row.title_zh,
+            "title_en": row.title_en,
+            "coin_milli": each.facts["coin_milli"],
+            # News of before an upgrade has none: it was not given then.
+            "graced_coin_milli": each.facts.get("graced_coin_milli", 0),
+        }
         if each.event == "voucher.deactivated":
-            own = {"graced_coin_milli": each.facts["graced_coin_milli"], "reason": row.reason}
+            own = {"reason": row.reason}
         else:
             own = {"ended_coin_milli": each.facts["ended_coin_milli"]}
         yield Telling(
@@ -146,11 +152,12 @@ def _plain(holder_id: UUID, each: News, kind: str, facts: dict[str, Any]) -> Tel
     )
 
 
-# What the owner reads is the operator's reason, and not that no offline scan arrived in the end.
+# What the owner reads is the operator's reason, and not that no offline scan arrived in the end, nor why the
+# voucher was closing in an earlier cycle.
 _VOUCHERS = text(
     "SELECT v.id, v.holder_id, v.region_id, r.title_zh, r.title_en, (SELECT s.reason FROM voucher_step s"
-    " WHERE s.holder_id = v.holder_id AND s.voucher_id = v.id AND s.to_state IN ('closing', 'deactivated')"
-    " ORDER BY s.id LIMIT 1) AS reason"
+    " WHERE s.holder_id = v.holder_id AND s.voucher_id = v.id AND s.cycle = v.cycle"
+    " AND s.to_state IN ('closing', 'deactivated') ORDER BY s.id LIMIT 1) AS reason"
     " FROM voucher v JOIN reward r ON r.id = v.reward_id WHERE v.id = ANY (:ids)"
 )
 _REDEMPTIONS = text(
@@ -184,6 +191,7 @@ _PLACES = text(
 
 LISTENERS: Mapping[str, Listener] = {
     "voucher.expired": _vouchers_ended,
+    "voucher.cancelled": _vouchers_ended,
     "voucher.deactivated": _vouchers_ended,
     "redemption.reversed": _redemptions_reversed,
     "redemption.asked": _owners_asked,

@@ -1,13 +1,13 @@
 """Tills that honour without asking: what they hand in is used once, and every second use has two parties."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.factory import Product
-from kernel.clock import SHANGHAI, FixedClock
+from kernel.clock import SHANGHAI, FixedClock, business_day
 from kernel.identifiers import parse_public_id
 from kernel.paging import PageRequest
 from merchants.offline_conflicts import conflicts
@@ -20,10 +20,11 @@ from rewards.errors import VoucherClosing
 from rewards.live_codes import live_codes
 from rewards.voucher_states import HELD, LIVE, TRANSITIONS, State
 from rewards.vouchers import cancel, close_due, deactivate, expire_due, key_of
+from tests.app.notifications.test_news import hear, read_by
 from tests.conftest import NOW, Database
 from tests.merchants.offline_world import COST_FEN, Town, balance_of, found_town
 from tests.merchants.world import sound
-from tests.rewards.world import as_citizen, shelf
+from tests.rewards.world import as_citizen, rich_citizen, shelf
 
 KIT = "/v1/terminal/offline-kit"
 BATCHES = "/v1/terminal/offline-batches"
@@ -202,6 +203,96 @@ def test_a_voucher_that_closes_gives_its_coins_back_when_no_scan_can_arrive(town
     assert (case.cause, case.other_principal) == ("cancelled", f"citizen:{me.id}")
     assert case.liable == "merchant"
     assert balance_of(town, me) == (1_000_000, 0)
+    town.run(sound)
+
+
+@pytest.mark.parametrize(
+    ("ends_after", "late", "ended", "graced"),
+    [(2, 0, 0, 0), (1, 0, 3000, 0), (1, 2, 3000, 0), (2, 1, 0, 3000)],
+)
+def test_who_cancelled_reads_what_came_back_when_the_voucher_had_to_wait(
+    town: Town, ends_after: int, late: int, ended: int, graced: int
+) -> None:
+    ends = business_day(NOW) + timedelta(days=ends_after)
+    me = town.run(lambda call: rich_citizen(call, 3000, ends=ends))
+    key = town.buy(me)
+    town.codes(me, key)
+    assert town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id)).amount == 0
+    assert town.run(lambda call: read_by(call, me.id)) == []
+    town.later(hours=25)
+    assert business_day(town.clock.now()) == business_day(NOW) + timedelta(days=1)
+    town.later(days=late)
+    assert town.run(close_due) == 1
+    assert (town.state(me, key), balance_of(town, me)) == ("cancelled", (3000 - ended, 0))
+    town.run(hear)
+    [message] = town.run(lambda call: read_by(call, me.id))
+    assert (message.kind, message.subject) == ("voucher_cancelled", key.public)
+    assert message.facts == {
+        "title_zh": "面包一份",
+        "title_en": "A loaf of bread",
+        "coin_milli": 3000,
+        "ended_coin_milli": ended,
+        "graced_coin_milli": graced,
+    }
+    assert ("3.00 of them were past their day and have ended" in message.says["en"]) == (ended > 0)
+    assert ("3.00 因系统处理延迟" in message.says["zh"]) == (graced > 0)
+    assert town.run(hear) == 0
+    town.run(sound)
+
+
+def test_who_cancelled_and_got_the_coins_at_once_is_told_by_the_answer_alone(town: Town) -> None:
+    me = town.citizen()
+    key = town.buy(me)
+    assert town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id)).amount == 3000
+    assert (town.run(hear), town.run(lambda call: read_by(call, me.id))) == (0, [])
+
+
+@pytest.mark.parametrize("codes_out", [False, True])
+def test_an_operators_reason_is_read_whatever_was_done_to_the_voucher_before(
+    town: Town,
+    codes_out: bool,  # noqa: FBT001 - a case of two
+) -> None:
+    me, till = town.citizen(), town.offline_till()
+    key = town.buy(me)
+    assert till.scan(town.codes(me, key)[0]) == QUEUED
+    town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id))
+    till.connected = True
+    assert till.sync()[0]["outcome"] == "redeemed"
+    (used,) = town.rows("redemption")
+    town.run(lambda call: reverse(call, used.id, reason="wrong item"))
+    town.later(hours=26)
+    if codes_out:
+        town.codes(me, key)
+    town.run(lambda call: deactivate(call, key_of(call, key.voucher_id), reason="closed for repairs"))
+    town.later(hours=25)
+    assert town.run(close_due) == codes_out
+    town.run(hear)
+    assert [each.kind for each in town.run(lambda call: read_by(call, me.id))].count("voucher_cancelled") == 0
+    [withdrawn] = [
+        each for each in town.run(lambda call: read_by(call, me.id)) if each.kind == "voucher_deactivated"
+    ]
+    assert withdrawn.facts["reason"] == "closed for repairs"
+    assert (withdrawn.facts["coin_milli"], withdrawn.facts["graced_coin_milli"]) == (3000, 0)
+    town.run(sound)
+
+
+def test_an_offline_vouchers_end_that_comes_late_counts_from_the_day_it_could_have_closed(town: Town) -> None:
+    last_day = datetime(2026, 12, 20, 23, 58, tzinfo=SHANGHAI)
+    me = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 23)))
+    poor = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 22)))
+    keys = town.buy(me), town.buy(poor)
+    town.clock.at = last_day
+    for who, key in zip((me, poor), keys, strict=True):
+        town.codes(who, key)  # to be handed in until half a minute into the 22nd
+    town.clock.at = last_day + timedelta(days=3)
+    while town.run(expire_due):
+        pass
+    assert [town.state(who, key) for who, key in zip((me, poor), keys, strict=True)] == ["expired"] * 2
+    assert (balance_of(town, me), balance_of(town, poor)) == ((3000, 0), (0, 0))
+    town.run(hear)
+    [mine], [theirs] = (town.run(lambda call, who=who: read_by(call, who.id)) for who in (me, poor))
+    assert (mine.facts["ended_coin_milli"], mine.facts["graced_coin_milli"]) == (0, 3000)
+    assert (theirs.facts["ended_coin_milli"], theirs.facts["graced_coin_milli"]) == (3000, 0)
     town.run(sound)
 
 

@@ -1,6 +1,8 @@
 """From the shelf to a voucher and back: every refusal in its order, no coin and no item lost."""
 
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -8,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kernel.actor import ActorKind
 from kernel.call import Call
+from kernel.clock import business_day
 from kernel.database import APP_ROLE
 from kernel.errors import NotFound, Refusal
 from kernel.identifiers import new_id
@@ -15,6 +18,7 @@ from kernel.paging import PageRequest
 from kernel.publications.errors import NoRuleInForce
 from ledger.accounts import freeze
 from ledger.errors import AccountFrozen, NotEnough
+from ledger.expiry import expire_due as expire_coins_due
 from ledger.reconciliation import reconcile
 from rewards.catalogue.offering import split
 from rewards.catalogue.shelf import Asked
@@ -148,6 +152,112 @@ def test_a_voucher_that_ran_out_ends_by_the_job_and_is_refused_before_it(ruled: 
     assert me.available(late)["standard"] == 10_000
     assert take(late, key).state is State.EXPIRED
     sound(late)
+
+
+def after_its_last_day(days_late: int) -> datetime:
+    """Noon of the day on which a voucher bought now for thirty days has ended, or some days later."""
+    return NOW + timedelta(days=31 + days_late)
+
+
+def coins_last(days: int) -> date:
+    """The first day without the coins, which are valid so many days longer than that voucher."""
+    return business_day(after_its_last_day(0)) + timedelta(days=days)
+
+
+def regraced(call: Call) -> list[tuple[int, str, date]]:
+    rows = call.db.execute(text("SELECT amount, cause, grace_on FROM coin_regrace ORDER BY hold_id"))
+    return [(row.amount, row.cause, row.grace_on) for row in rows]
+
+
+@pytest.mark.parametrize("first", [expire_due, expire_coins_due])
+@pytest.mark.parametrize("days_late", [0, 1, 2])
+def test_a_late_run_gives_grace_to_coins_that_a_run_on_the_day_gives_back_alive(
+    ruled: Call, days_late: int, first: Callable[[Call], object]
+) -> None:
+    me = rich_citizen(ruled, 3000, ends=coins_last(1))
+    key = buy(ruled, me)
+    then = at(ruled, after_its_last_day(days_late))
+    first(then)
+    assert expire_due(then) == (first is expire_coins_due)
+    assert take(then, key).state is State.EXPIRED
+    assert me.available(then)["standard"] == 3000
+    until = then.today + timedelta(days=30)
+    assert regraced(then) == ([] if days_late == 0 else [(3000, "expired", until)])
+    sound(then)
+    last = coins_last(1) if days_late == 0 else until
+    exchange(as_citizen(then, me), shelf(then).reward_id)
+    assert me.available(then)["standard"] == 0
+    sound(then)
+    cancel(as_citizen(then, me), owned_by(then, me)[0])
+    over = at(ruled, then.now + timedelta(days=(last - then.today).days))
+    assert me.available(at(ruled, over.now - timedelta(days=1)))["standard"] == 3000
+    assert me.available(over)["standard"] == 0
+    expire_coins_due(over)
+    sound(over)
+
+
+def owned_by(call: Call, who: Citizen) -> list[UUID]:
+    """The vouchers of a citizen that are live, newest first."""
+    found = all_owned(as_citizen(call, who), PageRequest(limit=50)).items
+    return [each.id for each in found if each.state is State.ISSUED]
+
+
+@pytest.mark.parametrize("days_late", [0, 1, 2])
+def test_a_late_run_renews_no_coin_that_a_run_on_the_day_would_have_ended(
+    ruled: Call, days_late: int
+) -> None:
+    me = rich_citizen(ruled, 2000, ends=coins_last(-3))
+    me.earn(ruled, 5000, reference=str(new_id()), ends=coins_last(1))
+    me.earn(ruled, 700, reference=str(new_id()), ends=coins_last(40))
+    buy(ruled, me)  # the 2000 that end before the voucher, and 1000 of those that end after it
+    then = at(ruled, after_its_last_day(days_late))
+    assert expire_due(then) == 1
+    # Late, the 4000 that were free all the time have ended on their day.
+    alive, graced = (5700, []) if days_late == 0 else (1700, [1000])
+    assert me.available(then)["standard"] == alive
+    assert [amount for amount, _, _ in regraced(then)] == graced
+    sound(then)
+
+
+@pytest.mark.parametrize("days_late", [0, 1, 2])
+def test_two_vouchers_get_back_in_a_late_run_no_less_than_on_the_day(ruled: Call, days_late: int) -> None:
+    me = rich_citizen(ruled, 2000, ends=coins_last(-3))
+    me.earn(ruled, 1500, reference=str(new_id()), ends=coins_last(1))
+    me.earn(ruled, 2500, reference=str(new_id()), ends=coins_last(1), validity="promotional")
+    for _ in range(2):  # promotional coins are spent first: 2500 and 500 are held, and 3000
+        buy(ruled, me)
+    then = at(ruled, after_its_last_day(days_late))
+    assert [expire_due(then) for _ in range(3)] == [1, 1, 0]
+    # Of the standard coins 1500 were valid. Late, 500 of them count as the first one's and as the second's.
+    standard = 1500 if days_late == 0 else 500 + 1500
+    assert me.available(then) == {"standard": standard, "promotional": 2500}
+    assert sum(amount for amount, _, _ in regraced(then)) == (standard + 2500 if days_late else 0)
+    sound(then)
+
+
+@pytest.mark.parametrize("days_late", [0, 1, 2])
+def test_what_a_later_voucher_ended_in_a_late_run_takes_nothing_from_an_earlier_one(
+    ruled: Call, days_late: int
+) -> None:
+    me = rich_citizen(ruled, 3000, ends=coins_last(-3))
+    me.earn(ruled, 3000, reference=str(new_id()), ends=coins_last(1))
+    buy(ruled, me, valid_days=31)  # the first of the two in the job's order
+    buy(ruled, me)
+    then = at(ruled, after_its_last_day(1 + days_late))
+    assert [expire_due(then) for _ in range(3)] == [1, 1, 0]
+    assert [amount for amount, _, _ in regraced(then)] == [3000]
+    assert me.available(then)["standard"] == 3000
+    sound(then)
+
+
+def test_coins_whose_day_was_over_before_the_voucher_ended_end_in_a_late_run_too(ruled: Call) -> None:
+    me = rich_citizen(ruled, 3000, ends=coins_last(-3))
+    me.earn(ruled, 5000, reference=str(new_id()), ends=coins_last(1))
+    buy(ruled, me)
+    then = at(ruled, after_its_last_day(2))
+    assert expire_due(then) == 1
+    assert (me.available(then)["standard"], regraced(then)) == (0, [])
+    sound(then)
 
 
 def test_a_voucher_under_a_scan_is_not_cancelled_until_the_lock_lapses(ruled: Call) -> None:
