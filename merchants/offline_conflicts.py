@@ -2,8 +2,8 @@
 
 The published rule says who bears a second use. Where the funders do, they owe the merchant as for a
 redemption, up to what one till may honour between two syncs, in any span of as many hours as records have to
-arrive; what is beyond that, and what arrives too late, whatever became of the voucher meanwhile, the merchant
-bears. A citizen never does.
+arrive; what is beyond that, what arrives too late, whatever became of the voucher meanwhile, and what the same
+till had honoured online the merchant bears. A citizen never does.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,8 @@ def open_case(
     late: bool,
 ) -> UUID:
     """Write a case, and what the funders owe for it; the till's row is locked, so its cap holds."""
-    liable = _bearer(call, terminal, voucher, rule=rule, late=late)
+    own = other.terminal_id == terminal.id  # one till's two uses of one voucher are that till's affair
+    liable = MERCHANT if late or own else _bearer(call, terminal, voucher, rule=rule)
     payables = _payables(call, terminal, voucher, record) if liable == FUNDERS else []
     case = new_id()
     written = {
@@ -134,8 +135,8 @@ def conflicts(call: Call, page: PageRequest, *, merchant_id: UUID | None = None)
     return page.page(found, binding, lambda item: [str(item.id)])
 
 
-def _bearer(call: Call, terminal: KnownTerminal, voucher: Shown, *, rule: OfflineRule, late: bool) -> str:
-    if rule.liable == MERCHANT or late:
+def _bearer(call: Call, terminal: KnownTerminal, voucher: Shown, *, rule: OfflineRule) -> str:
+    if rule.liable == MERCHANT:
         return MERCHANT
     since = call.now - timedelta(hours=rule.sync_hours)
     borne = call.db.execute(_BORNE, {"terminal": terminal.id, "since": since}).one()

@@ -247,35 +247,6 @@ def test_who_cancelled_and_got_the_coins_at_once_is_told_by_the_answer_alone(tow
     assert (town.run(hear), town.run(lambda call: read_by(call, me.id))) == (0, [])
 
 
-@pytest.mark.parametrize("codes_out", [False, True])
-def test_an_operators_reason_is_read_whatever_was_done_to_the_voucher_before(
-    town: Town,
-    codes_out: bool,  # noqa: FBT001 - a case of two
-) -> None:
-    me, till = town.citizen(), town.offline_till()
-    key = town.buy(me)
-    assert till.scan(town.codes(me, key)[0]) == QUEUED
-    town.run(lambda call: cancel(as_citizen(call, me), key.voucher_id))
-    till.connected = True
-    assert till.sync()[0]["outcome"] == "redeemed"
-    (used,) = town.rows("redemption")
-    town.run(lambda call: reverse(call, used.id, reason="wrong item"))
-    town.later(hours=26)
-    if codes_out:
-        town.codes(me, key)
-    town.run(lambda call: deactivate(call, key_of(call, key.voucher_id), reason="closed for repairs"))
-    town.later(hours=25)
-    assert town.run(close_due) == codes_out
-    town.run(hear)
-    assert [each.kind for each in town.run(lambda call: read_by(call, me.id))].count("voucher_cancelled") == 0
-    [withdrawn] = [
-        each for each in town.run(lambda call: read_by(call, me.id)) if each.kind == "voucher_deactivated"
-    ]
-    assert withdrawn.facts["reason"] == "closed for repairs"
-    assert (withdrawn.facts["coin_milli"], withdrawn.facts["graced_coin_milli"]) == (3000, 0)
-    town.run(sound)
-
-
 def test_an_offline_vouchers_end_that_comes_late_counts_from_the_day_it_could_have_closed(town: Town) -> None:
     last_day = datetime(2026, 12, 20, 23, 58, tzinfo=SHANGHAI)
     me = town.run(lambda call: rich_citizen(call, 3000, ends=date(2026, 12, 23)))
@@ -322,6 +293,21 @@ def test_a_till_that_was_offline_before_the_cancellation_still_uses_the_closing_
     till.connected = True
     assert till.sync()[0]["outcome"] == "redeemed"
     assert (town.state(me, key), balance_of(town, me)) == ("redeemed", (1_000_000 - 3000, 0))
+    town.run(sound)
+
+
+def test_what_a_till_honoured_online_and_then_offline_is_paid_once(town: Town) -> None:
+    me = town.citizen()
+    key, till = town.buy(me), town.offline_till()
+    code = town.codes(me, key)[0]
+    till.connected = True
+    assert till.scan(code) == REDEEMED
+    till.connected = False  # the answer was lost, say, and the clerk scans once more
+    assert till.scan(code) == QUEUED
+    till.connected = True
+    assert till.sync()[0]["outcome"] == "conflict"
+    (case,) = town.rows("offline_conflict")
+    assert (case.cause, case.other_terminal_id, case.liable) == ("redeemed", case.terminal_id, "merchant")
     town.run(sound)
 
 

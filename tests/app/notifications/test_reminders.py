@@ -26,6 +26,7 @@ from tests.app.notifications.world import (
     JOBS,
     ahead,
     earned,
+    hand_on_all,
     live_through,
     noon,
     remind_ahead,
@@ -115,7 +116,7 @@ def test_after_forty_days_of_sleep_everything_has_ended_as_of_its_day_and_reads_
     assert _my_vouchers(reminded, me, days_after(41)) == []
 
     live_through(product, clock, days_after(42))
-    run(product, "hand_on_news")
+    hand_on_all(reminded, product)
     found = [(each.kind, each.facts.get("expires_on")) for each in told(reminded, me)]
     assert sorted(found, key=str) == [
         ("coins_expired", days_after(10).isoformat()),
@@ -290,7 +291,7 @@ def test_a_voucher_that_a_reversal_brings_back_is_reminded_of_again_only_by_the_
     live_through(product, clock, ends - timedelta(days=6))
     reminded.run(lambda call: reverse(place.at_till(call), honoured.id, reason="a mistake"), now=clock.at)
     live_through(product, clock, ends - timedelta(days=6), ends - timedelta(days=1))
-    run(product, "hand_on_news")
+    hand_on_all(reminded, product)
     found = [(each.kind, each.subject, each.facts.get("days_ahead")) for each in told(reminded, me)]
     assert sorted(found, key=str) == sorted(
         [
@@ -320,7 +321,7 @@ def test_coins_in_grace_are_shown_with_their_cause_and_reminded_of_by_their_own_
     assert (day.expires_on, day.amount, day.held) == (days_after(40), 3000, 0)
     assert [(each.amount, each.cause) for each in day.grace] == [(3000, "deactivated")]
     live_through(product, clock, days_after(33), days_after(40))
-    run(product, "hand_on_news")
+    hand_on_all(reminded, product)
     assert sorted(each.kind for each in told(reminded, me)) == [
         "coins_expired",
         "coins_expiring",

@@ -57,6 +57,12 @@ def live_through(product: Product, clock: FixedClock, *days: date) -> None:
         run(product, *JOBS, JOBS[-1])
 
 
+def hand_on_all(database: Database, product: Product) -> None:
+    """Hand on news until none waits: the watermark is the whole cluster's, others' transactions hold it."""
+    while database.rows("SELECT FROM outgoing WHERE taken_at IS NULL"):
+        run(product, "hand_on_news")
+
+
 def told(database: Database, who: Citizen | UUID, *, kind: str = "") -> list[Told]:
     """What a citizen was told, oldest first."""
     holder = who if isinstance(who, UUID) else who.id
