@@ -44,8 +44,8 @@ def send_due(
         while True:
             room = min(AT_ONCE - len(flying), most - begun)
             doubted = sum(each.doubted for each in flying.values())
-            kinds = {"sound": len(flying) - doubted, "doubted": doubted}
-            claimed = run(partial(claim, most=room, **kinds)) if room and keep_on() else []
+            work = partial(claim, most=room, sound=len(flying) - doubted, doubted=doubted)
+            claimed = run(work) if room and keep_on() else []
             begun += len(claimed)
             flying |= {threads.submit(attempt, each, reach): each for each in claimed}
             if not flying:

@@ -580,7 +580,8 @@ def _parts(
     database: Database, endpoint_id: UUID, which: str, between: Callable[[], object], *, at: datetime = NOW
 ) -> list[int]:
     """A replay to its end, part by part; what was sent again by each."""
-    counts, after = [], None
+    counts: list[int] = []
+    after: str | None = None
     while not counts or after is not None:
 
         def part(call: Call, after: str | None = after) -> Replayed:
@@ -590,6 +591,7 @@ def _parts(
         done = database.run(part, now=at)
         counts.append(done.count)
         assert done.more == (done.next is not None)
+        assert len(counts) < 9, "it never ends"
         after = done.next
         between()
     return counts
