@@ -161,6 +161,6 @@ class PictureUnreadable(Refusal):
 
 
 class MemberUnknown(Refusal):
-    """Somebody of the list is no citizen of the group's region."""
+    """Somebody of the list is no citizen of the group's region or of one below it."""
 
-    title_zh = "名单中有人不是本区域的市民"
+    title_zh = "名单中有人不是本区域或其下级区域的市民"
