@@ -115,11 +115,13 @@ def shelf(
             valid_days=valid_days,
             limit_per_person=limit,
             stock=stock,
-            sells_from=NOW - timedelta(days=1),
-            sells_until=NOW + timedelta(days=400),
             merchant_id=merchant_id,
             scope_no=scope_no,
-            **more,
+            **{
+                "sells_from": NOW - timedelta(days=1),
+                "sells_until": NOW + timedelta(days=400),
+                **more,
+            },
         ),
     )
     return Shelf(reward, funders)
