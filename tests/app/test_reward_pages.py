@@ -167,8 +167,8 @@ def test_a_hostile_name_is_only_a_name_a_picture_is_ours_and_pages_go_on(
         said = {"title_zh": HOSTILE, "title_en": HOSTILE, "description_zh": HOSTILE, "terms_zh": HOSTILE}
         for _ in range(REWARDS_A_PAGE + 1):
             reward = draft_reward(editor, offer(call, **said))
-            picture_reward(editor, reward, drawn_anew(drawn()))
-            publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="test")
+            seen = picture_reward(editor, reward, drawn_anew(drawn()))
+            publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=seen, reason="test")
 
     database.run(made)
     first = read(product, "/rewards")

@@ -104,7 +104,7 @@ def test_a_draft_is_sold_to_nobody_and_seen_by_operators_only(ruled: Call) -> No
     with pytest.raises(NotFound):
         one_reward(ruled, reward)
     assert [item.id for item in operators_shelf(editor, "draft", PageRequest()).items] == [reward]
-    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, reason="checked")
+    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, picture_seen=None, reason="checked")
     assert [item.id for item in shelved(ruled, Asked(region_id=REGION), PageRequest()).items] == [reward]
     assert exchange(as_citizen(ruled, me), reward)
 
@@ -113,12 +113,12 @@ def test_whoever_drafted_a_reward_does_not_publish_it(ruled: Call) -> None:
     editor = acting(ruled, ActorKind.OPERATOR)
     reward = draft_reward(editor, offer(ruled))
     with pytest.raises(RewardNeedsAnother):
-        publish_reward(editor, reward, reason="mine")
+        publish_reward(editor, reward, picture_seen=None, reason="mine")
     with pytest.raises(NotFound):
-        publish_reward(acting(ruled, ActorKind.OPERATOR), new_id(), reason="whose?")
-    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, reason="checked")
+        publish_reward(acting(ruled, ActorKind.OPERATOR), new_id(), picture_seen=None, reason="whose?")
+    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, picture_seen=None, reason="checked")
     with pytest.raises(RewardNotDraft):
-        publish_reward(acting(ruled, ActorKind.OPERATOR), reward, reason="again")
+        publish_reward(acting(ruled, ActorKind.OPERATOR), reward, picture_seen=None, reason="again")
 
 
 def test_a_withdrawn_reward_is_sold_no_more_and_leaves_vouchers_as_they_are(ruled: Call) -> None:
@@ -355,7 +355,7 @@ def test_a_provinces_group_takes_in_citizens_of_the_regions_below_and_they_excha
     fund = add_funder(province, name_zh="省级资金", name_en="The province's fund")
     lunch = offer(ruled, regions=[REGION], group_id=group, funding=[Share(funder_id=fund, parts=1)])
     reward = draft_reward(province, lunch)
-    publish_reward(operator_of(ruled, "CN-GD"), reward, reason="checked")
+    publish_reward(operator_of(ruled, "CN-GD"), reward, picture_seen=None, reason="checked")
     ruled.db.flush()
     city, district, province_itself = (_member(ruled, region) for region in (REGION, "CN-GD-SZ-NS", "CN-GD"))
     refused(ruled, RewardForGroup, city, reward)
@@ -442,7 +442,7 @@ def test_what_has_no_units_is_sold_without_one(ruled: Call) -> None:
 def test_a_queue_is_promised_only_where_a_rule_says_for_how_long_things_are_held(call: Call) -> None:
     reward = draft_reward(acting(call, ActorKind.OPERATOR), offer(call, waits=True))
     with pytest.raises(NoRuleInForce):
-        publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="checked")
+        publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=None, reason="checked")
 
 
 def test_the_shelf_says_a_citizen_what_keeps_them_from_each(ruled: Call) -> None:

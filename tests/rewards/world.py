@@ -74,7 +74,7 @@ def publish_rules(call: Call, region: str = REGION) -> None:
 def on_sale(call: Call, offer: Offer) -> UUID:
     """A reward that one operator drafted and another published."""
     reward = draft_reward(acting(call, ActorKind.OPERATOR), offer)
-    publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="test")
+    publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=None, reason="test")
     call.db.flush()
     return reward
 
