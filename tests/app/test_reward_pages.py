@@ -121,6 +121,10 @@ def test_prices_that_begin_in_the_order_they_were_written_all_come(
     assert _standing(call, reward) == {1: "paid", 2: "coming", 3: "coming"}
     assert _standing(at(call, NOW + timedelta(days=1)), reward) == {1: "over", 2: "paid", 3: "coming"}
     assert _standing(at(call, NOW + timedelta(days=30)), reward) == {1: "over", 2: "over", 3: "paid"}
+    begins = NOW + timedelta(days=30)
+    change_price(operator, reward, price_coin_milli=85_000, applies_from=begins, reason="rather")
+    call.db.flush()
+    assert _standing(call, reward) == {1: "paid", 2: "coming", 3: "taken_back", 4: "coming"}
 
 
 @pytest.mark.parametrize(
