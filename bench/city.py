@@ -204,7 +204,7 @@ def offer(call: Call, *, stock: int = 10_000_000) -> UUID:
         sells_until=call.now + timedelta(days=400),
     )
     reward = draft_reward(_operator(call), bread)
-    publish_reward(_operator(call), reward, reason="bench")
+    publish_reward(_operator(call), reward, picture_seen=None, reason="bench")
     return reward
 
 

@@ -26,6 +26,13 @@ class Region(Base):
     holder_id: Mapped[UUID] = mapped_column(unique=True)
 
 
+BELOW = (
+    "WITH RECURSIVE below AS (SELECT id FROM region WHERE id = :region"
+    " UNION SELECT r.id FROM region r JOIN below b ON r.parent_id = b.id)"
+)
+"""The region `:region` and all regions below it, as `below`, for a statement to begin with."""
+
+
 def known_region(session: Session, region_id: str) -> Region:
     """The region, or `NotFound`."""
     region = session.get(Region, region_id)

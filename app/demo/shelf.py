@@ -159,8 +159,8 @@ def fill_shelf(
     whole = stage.play(drafted, at=at, actor=editor)
 
     def published(call: Call) -> None:
-        for reward in whole.values():
-            publish_reward(call, reward, reason=CHECKED)
+        for key, reward in whole.items():
+            publish_reward(call, reward, picture_seen=pictures[key].digest, reason=CHECKED)
 
     stage.play(published, at=at + timedelta(hours=1), actor=publisher)
     return whole

@@ -1,6 +1,8 @@
 """What the pages of the catalogue show: the shelf of a region, and one reward with all that belongs to it."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -16,8 +18,11 @@ from rewards.catalogue.offering import REWARD
 from rewards.catalogue.prices import price_history
 from rewards.catalogue.reward_states import RewardKind
 from rewards.catalogue.shelf import Asked, OnShelf, one_reward, shelf, units_of
+from rewards.catalogue.tables import RewardPrice
 
 REWARDS_A_PAGE = 24
+_LAST_INSTANT = timedelta(microseconds=1)
+"""Before an end that no longer counts."""
 KINDS = {
     RewardKind.GOODS: Words("实物", "goods"),
     RewardKind.DISCOUNT: Words("优惠", "discount"),
@@ -32,6 +37,15 @@ _WEEKDAYS = (
     *(Words("周一", "Mon"), Words("周二", "Tue"), Words("周三", "Wed"), Words("周四", "Thu")),
     *(Words("周五", "Fri"), Words("周六", "Sat"), Words("周日", "Sun")),
 )
+
+
+class PriceStanding(StrEnum):
+    """What a version of a price is now."""
+
+    COMING = "coming"
+    PAID = "paid"
+    OVER = "over"
+    TAKEN_BACK = "taken_back"
 
 
 def shelf_shown(call: Call, asked: Asked, *, after: str | None) -> dict[str, Any]:
@@ -54,6 +68,7 @@ def reward_shown(call: Call, reward_id: UUID) -> dict[str, Any]:
     item = one_reward(call, reward_id)
     region = known_region(call.db, item.region_id)
     prices = price_history(call, reward_id)
+    standing = standing_of_prices(prices, call.now)
     return {
         "region": Words(region.name_zh, region.name_en),
         "region_id": item.region_id,
@@ -63,18 +78,31 @@ def reward_shown(call: Call, reward_id: UUID) -> dict[str, Any]:
                 "no": each.no,
                 "price": coins_in_words(each.price_coin_milli),
                 "day": business_day(each.applies_from),
-                "coming": each.applies_from > call.now,
-                "paid": each.no == _paid_no(prices, call),
+                "standing": stands.value,
             }
-            for each in prices
+            for each, stands in zip(prices, standing, strict=True)
         ],
         "units": units_of(call, reward_id),
     }
 
 
-def _paid_no(prices: Sequence[Any], call: Call) -> int | None:
-    """The version that is paid now: of those that have begun the last one written."""
-    return next((each.no for each in prices if each.applies_from <= call.now), None)
+def standing_of_prices(prices: Sequence[RewardPrice], now: datetime) -> list[PriceStanding]:
+    """What each version is now, newest first as they come: of those that have begun the last one is paid.
+
+    One that was written later and begins no later takes a version back before it is ever paid.
+    """
+    found = []
+    later_ones_begin: datetime | None = None
+    for each in prices:
+        begins = each.applies_from
+        if later_ones_begin is not None and later_ones_begin <= begins:
+            found.append(PriceStanding.TAKEN_BACK)
+        elif begins > now:
+            found.append(PriceStanding.COMING)
+        else:
+            found.append(PriceStanding.OVER if PriceStanding.PAID in found else PriceStanding.PAID)
+        later_ones_begin = begins if later_ones_begin is None else min(begins, later_ones_begin)
+    return found
 
 
 def _shown(item: OnShelf) -> dict[str, Any]:
@@ -104,7 +132,7 @@ def _shown(item: OnShelf) -> dict[str, Any]:
             {"name": Words(store["name_zh"], store["name_en"]), "left": store["remaining"]}
             for store in item.stores
         ],
-        "last_day": business_day(item.sells_until),
+        "last_day": business_day(item.sells_until - _LAST_INSTANT),
     }
 
 

@@ -140,9 +140,10 @@ MACHINES = (
         column="state",
         begins="draft",
         ways=_ways(reward_states.TRANSITIONS),
-        note="`rewards/catalogue/reward_states.py`. Published by another person than who drafted it, and sold"
-        " between `sells_from` and `sells_until` while there is stock. A withdrawn one leaves the vouchers"
-        " bought before as they are. Each change is a row of `reward_step`.",
+        note="`rewards/catalogue/reward_states.py`. Published by another person than who drafted it or set"
+        " its picture, and sold between `sells_from` and `sells_until` while there is stock. A withdrawn one"
+        " leaves the vouchers bought before as they are. Each change is a row of `reward_step`, and so is"
+        " each picture that a draft is given.",
     ),
     Machine(
         title="Place in a queue 候补名额",

@@ -39,12 +39,14 @@ from rewards.catalogue.schemas import (
     GivesRewardId,
     GivesShelf,
     NewPrice,
+    Publication,
     RewardsQuery,
     TakesFunder,
     TakesGroup,
     TakesMembers,
     TakesOffer,
     TakesPrice,
+    TakesPublication,
 )
 from rewards.catalogue.shelf import OnShelf, operators_reward, operators_shelf
 from rewards.catalogue.tables import PICTURE_BYTES_MAX, RewardPrice
@@ -111,16 +113,16 @@ def put_picture(call: Call, drawn: Drawn, *, reward: str) -> dict[str, Any]:
     "POST",
     "/v1/rewards/<reward>/publication",
     needs=Permission.REWARD_PUBLISH,
-    takes=TakesReason,
+    takes=TakesPublication,
     gives=GivesOperatorsReward,
     status=201,
     idempotent=True,
-    summary="Put a draft on the shelf",
+    summary="Put a draft on the shelf, with the picture that was looked at",
 )
-def publish(call: Call, why: Reason, *, reward: str) -> dict[str, Any]:
+def publish(call: Call, what: Publication, *, reward: str) -> dict[str, Any]:
     """Publish a draft of the caller's region."""
-    reward_id = parse_public_id(REWARD, reward)
-    publish_reward(call, reward_id, reason=why.reason)
+    seen = None if what.picture_sha256 is None else bytes.fromhex(what.picture_sha256)
+    publish_reward(call, parse_public_id(REWARD, reward), picture_seen=seen, reason=what.reason)
     return _for_operators(call, reward)
 
 

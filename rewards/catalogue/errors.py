@@ -25,10 +25,17 @@ class RewardAlreadyWithdrawn(Refusal):
 
 
 class RewardNeedsAnother(Refusal):
-    """Whoever drafted a reward does not publish it: another person looks at it first."""
+    """Whoever drafted a reward or set its picture does not publish it: another person looks at it first."""
 
     kind = Kind.CONFLICT
-    title_zh = "权益须由起草人以外的人员发布"
+    title_zh = "权益须由起草人和配图人以外的人员发布"
+
+
+class RewardPictureOther(Refusal):
+    """This reward has another picture than the one you looked at; look at it and decide again."""
+
+    kind = Kind.CONFLICT
+    title_zh = "权益图片与您查看的不同,请查看现在的图片后再发布"
 
 
 class PriceChanged(Refusal):
@@ -161,6 +168,6 @@ class PictureUnreadable(Refusal):
 
 
 class MemberUnknown(Refusal):
-    """Somebody of the list is no citizen of the group's region."""
+    """Somebody of the list is no citizen of the group's region or of one below it."""
 
-    title_zh = "名单中有人不是本区域的市民"
+    title_zh = "名单中有人不是本区域或其下级区域的市民"

@@ -16,6 +16,7 @@ from kernel.call import Call
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id, public_id
 from kernel.paging import Page, PageRequest
+from kernel.tenancy import BELOW
 from rewards.catalogue.errors import MemberUnknown
 from rewards.catalogue.tables import RewardGroup, RewardGroupMember
 
@@ -89,7 +90,7 @@ def groups(call: Call, page: PageRequest) -> Page[GroupShown]:
 
 
 def admit(call: Call, group_id: UUID, citizens: Sequence[UUID]) -> int:
-    """Take citizens of the group's region in; returns how many are new.
+    """Take citizens of the group's region and of those below it in; returns how many are new.
 
     Refuses `NotFound`, `MemberUnknown`.
     """
@@ -124,7 +125,8 @@ def _require_ours(call: Call, group_id: UUID) -> None:
 
 # By name: people stand above this folder and are not imported from here.
 _CITIZENS = text(
-    "SELECT count(*) FROM citizen WHERE id = ANY (CAST(:citizens AS uuid[])) AND region_id = :region"
+    f"{BELOW} SELECT count(*) FROM citizen WHERE id = ANY (CAST(:citizens AS uuid[]))"  # noqa: S608 - our own text
+    " AND region_id IN (SELECT id FROM below)"
 )
 _ADMIT = text(
     "INSERT INTO reward_group_member (holder_id, group_id, region_id, recorded_at)"

@@ -1,8 +1,8 @@
-"""Weekly hours in Shanghai: whether something is open at an instant, and when it opens next."""
+"""Weekly hours in Shanghai: whether something is open at an instant, when it opens next, and for how long."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from kernel.clock import SHANGHAI, business_day, day_bounds
@@ -38,6 +38,31 @@ def open_at(hours: Sequence[dict[str, Any]], instant: datetime) -> bool:
         each["weekday"] == local.isoweekday() and each["from_minute"] <= minute < each["until_minute"]
         for each in hours
     )
+
+
+def open_for(hours: Sequence[dict[str, Any]], instant: datetime, span: timedelta) -> datetime:
+    """When it has been open for `span` since `instant`; without hours it always is."""
+    if not hours:
+        return instant + span
+    reached, left = instant, span
+    for opens, ends in _openings(hours, business_day(instant)):
+        begins = max(opens, reached)  # openings may overlap: no minute is counted twice
+        if ends > begins:
+            if left <= ends - begins:
+                return begins + left
+            reached, left = ends, left - (ends - begins)
+    raise AssertionError("weekly hours come round for ever")
+
+
+def _openings(hours: Sequence[dict[str, Any]], day: date) -> Iterator[tuple[datetime, datetime]]:
+    """Beginning and end of each opening from a day on, in the order of their beginnings, for ever."""
+    while True:
+        midnight = day_bounds(day)[0]
+        for each in hours:
+            if each["weekday"] == day.isoweekday():
+                begins, ends = (timedelta(minutes=each[name]) for name in ("from_minute", "until_minute"))
+                yield midnight + begins, midnight + ends
+        day += timedelta(days=1)
 
 
 def opens_next(hours: Sequence[dict[str, Any]], instant: datetime) -> datetime | None:

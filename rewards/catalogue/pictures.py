@@ -21,7 +21,7 @@ from kernel.call import Call
 from kernel.errors import BrokenInvariant, NotFound, require
 from kernel.identifiers import public_id
 from rewards.catalogue.errors import PictureTooLarge, PictureTooSmall, PictureUnreadable, RewardNotDraft
-from rewards.catalogue.lives import held
+from rewards.catalogue.lives import held, note_picture
 from rewards.catalogue.reward_states import RewardState
 from rewards.catalogue.tables import PICTURE_BYTES_MAX, PICTURE_SIDE_MAX, RewardPicture
 from rewards.tables import Reward
@@ -145,6 +145,7 @@ def picture_reward(call: Call, reward_id: UUID, drawn: Drawn) -> bytes:
     )
     if done.rowcount != 1:  # type: ignore[attr-defined]  # cursor results have it
         raise BrokenInvariant("a held reward changed under us")
+    note_picture(call, reward_id, drawn.digest)
     audit(call, "reward.pictured", subject=public_id("rwd", reward_id), sha256=drawn.digest.hex())
     return drawn.digest
 

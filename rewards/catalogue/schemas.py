@@ -36,6 +36,14 @@ class NewPrice:
     applies_from: datetime | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """Why a draft is published, and the digest of the picture that was looked at, None where it has none."""
+
+    reason: str
+    picture_sha256: str | None
+
+
 class ShelfQuery(PageQuery):
     """Whose shelf, which of it, and which page."""
 
@@ -222,6 +230,17 @@ class TakesOffer(Takes):
             raise ma.ValidationError("nobody queues for what is counted by day or store", "waits")
 
 
+class TakesPublication(Takes):
+    """Why a draft is published, and which picture was looked at: null where it has none."""
+
+    into = Publication
+    examples = MappingProxyType(
+        {"Without a picture": {"reason": "内容已核对 / contents were checked", "picture_sha256": None}}
+    )
+    reason = Text(required=True, least=2, most=300)
+    picture_sha256 = Text(required=True, allow_none=True, least=64, most=64, pattern=r"[0-9a-f]{64}")
+
+
 class TakesPrice(Takes):
     """A new price."""
 
@@ -388,8 +407,9 @@ class GivesRewardStep(Gives):
 
 
 class GivesOperatorsReward(GivesOneReward):
-    """The same with its life."""
+    """The same with its life, and the digest of its picture, which a publication names."""
 
+    picture_sha256 = Text(allow_none=True)
     steps = fields.List(fields.Nested(GivesRewardStep))
 
 

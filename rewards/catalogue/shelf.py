@@ -62,6 +62,7 @@ class OnShelf:
     redeem_hours: Sequence[dict[str, Any]]
     label: Label | None
     picture: str | None
+    picture_sha256: str | None
     sells_from: datetime
     sells_until: datetime
     stores: Sequence[dict[str, Any]]
@@ -239,6 +240,7 @@ def _on_shelf(row: Any, stores: dict[tuple[UUID, int], dict[str, Any]]) -> OnShe
         group_en=row.group_en,
         label=label,
         picture=address_of(reward.picture_digest),
+        picture_sha256=None if reward.picture_digest is None else bytes(reward.picture_digest).hex(),
         stores=[stores[reward.id, share["scope_no"]] for share in reward.stores],
         **same,
     )

@@ -21,7 +21,7 @@ from kernel.publications.errors import NoRuleInForce
 from kernel.publications.rules import waiting_hold
 from rewards.catalogue.eligibility import eligibility, require_eligible
 from rewards.catalogue.errors import AlreadyQueued, NoQueue, PlaceOver, StillInStock
-from rewards.catalogue.hours import open_at, opens_next
+from rewards.catalogue.hours import open_for
 from rewards.catalogue.reward_states import PlaceState, RewardState
 from rewards.catalogue.tables import RewardPlace
 from rewards.errors import RewardNotOnSale
@@ -113,10 +113,9 @@ def offer_next(call: Call) -> int:
         return 0
     reward = call.db.get_one(Reward, found)
     hold = _published_hold(call, reward)
-    # Who is told at night of what is exchanged by day has the published time from the next opening on.
-    hours = reward.exchange_hours
-    begins = call.now if open_at(hours, call.now) else opens_next(hours, call.now) or call.now
-    values = {"holder": first.holder_id, "place": first.id, "until": begins + hold}
+    # The published time is time in which it can be exchanged: while it is closed none of it is used up.
+    until = open_for(reward.exchange_hours, call.now, hold)
+    values = {"holder": first.holder_id, "place": first.id, "until": until}
     call.db.execute(_OFFER, values).scalar_one()
     announce(
         call,
@@ -124,7 +123,7 @@ def offer_next(call: Call) -> int:
         region_id=reward.region_id,
         subject=public_id(PLACE, first.id),
         reward=public_id("rwd", found),
-        held_until=(begins + hold).isoformat(),
+        held_until=until.isoformat(),
     )
     return 1
 

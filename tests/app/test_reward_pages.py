@@ -2,12 +2,14 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
+
+import pytest
 
 from app.factory import Product
 from app.public.pages import POLICY
-from app.public.reward_facts import KINDS, REWARDS_A_PAGE, hours_in_words
+from app.public.reward_facts import KINDS, REWARDS_A_PAGE, hours_in_words, reward_shown
 from kernel.actor import ActorKind
 from kernel.call import Call
 from kernel.identifiers import public_id
@@ -17,11 +19,13 @@ from rewards.catalogue.offering import Label, UnitName, draft_reward
 from rewards.catalogue.pictures import drawn_anew, picture_reward
 from rewards.catalogue.prices import change_price
 from rewards.catalogue.reward_states import RewardKind
+from rewards.errors import RewardNotOnSale
+from rewards.exchange import exchange
 from tests.app.test_public_pages import HOSTILE
-from tests.conftest import NOW, REGION, Database
+from tests.conftest import NOW, REGION, Database, at
 from tests.rewards.test_catalogue import offer
 from tests.rewards.test_pictures import drawn
-from tests.rewards.world import acting, publish_rules, shelf
+from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf
 
 LABEL = Label(scheme="绿色产品", certificate="D-17", verify_url="https://label.example.org/D-17")
 
@@ -80,6 +84,71 @@ def test_a_reward_is_shown_with_price_rest_label_units_and_history(
         assert said in shown, said
 
 
+def _standing(call: Call, reward: UUID) -> dict[int, str]:
+    return {each["no"]: each["standing"] for each in reward_shown(call, reward)["prices"]}
+
+
+def test_a_price_that_was_taken_back_is_not_announced(product: Product, database: Database) -> None:
+    """80 from next month, then 100 from tomorrow on: nobody will ever pay 80."""
+
+    def made(call: Call) -> UUID:
+        publish_rules(call)
+        reward = shelf(call).reward_id
+        operator = acting(call, ActorKind.OPERATOR)
+        for price, days in ((80_000, 30), (100_000, 1)):
+            begins = NOW + timedelta(days=days)
+            change_price(operator, reward, price_coin_milli=price, applies_from=begins, reason="test")
+            call.db.flush()
+        assert _standing(call, reward) == {1: "paid", 2: "taken_back", 3: "coming"}
+        for days in (2, 31):
+            later = at(call, NOW + timedelta(days=days))
+            assert _standing(later, reward) == {1: "over", 2: "taken_back", 3: "paid"}
+        return reward
+
+    shown = read(product, f"/rewards/{public_id('rwd', database.run(made))}")
+    assert [shown.count(said) for said in ("现价", "将生效", "已收回", "已过")] == [1, 1, 1, 0]
+
+
+def test_prices_that_begin_in_the_order_they_were_written_all_come(
+    call: Call,
+) -> None:
+    """100 from tomorrow, then 80 from next month: both come."""
+    reward, operator = shelf(call).reward_id, acting(call, ActorKind.OPERATOR)
+    for price, days in ((100_000, 1), (80_000, 30)):
+        begins = NOW + timedelta(days=days)
+        change_price(operator, reward, price_coin_milli=price, applies_from=begins, reason="test")
+        call.db.flush()
+    assert _standing(call, reward) == {1: "paid", 2: "coming", 3: "coming"}
+    assert _standing(at(call, NOW + timedelta(days=1)), reward) == {1: "over", 2: "paid", 3: "coming"}
+    assert _standing(at(call, NOW + timedelta(days=30)), reward) == {1: "over", 2: "over", 3: "paid"}
+    begins = NOW + timedelta(days=30)
+    change_price(operator, reward, price_coin_milli=85_000, applies_from=begins, reason="rather")
+    call.db.flush()
+    assert _standing(call, reward) == {1: "paid", 2: "coming", 3: "taken_back", 4: "coming"}
+
+
+@pytest.mark.parametrize(
+    ("sells_until", "last_day"),
+    [
+        ("2027-11-01T00:00:00+08:00", "2027-10-31"),
+        ("2027-11-01T00:00:00.000001+08:00", "2027-11-01"),
+        ("2027-11-01T18:00:00+08:00", "2027-11-01"),
+        ("2027-10-31T16:00:00+00:00", "2027-10-31"),
+    ],
+)
+def test_the_last_day_is_one_on_which_something_can_still_be_had(
+    call: Call, sells_until: str, last_day: str
+) -> None:
+    publish_rules(call)
+    end = datetime.fromisoformat(sells_until)
+    reward = shelf(call, sells_until=end).reward_id
+    assert reward_shown(call, reward)["reward"]["last_day"].isoformat() == last_day
+    who = rich_citizen(call, ends=(end + timedelta(days=90)).date())
+    assert exchange(as_citizen(at(call, end - timedelta(microseconds=1)), who), reward)
+    with pytest.raises(RewardNotOnSale):
+        exchange(as_citizen(at(call, end), who), reward)
+
+
 def test_sold_out_is_said_and_a_withdrawn_one_keeps_its_page(product: Product, database: Database) -> None:
     def made(call: Call) -> UUID:
         publish_rules(call)
@@ -102,8 +171,8 @@ def test_a_hostile_name_is_only_a_name_a_picture_is_ours_and_pages_go_on(
         said = {"title_zh": HOSTILE, "title_en": HOSTILE, "description_zh": HOSTILE, "terms_zh": HOSTILE}
         for _ in range(REWARDS_A_PAGE + 1):
             reward = draft_reward(editor, offer(call, **said))
-            picture_reward(editor, reward, drawn_anew(drawn()))
-            publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="test")
+            seen = picture_reward(editor, reward, drawn_anew(drawn()))
+            publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=seen, reason="test")
 
     database.run(made)
     first = read(product, "/rewards")

@@ -12,8 +12,10 @@ from sqlalchemy import text
 
 from kernel.actor import ActorKind
 from kernel.call import Call
+from rewards.catalogue.errors import RewardPictureOther
 from rewards.catalogue.lives import publish_reward, withdraw_reward
 from rewards.catalogue.offering import StoreShare, UnitName, draft_reward
+from rewards.catalogue.pictures import Drawn, picture_reward
 from rewards.catalogue.prices import change_price
 from rewards.catalogue.waiting import join_queue, lapse_due, leave_queue, offer_next
 from rewards.exchange import Wanted, exchange
@@ -211,7 +213,7 @@ def test_many_publish_and_withdraw_a_reward_at_once_and_each_step_is_taken_once(
     reward = database.run(lambda call: draft_reward(acting(call, ActorKind.OPERATOR), offer(call)))
 
     def publish(call: Call) -> str:
-        publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="test")
+        publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=None, reason="test")
         return "published"
 
     def withdraw(call: Call) -> str:
@@ -229,6 +231,63 @@ def test_many_publish_and_withdraw_a_reward_at_once_and_each_step_is_taken_once(
     steps = database.rows("SELECT to_state FROM reward_step ORDER BY id")
     assert [row.to_state for row in steps][-3:] == ["draft", "published", "withdrawn"]
     database.run(sound)
+
+
+ONE, OTHER = (
+    Drawn(content=b"one", width_px=64, height_px=64),
+    Drawn(content=b"other", width_px=64, height_px=64),
+)
+"""Bytes are bytes here: what is drawn has tests of its own."""
+
+
+def _pictured(database: Database) -> UUID:
+    def made(call: Call) -> UUID:
+        editor = acting(call, ActorKind.OPERATOR)
+        reward = draft_reward(editor, offer(call))
+        picture_reward(editor, reward, ONE)
+        return reward
+
+    return database.run(made)
+
+
+def _replace_picture(reward: UUID, call: Call) -> str:
+    picture_reward(acting(call, ActorKind.OPERATOR), reward, OTHER)
+    return "replaced"
+
+
+def _publish_seen(reward: UUID, call: Call) -> str:
+    publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=ONE.digest, reason="test")
+    return "published"
+
+
+def test_a_picture_replaced_while_somebody_publishes_is_never_published_unseen(database: Database) -> None:
+    """The replacement is written and not yet committed: who publishes waits for it and then says no."""
+    database.run(market)
+    reward = _pictured(database)
+    with database.sessions() as open_still, ThreadPoolExecutor(1) as pool:
+        _replace_picture(reward, make_call(open_still, now=NOW))
+        behind = pool.submit(database.run, partial(_publish_seen, reward))
+        while not database.rows(_WAITS, pid=open_still.scalar(text("SELECT pg_backend_pid()"))):
+            assert not behind.done(), behind.result()
+        open_still.commit()
+        with pytest.raises(RewardPictureOther):
+            behind.result()
+    (row,) = database.rows("SELECT state, picture_digest FROM reward WHERE id = :id", id=reward)
+    assert (row.state, bytes(row.picture_digest)) == ("draft", OTHER.digest)
+
+
+def test_of_a_replacement_and_a_publication_at_once_one_is_refused(database: Database) -> None:
+    database.run(market)
+    for _ in range(6):
+        reward = _pictured(database)
+        works = [partial(_replace_picture, reward), partial(_publish_seen, reward)]
+        told = tuple(together(database, works))
+        (row,) = database.rows("SELECT state, picture_digest FROM reward WHERE id = :id", id=reward)
+        ended = (row.state, bytes(row.picture_digest))
+        assert (told, ended) in (
+            (("replaced", "reward_picture_other"), ("draft", OTHER.digest)),
+            (("reward_not_draft", "published"), ("published", ONE.digest)),
+        )
 
 
 def test_a_citizen_who_joins_at_many_windows_stands_in_the_queue_once(database: Database) -> None:

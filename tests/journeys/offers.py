@@ -29,7 +29,8 @@ def drafted_reward(make: Make, funder: str, **change: Any) -> str:
 def published_reward(make: Make, funder: str, **change: Any) -> str:
     """The id of a reward on the shelf."""
     reward = drafted_reward(make, funder, **change)
-    make("operator_publisher", f"/v1/rewards/{reward}/publication", {"reason": "for an example"})
+    seen = {"reason": "for an example", "picture_sha256": None}
+    make("operator_publisher", f"/v1/rewards/{reward}/publication", seen)
     return reward
 
 

@@ -110,7 +110,8 @@ def _open_shop(city: City) -> tuple[str, str, str]:
     reward = city.ask("operator", "POST", "/v1/rewards", offer)
     assert reward.status_code == 201, reward.json
     published = f"/v1/rewards/{reward.json['id']}/publication"
-    assert city.ask("publisher", "POST", published, {"reason": "checked"}).status_code == 201
+    seen = {"reason": "checked", "picture_sha256": None}
+    assert city.ask("publisher", "POST", published, seen).status_code == 201
     return merchant, paired.json["token"], reward.json["id"]
 
 

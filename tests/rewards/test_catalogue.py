@@ -53,7 +53,7 @@ from rewards.voucher_states import State
 from rewards.vouchers import Key, cancel, deactivate, expire_due, owned, take
 from tests.conftest import NOW, REGION, at
 from tests.ledger.world import Citizen
-from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf, sound
+from tests.rewards.world import acting, as_citizen, operator_of, publish_rules, rich_citizen, shelf, sound
 
 LUNCHTIME = [Opening(weekday=5, from_minute=11 * 60, until_minute=13 * 60)]
 """Fridays from 11 to 13; the tests' day is a Friday at noon."""
@@ -104,7 +104,7 @@ def test_a_draft_is_sold_to_nobody_and_seen_by_operators_only(ruled: Call) -> No
     with pytest.raises(NotFound):
         one_reward(ruled, reward)
     assert [item.id for item in operators_shelf(editor, "draft", PageRequest()).items] == [reward]
-    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, reason="checked")
+    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, picture_seen=None, reason="checked")
     assert [item.id for item in shelved(ruled, Asked(region_id=REGION), PageRequest()).items] == [reward]
     assert exchange(as_citizen(ruled, me), reward)
 
@@ -113,12 +113,12 @@ def test_whoever_drafted_a_reward_does_not_publish_it(ruled: Call) -> None:
     editor = acting(ruled, ActorKind.OPERATOR)
     reward = draft_reward(editor, offer(ruled))
     with pytest.raises(RewardNeedsAnother):
-        publish_reward(editor, reward, reason="mine")
+        publish_reward(editor, reward, picture_seen=None, reason="mine")
     with pytest.raises(NotFound):
-        publish_reward(acting(ruled, ActorKind.OPERATOR), new_id(), reason="whose?")
-    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, reason="checked")
+        publish_reward(acting(ruled, ActorKind.OPERATOR), new_id(), picture_seen=None, reason="whose?")
+    publish_reward(acting(ruled, ActorKind.OPERATOR), reward, picture_seen=None, reason="checked")
     with pytest.raises(RewardNotDraft):
-        publish_reward(acting(ruled, ActorKind.OPERATOR), reward, reason="again")
+        publish_reward(acting(ruled, ActorKind.OPERATOR), reward, picture_seen=None, reason="again")
 
 
 def test_a_withdrawn_reward_is_sold_no_more_and_leaves_vouchers_as_they_are(ruled: Call) -> None:
@@ -316,10 +316,10 @@ def test_hours_are_shanghais_and_none_are_always() -> None:
     assert opens_next([], NOW) is None
 
 
-def _member(call: Call) -> Citizen:
+def _member(call: Call, region: str = REGION) -> Citizen:
     """A citizen whom the product knows as a person."""
     who = rich_citizen(call, 100_000)
-    call.db.add(Person(id=who.id, region_id=REGION, nickname=None, created_at=NOW, erased_at=None))
+    call.db.add(Person(id=who.id, region_id=region, nickname=None, created_at=NOW, erased_at=None))
     call.db.flush()
     return who
 
@@ -342,6 +342,33 @@ def test_what_is_for_a_group_is_for_its_members_and_says_no_more(ruled: Call) ->
     assert ruled.db.execute(text("SELECT count(*) FROM reward_group_member")).scalar_one() == 0
     facts = ruled.db.execute(text("SELECT facts::text FROM audit_entry WHERE action LIKE 'group.%'"))
     assert not any(str(member.id) in fact for fact in facts.scalars())
+    sound(ruled)
+
+
+def test_a_provinces_group_takes_in_citizens_of_the_regions_below_and_they_exchange(ruled: Call) -> None:
+    for region, parent in (("CN-GD-SZ-NS", REGION), ("CN-GD-GZ", "CN-GD"), ("CN-HI", "CN")):
+        ruled.db.add(Region(id=region, parent_id=parent, name_zh=region, name_en=region, holder_id=new_id()))
+        ruled.db.flush()
+    publish_rules(ruled, "CN-GD")
+    province = operator_of(ruled, "CN-GD")
+    group = add_group(province, STUDENTS)
+    fund = add_funder(province, name_zh="省级资金", name_en="The province's fund")
+    lunch = offer(ruled, regions=[REGION], group_id=group, funding=[Share(funder_id=fund, parts=1)])
+    reward = draft_reward(province, lunch)
+    publish_reward(operator_of(ruled, "CN-GD"), reward, picture_seen=None, reason="checked")
+    ruled.db.flush()
+    city, district, province_itself = (_member(ruled, region) for region in (REGION, "CN-GD-SZ-NS", "CN-GD"))
+    refused(ruled, RewardForGroup, city, reward)
+    assert admit(province, group, [city.id, district.id, province_itself.id]) == 3
+    assert take(ruled, exchange(as_citizen(ruled, city), reward)).region_id == "CN-GD"
+    for region in ("CN-HI", "CN"):  # beside the province, and above it
+        with pytest.raises(MemberUnknown):
+            admit(province, group, [_member(ruled, region).id])
+    beside = add_group(acting(ruled, ActorKind.OPERATOR), STUDENTS)
+    with pytest.raises(MemberUnknown):
+        admit(acting(ruled, ActorKind.OPERATOR), beside, [_member(ruled, "CN-GD-GZ").id])
+    assert dismiss(province, group, [city.id]) == 1
+    refused(ruled, RewardForGroup, city, reward)
     sound(ruled)
 
 
@@ -415,7 +442,7 @@ def test_what_has_no_units_is_sold_without_one(ruled: Call) -> None:
 def test_a_queue_is_promised_only_where_a_rule_says_for_how_long_things_are_held(call: Call) -> None:
     reward = draft_reward(acting(call, ActorKind.OPERATOR), offer(call, waits=True))
     with pytest.raises(NoRuleInForce):
-        publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="checked")
+        publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=None, reason="checked")
 
 
 def test_the_shelf_says_a_citizen_what_keeps_them_from_each(ruled: Call) -> None:

@@ -16,6 +16,7 @@ from tests.rewards.test_pictures import BOMBS, drawn
 __all__ = ["city"]
 NAMES = {"name_zh": "示例", "name_en": "Example"}
 BECAUSE = {"reason": "checked"}
+SEEN = {**BECAUSE, "picture_sha256": None}
 
 
 def drafted(city: City, **change: Any) -> str:
@@ -27,7 +28,7 @@ def drafted(city: City, **change: Any) -> str:
 
 def published(city: City, **change: Any) -> str:
     reward = drafted(city, **change)
-    done = city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", BECAUSE)
+    done = city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", SEEN)
     assert (done.status_code, done.json["state"]) == (201, "published")
     return reward
 
@@ -40,13 +41,13 @@ def on_shelf(city: City, who: str = "", **query: str) -> list[dict[str, Any]]:
 
 def test_a_reward_is_drafted_by_one_and_published_by_another(city: City) -> None:
     reward = drafted(city)
-    own = city.ask("operator", "POST", f"/v1/rewards/{reward}/publication", BECAUSE)
+    own = city.ask("operator", "POST", f"/v1/rewards/{reward}/publication", SEEN)
     assert (own.status_code, own.json["code"]) == (409, "reward_needs_another")
     assert city.ask("", "GET", f"/v1/rewards/{reward}").status_code == 404
     assert on_shelf(city) == []
     seen = city.ask("publisher", "GET", f"/v1/operator/rewards/{reward}").json
     assert (seen["state"], [step["state"] for step in seen["steps"]]) == ("draft", ["draft"])
-    city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", BECAUSE)
+    city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", SEEN)
     assert [item["id"] for item in on_shelf(city)] == [reward]
     gone = city.ask("publisher", "POST", f"/v1/rewards/{reward}/withdrawal", {"reason": "the season is over"})
     assert [step["reason"] for step in gone.json["steps"]] == ["drafted", "checked", "the season is over"]
@@ -88,7 +89,11 @@ def test_a_picture_is_uploaded_shown_and_kept_by_caches_under_its_digest(city: C
     sent = _upload(city, "operator", reward, drawn("JPEG"))
     assert sent.status_code == 200, sent.json
     address = sent.json["picture"]  # type: ignore[index]  # it is JSON
-    city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", BECAUSE)
+    seen = city.ask("publisher", "GET", f"/v1/operator/rewards/{reward}").json
+    assert seen["picture"].endswith(seen["picture_sha256"])
+    named = {**BECAUSE, "picture_sha256": seen["picture_sha256"]}
+    done = city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", named)
+    assert (done.status_code, done.json["picture_sha256"]) == (201, seen["picture_sha256"])
     assert on_shelf(city)[0]["picture"] == address
     shown = city.client.get(address)
     assert (shown.status_code, shown.content_type) == (200, "image/webp")
@@ -99,6 +104,35 @@ def test_a_picture_is_uploaded_shown_and_kept_by_caches_under_its_digest(city: C
     assert (again.status_code, again.data) == (304, b"")
     late = _upload(city, "operator", reward, drawn())
     assert (late.status_code, (late.json or {})["code"]) == (409, "reward_not_draft")
+
+
+def test_a_picture_that_was_replaced_after_the_look_is_not_published(city: City) -> None:
+    reward = drafted(city)
+    publication = f"/v1/rewards/{reward}/publication"
+    first = (_upload(city, "operator", reward, drawn()).json or {})["sha256"]
+    seen = city.ask("publisher", "GET", f"/v1/operator/rewards/{reward}").json["picture_sha256"]
+    assert seen == first
+    other = (_upload(city, "operator", reward, drawn(size=(100, 100))).json or {})["sha256"]
+    for old in (seen, None, "0" * 64):
+        told = city.ask("publisher", "POST", publication, {**BECAUSE, "picture_sha256": old})
+        assert (told.status_code, told.json["code"], told.json["facts"]) == (
+            409,
+            "reward_picture_other",
+            {"picture_sha256": other},
+        )
+    now = city.ask("publisher", "GET", f"/v1/operator/rewards/{reward}").json
+    assert (now["state"], now["picture_sha256"], len(now["steps"])) == ("draft", other, 1)
+    done = city.ask("publisher", "POST", publication, {**BECAUSE, "picture_sha256": other})
+    assert (done.status_code, done.json["state"], done.json["picture_sha256"]) == (201, "published", other)
+    assert on_shelf(city)[0]["picture"].endswith(other)
+
+
+@pytest.mark.parametrize("wrong", ["", "0" * 63, "A" * 64, "g" * 64, 1, [], "missing"])
+def test_a_publication_says_which_picture_was_looked_at(city: City, wrong: object) -> None:
+    reward = drafted(city)
+    body = BECAUSE if wrong == "missing" else {**BECAUSE, "picture_sha256": wrong}
+    told = city.ask("publisher", "POST", f"/v1/rewards/{reward}/publication", body)
+    assert (told.status_code, told.json["errors"][0]["pointer"]) == (422, "/body/picture_sha256")
 
 
 def test_what_is_no_picture_or_a_bomb_is_refused_and_changes_nothing(city: City) -> None:
@@ -150,8 +184,8 @@ def test_who_may_not_is_told_so(city: City) -> None:
         ("citizen", "POST", f"/v1/rewards/{nobody}/places", None, 404),
         ("", "GET", f"/v1/rewards/{nobody}", None, 404),
         ("", "GET", "/v1/rewards/rwd_1", None, 422),
-        ("nobody", "POST", f"/v1/rewards/{reward}/publication", BECAUSE, 403),
-        ("publisher", "POST", f"/v1/rewards/{nobody}/publication", BECAUSE, 404),
+        ("nobody", "POST", f"/v1/rewards/{reward}/publication", SEEN, 403),
+        ("publisher", "POST", f"/v1/rewards/{nobody}/publication", SEEN, 404),
         ("publisher", "POST", f"/v1/rewards/{nobody}/withdrawal", BECAUSE, 404),
         ("publisher", "GET", f"/v1/operator/rewards/{nobody}", None, 404),
         ("", "GET", "/v1/operator/groups", None, 401),

@@ -12,8 +12,14 @@ from kernel.actor import ActorKind
 from kernel.call import Call
 from kernel.errors import NotFound
 from kernel.identifiers import new_id
-from rewards.catalogue.errors import PictureTooLarge, PictureTooSmall, PictureUnreadable, RewardNotDraft
-from rewards.catalogue.lives import publish_reward
+from rewards.catalogue.errors import (
+    PictureTooLarge,
+    PictureTooSmall,
+    PictureUnreadable,
+    RewardNeedsAnother,
+    RewardNotDraft,
+)
+from rewards.catalogue.lives import publish_reward, steps_of
 from rewards.catalogue.offering import draft_reward
 from rewards.catalogue.pictures import (
     address_of,
@@ -176,7 +182,8 @@ def test_a_draft_gets_a_picture_and_a_published_reward_keeps_its_own(call: Call)
         assert picture_reward(editor, reward, each) == each.digest
     assert operators_reward(editor, reward).picture == address_of(second.digest)
     assert picture_bytes(call, second.digest.hex()) == second.content
-    publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="checked")
+    seen = second.digest
+    publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=seen, reason="checked")
     with pytest.raises(RewardNotDraft):
         picture_reward(editor, reward, first)
     with pytest.raises(RewardNotDraft):
@@ -185,6 +192,33 @@ def test_a_draft_gets_a_picture_and_a_published_reward_keeps_its_own(call: Call)
         with pytest.raises(NotFound):
             ask(call, new_id())
     assert operators_reward(editor, reward).picture == address_of(second.digest)
+
+
+def test_whoever_gave_a_draft_its_picture_does_not_publish_it(call: Call) -> None:
+    """Whoever gave the same bytes to another reward may: this picture they have looked at as anybody."""
+    editor, other, third = (acting(call, ActorKind.OPERATOR) for _ in range(3))
+    reward, elsewhere = (draft_reward(editor, offer(call)) for _ in range(2))
+    one, two = drawn_anew(drawn()), drawn_anew(drawn(size=(100, 100)))
+    picture_reward(third, elsewhere, one)
+    picture_reward(other, reward, one)
+    for again in (one, two, one):  # the editor sets it again: `other` has chosen it all the same
+        picture_reward(editor, reward, again)
+    for who in (editor, other):
+        with pytest.raises(RewardNeedsAnother):
+            publish_reward(who, reward, picture_seen=one.digest, reason="mine")
+    assert operators_reward(editor, reward).state == "draft"
+    publish_reward(third, reward, picture_seen=one.digest, reason="checked")
+    call.db.flush()
+    assert [step["state"] for step in steps_of(call, reward)] == ["draft", "published"]
+
+
+def test_whose_picture_another_replaced_may_look_at_the_new_one(call: Call) -> None:
+    editor, other = (acting(call, ActorKind.OPERATOR) for _ in range(2))
+    reward = draft_reward(editor, offer(call))
+    one, two = drawn_anew(drawn()), drawn_anew(drawn(size=(100, 100)))
+    picture_reward(other, reward, one)
+    picture_reward(editor, reward, two)
+    publish_reward(other, reward, picture_seen=two.digest, reason="checked")
 
 
 @pytest.mark.parametrize("name", ["", "0" * 64, "zz", "../../etc/passwd", "00" * 31])

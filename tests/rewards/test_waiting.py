@@ -203,6 +203,26 @@ def test_who_is_told_at_night_has_their_time_from_the_next_opening(ruled: Call) 
     assert my_place(as_citizen(ruled, me), place.id).held_until == saturday_nine + HOLD
 
 
+def test_minutes_that_are_left_when_the_hours_end_are_carried_to_the_next_opening(ruled: Call) -> None:
+    """Back at 20:59, closed from 21:00 to 9:00: one minute today, 119 tomorrow, and it is exchanged then."""
+    daily = [Opening(weekday=day, from_minute=540, until_minute=1260) for day in range(1, 8)]
+    reward, owner, key = sold_out(ruled, exchange_hours=daily)
+    me, other = rich_citizen(ruled), rich_citizen(ruled)
+    place = join(ruled, me, reward)
+    join(ruled, other, reward)
+    evening = at(ruled, NOW.replace(hour=12, minute=59))
+    cancel(as_citizen(evening, owner), key.voucher_id)
+    assert offer_next(evening) == 1
+    until = NOW.replace(day=21, hour=2, minute=59)
+    assert my_place(as_citizen(evening, me), place.id).held_until == until
+    last = at(ruled, until - timedelta(seconds=1))
+    assert lapse_due(last) == 0
+    with pytest.raises(OutOfStock), ruled.db.begin_nested():
+        exchange(as_citizen(last, other), reward)
+    exchange(as_citizen(last, me), reward)
+    sound(last)
+
+
 def test_nothing_is_offered_of_what_is_no_longer_sold(ruled: Call) -> None:
     reward, owner, key = sold_out(ruled)
     join(ruled, rich_citizen(ruled), reward)

@@ -43,17 +43,23 @@ def actor(kind: ActorKind, who: UUID | None = None, organisation: UUID | None = 
     )
 
 
+def operator_of(call: Call, region: str) -> Call:
+    """The same unit of work, asked by an operator of a region."""
+    operator = acting(call, ActorKind.OPERATOR)
+    return replace(operator, actor=replace(operator.actor, region_id=region))
+
+
 def sound(call: Call) -> None:
     """Every check of the ledger and of the shelf holds."""
     outcomes = reconcile(call, (*LEDGER, *CHECKS))
     assert {o.check.name: o.findings for o in outcomes if not o.holds} == {}
 
 
-def publish_rules(call: Call) -> None:
-    """The demo region's voucher rules, in force since long ago."""
+def publish_rules(call: Call, region: str = REGION) -> None:
+    """The demo city's voucher rules for a region, in force since long ago."""
     for kind, content in RULES.items():
         proposal = Draft(
-            region_id=REGION,
+            region_id=region,
             kind=kind,
             subject="standard",
             title=kind,
@@ -61,14 +67,14 @@ def publish_rules(call: Call) -> None:
             source="rules of the test",
             effective_from=date(2026, 1, 1),
         )
-        made = draft(acting(call, ActorKind.OPERATOR), proposal)
-        publish(acting(call, ActorKind.OPERATOR), made.id, reason="test")
+        made = draft(operator_of(call, region), proposal)
+        publish(operator_of(call, region), made.id, reason="test")
 
 
 def on_sale(call: Call, offer: Offer) -> UUID:
     """A reward that one operator drafted and another published."""
     reward = draft_reward(acting(call, ActorKind.OPERATOR), offer)
-    publish_reward(acting(call, ActorKind.OPERATOR), reward, reason="test")
+    publish_reward(acting(call, ActorKind.OPERATOR), reward, picture_seen=None, reason="test")
     call.db.flush()
     return reward
 
@@ -109,11 +115,13 @@ def shelf(
             valid_days=valid_days,
             limit_per_person=limit,
             stock=stock,
-            sells_from=NOW - timedelta(days=1),
-            sells_until=NOW + timedelta(days=400),
             merchant_id=merchant_id,
             scope_no=scope_no,
-            **more,
+            **{
+                "sells_from": NOW - timedelta(days=1),
+                "sells_until": NOW + timedelta(days=400),
+                **more,
+            },
         ),
     )
     return Shelf(reward, funders)
