@@ -2,8 +2,8 @@
 
 The published rule says who bears a second use. Where the funders do, they owe the merchant as for a
 redemption, up to what one till may honour between two syncs, in any span of as many hours as records have to
-arrive; what is beyond that, what arrives too late, whatever became of the voucher meanwhile, and what the same
-till had honoured online the merchant bears. A citizen never does.
+arrive; what is beyond that, what arrives too late, whatever became of the voucher meanwhile, and what the
+same till had honoured online the merchant bears. A citizen never does.
 """
 
 from dataclasses import dataclass
