@@ -129,6 +129,7 @@ def right_body(city: Crowd, address: str, schema: dict[str, Any]) -> Any:
             else {}
         ),
         **({f"/{name}": value for name, value in PROJECT.items()} if address.endswith("-projects") else {}),
+        "/bank_statement_id": "BANK-1",
         **({"/pin": "274051", "/number": "Q7"} if "/clerk" in address or "/override" in address else {}),
     }
 

@@ -12,6 +12,9 @@ import polars as pl
 
 LINE_BYTES_MAX = 16_384
 CHUNK_BYTES = 8 << 20
+CHUNK_LINES = 120_000
+"""About as many as CHUNK_BYTES have in a usual file. A row of two bytes becomes as many cells as the header
+names: four million of them in one piece were gigabytes."""
 CONTROLS = bytes((*range(0x09), *range(0x0B, 0x20), 0x7F))
 """What stands in no line: the control characters but tab and line feed."""
 CONTROL = r"[\x00-\x08\x0b-\x1f\x7f]"
@@ -69,9 +72,13 @@ class LineCount:
 
 
 def read_chunks(
-    stream: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES, line_bytes_max: int = LINE_BYTES_MAX
+    stream: BinaryIO,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+    line_bytes_max: int = LINE_BYTES_MAX,
+    chunk_lines: int = CHUNK_LINES,
 ) -> Iterator[LineChunk]:
-    """Cut a stream into chunks of whole lines, in bounded memory.
+    """Cut a stream into chunks of whole lines, each of at most `chunk_lines`, in bounded memory.
 
     A line that goes on past its chunk is cut one byte above `line_bytes_max`, which is enough to refuse it.
     """
@@ -88,10 +95,22 @@ def read_chunks(
         if len(rest) > line_bytes_max:
             rest, skipping = rest[: line_bytes_max + 1], True
         if data:
-            yield LineChunk(line_no, data)
+            yield from _of_few_lines(LineChunk(line_no, data), most=chunk_lines)
             line_no += data.count(b"\n")
     if rest:
         yield LineChunk(line_no, rest)
+
+
+def _of_few_lines(chunk: LineChunk, *, most: int) -> Iterator[LineChunk]:
+    """The same lines, halved until none has more than `most`."""
+    first, data = chunk
+    if data.count(b"\n") <= most:
+        yield chunk
+        return
+    middle = len(data) // 2
+    cut = data.find(b"\n", middle, -1) + 1 or data.rfind(b"\n", 0, middle) + 1
+    yield from _of_few_lines(LineChunk(first, data[:cut]), most=most)
+    yield from _of_few_lines(LineChunk(first + data.count(b"\n", 0, cut), data[cut:]), most=most)
 
 
 def split_lines(

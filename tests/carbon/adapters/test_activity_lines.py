@@ -16,7 +16,14 @@ from carbon.activities.adapters.cell_checks import instants
 from carbon.activities.adapters.errors import FileEmpty, HeaderDiffers
 from carbon.activities.adapters.frames import SCHEMA, inputs_json, refuse_repetitions, row_inputs
 from carbon.activities.adapters.line_codes import ACTIVITY, LINE_CODES
-from carbon.activities.adapters.text_lines import LINE_BYTES_MAX, LineCount, Reading, read_chunks
+from carbon.activities.adapters.text_lines import (
+    CHUNK_BYTES,
+    CHUNK_LINES,
+    LINE_BYTES_MAX,
+    LineCount,
+    Reading,
+    read_chunks,
+)
 from carbon.methodologies.inputs import INPUTS
 from kernel.clock import parse_instant
 from kernel.errors import Refusal
@@ -289,17 +296,33 @@ def test_a_line_of_twenty_megabytes_is_refused_in_bounded_memory() -> None:
     assert max(len(chunk.data) for chunk in chunks) <= (1 << 16) + LINE_BYTES_MAX + 1
 
 
+def test_millions_of_tiny_lines_never_come_in_one_piece() -> None:
+    """A few kilobytes of gzip are eight megabytes of them, and each would be a row of every column."""
+    pieces = list(read_chunks(io.BytesIO(b"a\n" * (CHUNK_BYTES // 2))))
+    assert max(piece.data.count(b"\n") for piece in pieces) <= CHUNK_LINES
+    assert len(pieces) < 2 * CHUNK_BYTES // 2 / CHUNK_LINES + 1
+    assert sum(piece.data.count(b"\n") for piece in pieces) == CHUNK_BYTES // 2
+    starts = [piece.first_line_no for piece in pieces]
+    assert starts == [1, *(piece.last_line_no + 1 for piece in pieces[:-1])]
+
+
 @settings(deadline=None)  # a first Polars call may be slow on a busy machine
 @given(
     lines=st.lists(st.integers(0, 12), max_size=12),
-    chunk_bytes=st.integers(1, 9),
+    chunk_bytes=st.integers(1, 40),
+    chunk_lines=st.integers(1, 4),
     end=st.sampled_from([b"", b"\n"]),
 )
-def test_chunks_are_whole_lines_with_their_numbers(lines: list[int], chunk_bytes: int, end: bytes) -> None:
+def test_chunks_are_whole_lines_with_their_numbers(
+    lines: list[int], chunk_bytes: int, chunk_lines: int, end: bytes
+) -> None:
     texts = [bytes([65 + index]) * length for index, length in enumerate(lines)]
     seen: dict[int, bytes] = {}
     data = b"\n".join(texts) + end
-    for chunk in read_chunks(io.BytesIO(data), chunk_bytes=chunk_bytes, line_bytes_max=8):
+    for chunk in read_chunks(
+        io.BytesIO(data), chunk_bytes=chunk_bytes, line_bytes_max=8, chunk_lines=chunk_lines
+    ):
+        assert chunk.data.count(b"\n") <= chunk_lines
         for offset, line in enumerate(chunk.data.removesuffix(b"\n").split(b"\n")):
             assert seen.setdefault(chunk.first_line_no + offset, line) == line
     for number, text in enumerate(texts, start=1):
