@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from kernel.clock import SHANGHAI, business_day, day_bounds
+from kernel.errors import BrokenInvariant
 
 MINUTES_A_DAY = 24 * 60
 _DAYS_AHEAD = 8
@@ -51,7 +52,7 @@ def open_for(hours: Sequence[dict[str, Any]], instant: datetime, span: timedelta
             if left <= ends - begins:
                 return begins + left
             reached, left = ends, left - (ends - begins)
-    raise AssertionError("weekly hours come round for ever")
+    raise BrokenInvariant("weekly hours come round for ever")
 
 
 def _openings(hours: Sequence[dict[str, Any]], day: date) -> Iterator[tuple[datetime, datetime]]:
