@@ -49,7 +49,8 @@ def take(call: Call, city: City, *rows: dict[str, Any]) -> list[str]:
 
 
 def activities(call: Call) -> list[Activity]:
-    return list(call.db.query(Activity).order_by(Activity.occurred_at, Activity.revision))
+    order = (Activity.occurred_at, Activity.source_event_id, Activity.revision)
+    return list(call.db.query(Activity).order_by(*order))
 
 
 def broken(call: Call) -> list[str]:
