@@ -91,7 +91,8 @@ def take_back_corrected(
 ) -> None:
     """Post the take-backs of `lower_caps`'s findings and keep a reversal for each.
 
-    `accounts` are those of the lines that correct: of the same citizens.
+    `accounts` are those of the lines that correct: of the same citizens. Refuses Busy when one of the
+    activities was refused or put on hold meanwhile.
     """
     if not corrected:
         return
@@ -99,6 +100,7 @@ def take_back_corrected(
     carbon = dict(accounts.of(Unit.CARBON, NO_CLASS).iter_rows())
     contra = institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON)
     standing = _standing(call, [each.row for each in corrected])
+    _refuse_held_meanwhile(call, corrected)
     reversals = []
     for each in corrected:
         account = _account(each.row, coins, unit=Unit.COIN, validity_class=STANDARD)
@@ -107,6 +109,16 @@ def take_back_corrected(
         _pay_the_fund_back(call, each, account)
     if not _kept(call, reversals):
         raise Busy("one of these was refused at this moment", retry_after_s=1)
+
+
+def _refuse_held_meanwhile(call: Call, corrected: list[Corrected]) -> None:
+    """Refuse Busy when one was put on hold after `refuse_held` looked: holds need the same locks."""
+    values = {
+        "citizens": [each.row.citizen_id for each in corrected],
+        "ids": [each.row.id for each in corrected],
+    }
+    if call.db.execute(_HELD, values).first() is not None:
+        raise Busy("one of these was put on hold at this moment", retry_after_s=1)
 
 
 def lower_cap_of(call: Call, citizen_id: UUID, activity_id: UUID) -> None:
@@ -275,6 +287,11 @@ _NEWEST = text(
     "SELECT DISTINCT ON (c.citizen_id, c.activity_id) c.* FROM unnest(CAST(:citizens AS uuid[]),"
     " CAST(:ids AS uuid[])) AS k (citizen, id) JOIN activity_correction c ON c.citizen_id = k.citizen"
     " AND c.activity_id = k.id ORDER BY c.citizen_id, c.activity_id, c.number DESC"
+)
+_HELD = text(
+    "SELECT FROM unnest(CAST(:citizens AS uuid[]), CAST(:ids AS uuid[])) AS k (citizen, id)"
+    " JOIN activity_hold h ON h.citizen_id = k.citizen AND h.activity_id = k.id AND h.state <> 'released'"
+    " LIMIT 1"
 )
 _COLUMNS = (
     "SELECT a.citizen_id, a.id, b.partner_id, a.source_event_id, a.revision, b.region_id, a.business_day,"

@@ -25,7 +25,13 @@ from carbon.activities.evidence import weigh
 from carbon.activities.holds import refuse_held
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
-from carbon.activities.references import DUPLICATE, claim_references, number_revisions, refuse_repeated
+from carbon.activities.references import (
+    DUPLICATE,
+    claim_references,
+    note_orphans,
+    number_revisions,
+    refuse_repeated,
+)
 from carbon.activities.steps import in_steps
 from carbon.activities.subjects import SubjectHashes
 from carbon.activities.trips import claim_trips, free_unused
@@ -118,6 +124,7 @@ def _take(
         batch_id=intake.batch_id,
     )
     frame = refuse_held(call, refuse_repeated(frame), partner.id)
+    frame = note_orphans(call, frame, partner_id=partner.id)
     frame = claim_meters(call, claimant, frame)
     frame = claim_trips(call, claimant, frame, rules.trip_classes)
     frame = claim_references(call, frame, partner_id=partner.id)

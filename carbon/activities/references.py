@@ -23,6 +23,7 @@ from kernel.bulk_text import (
     written_bytes,
 )
 from kernel.call import Call
+from kernel.errors import Busy
 
 DUPLICATE = "duplicate"
 
@@ -45,10 +46,26 @@ def refuse_repeated(frame: pl.DataFrame) -> pl.DataFrame:
     return refuse_repetitions(frame, unrefused=GOOD, identity=_NAME, content="claim_hash")
 
 
+def note_orphans(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
+    """Add `was_orphan` where lines correct something: whether that does not stand before the claims."""
+    newer = frame.filter(GOOD & (pl.col("revision") > 1))
+    if newer.is_empty():
+        return frame
+    values = {
+        "partner": partner_id,
+        "events": array_of(newer["source_event_id"]),
+        "revisions": array_of(newer["revision"]),
+        "citizens": array_of(newer["citizen_id"]),
+    }
+    orphans = _orphans(call, values).unique().with_columns(was_orphan=pl.lit(value=True))
+    return frame.join(orphans, on=_NAME, how="left", maintain_order="left")
+
+
 def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
     """Claim every good line's reference; refuse revision_unknown, duplicate, record_differs.
 
-    Lines that have an `activity_id` already keep it.
+    Lines that have an `activity_id` already keep it. Raises Busy when what a line corrects came to stand
+    after `note_orphans` looked: its meter and trip were not moved.
     """
     good = frame.filter(GOOD)
     if "activity_id" not in frame.columns:
@@ -72,6 +89,10 @@ def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl
     frame = refuse(frame, pl.col("orphan") & pl.col("standing_id").is_null(), RevisionUnknown.code, _CORRECTS)
     frame = refuse(frame, theirs & same, DUPLICATE)
     frame = refuse(frame, theirs, RecordDiffers.code, "/source_event_id")
+    if "was_orphan" in frame.columns:
+        if not frame.filter(GOOD & pl.col("was_orphan")).is_empty():
+            raise Busy("what one of these corrects arrived at this moment", retry_after_s=1)
+        frame = frame.drop("was_orphan")
     return frame.drop("standing_id", "standing_hash", "orphan")
 
 
@@ -158,7 +179,10 @@ _FIRST_STANDS = (
 )
 _CLAIM = f"{_INSERT} ORDER BY k.event, k.revision ON CONFLICT DO NOTHING"
 _CLAIM_AFTER_FIRST = f"{_INSERT} WHERE {_FIRST_STANDS} ORDER BY k.event, k.revision ON CONFLICT DO NOTHING"
-_ORPHANS = f"SELECT k.event, k.revision FROM {_KEYS} WHERE NOT {_FIRST_STANDS}"  # noqa: S608 - ours
+_ORPHANS = (
+    "SELECT k.event, k.revision FROM unnest(CAST(%(events)s AS text[]), CAST(%(revisions)s AS int[]),"  # noqa: S608 - ours
+    f" CAST(%(citizens)s AS uuid[])) AS k (event, revision, citizen) WHERE NOT {_FIRST_STANDS}"
+)
 # By a list of keys, not by a join: without statistics a join was planned over the whole partner.
 _STANDING = (
     "SELECT source_event_id, revision, activity_id, encode(payload_hash, 'hex') FROM activity_reference"
