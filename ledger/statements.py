@@ -136,11 +136,12 @@ _BALANCES = text(
     "  WHERE c.holder_id = a.holder_id AND c.account_id = a.id AND c.expires_on > :today) k"
     " WHERE a.holder_id = :holder ORDER BY a.id"
 )
-# One short descending scan of the key per account, merged: the newest page costs the same at any age.
+# One short descending scan of the key, whatever accounts the holder has: a page costs the same at any age.
+# The accounts are few and read once; joined directly, they were looked up anew for each line.
 _LINES = text(
-    "SELECT t.*, a.unit, a.validity_class FROM ledger_account a CROSS JOIN LATERAL"
-    " (SELECT x.id, x.account_id, x.code, x.amount, x.reference, x.reverses_id, x.expires_on, x.occurred_at,"
-    "  x.recorded_at FROM ledger_transfer x WHERE x.holder_id = a.holder_id AND x.account_id = a.id"
-    "  AND x.id < :before ORDER BY x.id DESC LIMIT :most) t"
-    " WHERE a.holder_id = :holder ORDER BY t.id DESC LIMIT :most"
+    "WITH own AS MATERIALIZED (SELECT id, unit, validity_class FROM ledger_account WHERE holder_id = :holder)"
+    " SELECT t.id, t.account_id, t.code, t.amount, t.reference, t.reverses_id, t.expires_on, t.occurred_at,"
+    " t.recorded_at, own.unit, own.validity_class FROM"
+    " (SELECT * FROM ledger_transfer WHERE holder_id = :holder AND id < :before"
+    "  ORDER BY id DESC LIMIT :most) t JOIN own ON own.id = t.account_id ORDER BY t.id DESC"
 )

@@ -111,8 +111,8 @@ class LedgerTransfer(Base):
     )
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
-    account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int]
     contra_id: Mapped[int]
     amount: Mapped[int]
     unit: Mapped[str]
