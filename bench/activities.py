@@ -10,11 +10,14 @@ import polars as pl
 
 from bench.delivery import Delivered, Intake, credited, deliver, must
 from bench.figures import Figure
-from bench.raw_copy import ACTIVITY_TABLES, raw_copy_seconds
+from bench.raw_copy import ACTIVITY_TABLES, raw_chunks_seconds, raw_copy_seconds
 from bench.records import as_csv, as_ndjson, rides
-from carbon.activities.turns import CHUNK_LINES, NIGHT_CHUNK_LINES
+from carbon.activities.turns import CHUNK_LINES, LANES, NIGHT_CHUNK_LINES
 
 CONTROL = "raw_copy_activities"
+IN_CHUNKS = "raw_copy_activities_in_chunks"
+LANE_LINES = CHUNK_LINES // LANES
+"""What a transaction has of a chunk by day."""
 SECONDS_MAX, LEAST = 40, 1_000
 SHUFFLED = 1
 """The seed of another order."""
@@ -43,10 +46,13 @@ def activity_figures(intake: Intake, *, records: int, cards: int) -> list[Figure
     made = rides(records, citizens=cards, month=next(intake.months))
     data = as_ndjson(made)
     first = credited(deliver(intake, data, form="ndjson", reference="a", chunk_lines=NIGHT_CHUNK_LINES))
-    raw = records / raw_copy_seconds(intake.product, ACTIVITY_TABLES, batch_id=first.batch_id)
+    product, batch_id = intake.product, first.batch_id
+    raw = records / raw_copy_seconds(product, ACTIVITY_TABLES, batch_id=batch_id)
+    in_chunks = records / raw_chunks_seconds(product, batch_id=batch_id, chunk_lines=LANE_LINES)
     return [
         Figure(name="bulk_activities_of_the_file", value=float(records), unit="records"),
         Figure(name=CONTROL, value=raw, unit="/s"),
+        Figure(name=IN_CHUNKS, value=in_chunks, unit="/s", control=CONTROL, ratio=in_chunks / raw),
         _figure("ndjson_at_night", first, raw=raw),
         Figure(
             name="bulk_activities_ndjson_python",
