@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kernel.database import SERVER_VERSION, Sessions, too_old, unsafe_durability
 from kernel.errors import BrokenInvariant
+from kernel.outgoing import news_lies_ahead
+from ledger.folds import marks_lie_ahead
 
 
 def add_health(app: Flask, sessions: Sessions, cache: redis.Redis, *, testing: bool) -> None:
@@ -48,13 +50,19 @@ def add_health(app: Flask, sessions: Sessions, cache: redis.Redis, *, testing: b
 
 
 def refuse_unsafe_database(sessions: Sessions) -> None:
-    """Stop the start when an acknowledged write could be lost, or when the server is too old."""
+    """Stop the start when an acknowledged write could be lost, or the server is too old or numbers afresh."""
     with sessions() as session:
         old, unsafe = too_old(session), unsafe_durability(session)
+        afresh = marks_lie_ahead(session) or news_lies_ahead(session)
     if old:
         raise BrokenInvariant(f"PostgreSQL {old} is too old: {SERVER_VERSION} or later is needed")
     if unsafe:
         raise BrokenInvariant(f"PostgreSQL has {', '.join(unsafe)} off: acknowledged writes could be lost")
+    if afresh:
+        raise BrokenInvariant(
+            "this server numbers its transactions afresh below those of the data loaded into it:"
+            " docs/operations.md says under Backup what to do before loading a dump"
+        )
 
 
 def _faults(sessions: Sessions, cache: redis.Redis, *, testing: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ _INSTANT = re.compile(
 )
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 EARLIEST, LATEST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
-"""A day inside the calendar's edges, so that no zone conversion overflows."""
+"""A day inside the calendar's edges, so that no zone conversion and no next day overflows."""
 
 
 class Clock(Protocol):
@@ -81,7 +81,10 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_day(text: str) -> date:
-    """A calendar day from `YYYY-MM-DD`; ASCII digits only. Raises ValueError."""
+    """A calendar day from `YYYY-MM-DD`; ASCII digits only, off the calendar's edges. Raises ValueError."""
     if not _DAY.fullmatch(text):
         raise ValueError("not a calendar day")
-    return date.fromisoformat(text)
+    day = date.fromisoformat(text)
+    if not EARLIEST.date() <= day <= LATEST.date():
+        raise ValueError("outside the calendar")
+    return day

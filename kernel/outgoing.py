@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 from kernel.call import Call
@@ -77,6 +77,11 @@ def take_news(call: Call, *, most: int = 500) -> list[News]:
     return [News(**row) for row in rows]
 
 
+def news_lies_ahead(session: Session) -> bool:
+    """Whether news waits for transactions that this server has not numbered yet."""
+    return bool(session.execute(_AHEAD).scalar_one())
+
+
 def forget_taken(call: Call, *, most: int = 5_000) -> int:
     """Delete news that was taken more than 30 days ago, at most `most` a run; returns how many."""
     done = call.db.execute(_FORGET, {"before": call.now - KEPT, "most": most})
@@ -96,6 +101,10 @@ _TAKE = text(
         RETURNING o.id, o.region_id, o.event, o.subject, o.facts, o.recorded_at, o.xact)
     SELECT id, region_id, event, subject, facts, recorded_at FROM taken ORDER BY xact, id
     """
+)
+_AHEAD = text(
+    "SELECT EXISTS (SELECT FROM outgoing WHERE taken_at IS NULL"
+    " AND xact >= pg_snapshot_xmax(pg_current_snapshot()))"
 )
 _FORGET = text(
     "DELETE FROM outgoing WHERE id IN"

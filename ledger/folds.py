@@ -2,13 +2,15 @@
 
 A checkpoint counts every transfer of a transaction below its watermark. The watermark is the oldest
 transaction still running, so whatever lies below it is finished and nothing can slip in behind; a
-time delay could not promise that. Checkpoints are cumulative and only ever added. (A database loaded
-from a dump numbers its transactions afresh: start without checkpoints there; L1 would name it.)
+time delay could not promise that. Checkpoints are cumulative and only ever added. A server that numbers
+its transactions afresh, as one does into which a dump is loaded, must not go on with them: the start of the
+service refuses it.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
@@ -42,6 +44,14 @@ def roll_checkpoints(call: Call) -> Rolled:
     return Rolled(row.accounts, row.up_to)
 
 
+def marks_lie_ahead(session: Session) -> bool:
+    """Whether a checkpoint counts transactions that this server has not numbered yet."""
+    return bool(session.execute(_AHEAD).scalar_one())
+
+
+_AHEAD = text(
+    "SELECT EXISTS (SELECT FROM ledger_checkpoint WHERE up_to_xact > pg_snapshot_xmax(pg_current_snapshot()))"
+)
 _LATEST = "coalesce((SELECT max(CAST(CAST(up_to_xact AS text) AS bigint)) FROM ledger_checkpoint), 0)"
 _NUMBER = "CAST(CAST(t.xact AS text) AS bigint)"  # as the index ix_ledger_transfer_xact has it
 _GUARDED = ", ".join(f"'{kind.value}'" for kind in sorted(GUARDED))

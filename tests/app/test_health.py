@@ -1,6 +1,7 @@
 """What the machine that watches the service reads, and which database the service never starts on."""
 
 import pytest
+from sqlalchemy import text
 
 from app import health
 from app.openapi_document import current_product
@@ -29,4 +30,29 @@ def test_the_service_does_not_start_on_a_server_that_is_too_old_or_forgets(
         health.refuse_unsafe_database(database.sessions)
     monkeypatch.setattr(kernel_database, "SERVER_VERSION", 99)
     with pytest.raises(BrokenInvariant, match=r"PostgreSQL \d+\.\d+.* is too old"):
+        health.refuse_unsafe_database(database.sessions)
+
+
+@pytest.mark.parametrize(
+    "loaded",
+    [
+        (
+            "INSERT INTO ledger_checkpoint (account_id, up_to_xact, amount, recorded_at)"
+            " VALUES (1, '4611686018427387904', 0, now())"
+        ),
+        (
+            "INSERT INTO outgoing (id, region_id, event, subject, facts, recorded_at, xact)"
+            " SELECT gen_random_uuid(), id, 'reward.published', 'rwd_1', '{}', now(), '4611686018427387904'"
+            " FROM region LIMIT 1"
+        ),
+    ],
+)
+def test_the_service_does_not_start_on_a_server_that_numbers_afresh(
+    database: Database, monkeypatch: pytest.MonkeyPatch, loaded: str
+) -> None:
+    """As after a dump was loaded: its rows name transactions that this server will number in years."""
+    monkeypatch.setattr(health, "unsafe_durability", lambda _session: [])
+    health.refuse_unsafe_database(database.sessions)
+    database.run(lambda call: call.db.execute(text(loaded)))
+    with pytest.raises(BrokenInvariant, match="numbers its transactions afresh"):
         health.refuse_unsafe_database(database.sessions)

@@ -52,6 +52,8 @@ NEVER_WHOLE = {
 NEVER_YES_OR_NO = {"a number": "1", "a zero": "0", "a word": '"yes"', "text": '"true"', "a list": "[true]"}
 NEVER_DAY = {
     "year 0": '"0000-01-01"',
+    "the calendar's first day": '"0001-01-01"',
+    "the calendar's last day": '"9999-12-31"',
     "the 30th of February": '"2026-02-30"',
     "full-width digits": '"２０２６-０１-０１"',
     "an instant": '"2026-01-01T00:00:00Z"',

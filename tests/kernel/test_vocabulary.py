@@ -95,6 +95,18 @@ def test_a_day_is_ascii_digits() -> None:
         parse_day("2026-11-２０")
 
 
+@pytest.mark.parametrize("day", ["0001-01-02", "9999-12-30"])
+def test_every_day_that_is_read_has_bounds(day: str) -> None:
+    first, last = day_bounds(parse_day(day))
+    assert last - first >= timedelta(hours=23)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_the_calendars_edges_are_no_days(day: str) -> None:
+    with pytest.raises(ValueError, match="outside the calendar"):
+        parse_day(day)
+
+
 @given(st.uuids())
 def test_a_public_id_comes_back(value: UUID) -> None:
     text = public_id("vch", value)
