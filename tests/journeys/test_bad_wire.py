@@ -18,7 +18,7 @@ from tests.journeys.callers import Crowd, crowd
 from tests.journeys.served import Served
 from tests.journeys.siege import WRITES, needed, operation, path_of, rules, traces
 
-PATIENCE_SECONDS = 5
+PATIENCE_SECONDS = 30
 ENDLESS_BYTES_MAX = 8 << 20
 """So much of a body without end is more than any address reads of it."""
 LONG = b"a" * 65_536

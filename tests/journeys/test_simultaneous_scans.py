@@ -1,6 +1,7 @@
 """Sixty-four requests at the same instant through a real server: one effect, clear words for the others."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -52,22 +53,23 @@ class Street:
     def exchange(self, resident: Resident, key: str) -> Send:
         """An exchange that waits for its twin as it is told to."""
         headers = bearer(resident.token, **{"Idempotency-Key": key})
-        url = f"{self.served.url}/v1/me/vouchers"
-
-        def send(client: httpx.Client) -> httpx.Response:
-            for _ in range(MOST_WAITS):
-                answer = client.post(url, json={"reward_id": self.town.reward}, headers=headers)
-                if answer.status_code != 409 or answer.json()["code"] != "idempotency_key_in_use":
-                    break
-            return answer
-
-        return send
+        return self._asking("/v1/me/vouchers", {"reward_id": self.town.reward}, headers)
 
     def scan(self, till: str, code: str, key: str) -> Send:
         """A redemption in one step."""
         headers = bearer(till, **{"Idempotency-Key": key})
-        url = f"{self.served.url}/v1/terminal/redemptions"
-        return lambda client: client.post(url, json={"code": code}, headers=headers)
+        return self._asking("/v1/terminal/redemptions", {"code": code}, headers)
+
+    def _asking(self, path: str, body: dict[str, Any], headers: dict[str, str]) -> Send:
+        def send(client: httpx.Client) -> httpx.Response:
+            for _ in range(MOST_WAITS):
+                answer = client.post(f"{self.served.url}{path}", json=body, headers=headers)
+                if answer.json().get("code") not in {"idempotency_key_in_use", "busy"}:
+                    break
+                time.sleep(0.2)
+            return answer
+
+        return send
 
     def count(self, statement: str, resident: Resident) -> int:
         """A figure about one resident."""
