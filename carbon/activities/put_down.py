@@ -36,15 +36,10 @@ def waits(call: Call, batches: Sequence[ActivityBatch]) -> dict[UUID, Wait]:
     waiting = [batch for batch in batches if batch.state in WAITING]
     if not waiting:
         return {}
-    found = _put_down(call, [batch.id for batch in waiting if _was_put_down(batch)])
+    found = _put_down(call, [batch.id for batch in waiting if batch.state == State.RUNNING])
     suspended = _suspended(call, {batch.partner_id for batch in waiting})
     kept_back = Wait(PartnerSuspended.code, None)
     return found | {batch.id: kept_back for batch in waiting if batch.partner_id in suspended}
-
-
-def _was_put_down(batch: ActivityBatch) -> bool:
-    """A worker's, begun and in nobody's hands; of one whose worker died the time is still counted."""
-    return batch.state == State.RUNNING and batch.spool is not None and batch.working_since is None
 
 
 def _put_down(call: Call, batches: list[UUID]) -> dict[UUID, Wait]:
@@ -55,7 +50,7 @@ def _put_down(call: Call, batches: list[UUID]) -> dict[UUID, Wait]:
 
 
 def _read(reason: str) -> Wait | None:
-    """None where it was put down for another reason than a refusal."""
+    """None where the last step is none by which a refusal put it down: it is in somebody's hands, perhaps."""
     code, _, detail = reason.partition(": ")
     return Wait(code, detail or None) if code in Refusal.catalogue else None
 
