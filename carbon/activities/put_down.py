@@ -39,6 +39,8 @@ def waits(call: Call, batches: Sequence[ActivityBatch]) -> dict[UUID, Wait]:
     found = _put_down(call, [batch.id for batch in waiting if batch.state == State.RUNNING])
     suspended = _suspended(call, {batch.partner_id for batch in waiting})
     kept_back = Wait(PartnerSuspended.code, None)
+    # A suspension is looked at itself: one that was met in the middle of the file may be over.
+    found = {batch_id: wait for batch_id, wait in found.items() if wait.code != kept_back.code}
     return found | {batch.id: kept_back for batch in waiting if batch.partner_id in suspended}
 
 
