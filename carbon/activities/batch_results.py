@@ -15,15 +15,13 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from carbon.activities.adapters.line_codes import LINE_CODES, Sentence
 from carbon.activities.batch_records import find_batch
 from carbon.activities.progress import lines_per_second, seconds_left
+from carbon.activities.put_down import Wait, waits
 from carbon.activities.tables import WAITING, ActivityBatch
-from carbon.partners.errors import PartnerSuspended
-from carbon.partners.registry import ACTIVE
-from carbon.partners.tables import Partner
 from kernel.call import Call
 from kernel.errors import Refusal
 from kernel.paging import Page, PageRequest
@@ -116,6 +114,7 @@ class BatchShown:
     superseded: int
     failure: BatchFailure | None
     waits_for: str | None
+    waits_detail: str | None
     cancelled_because: str | None
     created_at: datetime
     started_at: datetime | None
@@ -129,14 +128,11 @@ def shown(call: Call, batch: ActivityBatch) -> BatchShown:
 
 def shown_all(call: Call, batches: Sequence[ActivityBatch]) -> list[BatchShown]:
     """The same of several batches, in their order."""
-    kept_back = _kept_back(call, {batch.partner_id for batch in batches if batch.state in WAITING})
-    return [
-        _shown(call, batch, waits_for=kept_back.get(batch.partner_id) if batch.state in WAITING else None)
-        for batch in batches
-    ]
+    found = waits(call, batches)
+    return [_shown(call, batch, found.get(batch.id)) for batch in batches]
 
 
-def _shown(call: Call, batch: ActivityBatch, *, waits_for: str | None) -> BatchShown:
+def _shown(call: Call, batch: ActivityBatch, wait: Wait | None) -> BatchShown:
     sums = in_brief(batch.outcomes)
     return BatchShown(
         id=batch.id,
@@ -154,20 +150,13 @@ def _shown(call: Call, batch: ActivityBatch, *, waits_for: str | None) -> BatchS
         outcomes=_counted(batch),
         superseded=batch.superseded,
         failure=_failure(batch),
-        waits_for=waits_for,
+        waits_for=None if wait is None else wait.code,
+        waits_detail=None if wait is None else wait.detail,
         cancelled_because=batch.cancelled_because,
         created_at=batch.created_at,
         started_at=batch.started_at,
         finished_at=batch.finished_at,
     )
-
-
-def _kept_back(call: Call, partners: set[UUID]) -> dict[UUID, str]:
-    """By partner, what keeps workers from its batches; they go on by themselves when it is over."""
-    if not partners:
-        return {}
-    query = select(Partner.id).where(Partner.id.in_(partners), Partner.state != ACTIVE)
-    return dict.fromkeys(call.db.scalars(query), PartnerSuspended.code)
 
 
 def sentence(outcome: str, code: str | None) -> Sentence:

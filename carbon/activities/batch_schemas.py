@@ -97,7 +97,14 @@ class GivesBatch(Gives):
     outcomes = fields.List(fields.Nested(GivesBatchOutcome))
     superseded = Whole(metadata=_said("lines, among those above, that took an earlier record's place"))
     failure = fields.Nested(GivesBatchFailure, allow_none=True)
-    waits_for = fields.String(allow_none=True)
+    waits_for = fields.String(
+        allow_none=True,
+        metadata=_said(
+            "the code of what keeps the batch from going on, by no fault of its file, such as"
+            " `partner_suspended` or `no_rule_in_force`; it goes on by itself once that is over"
+        ),
+    )
+    waits_detail = fields.String(allow_none=True, metadata=_said("what there is to say of it, for people"))
     cancelled_because = fields.String(allow_none=True)
     created_at = Instant()
     started_at = Instant(

@@ -2,9 +2,9 @@
 
 A turn is a lease on the row: taken by a conditional look that skips rows in other hands, renewed by every
 chunk, over when it is not renewed. A worker that died is followed by the next, which takes the lines that
-are left; a worker that was only slow finds the lease gone and commits nothing. A batch that meets a busy
-database, whose partner is suspended, or whose partner had its time while another waits, is put down: it
-waits, and no try is counted.
+are left; a worker that was only slow finds the lease gone and commits nothing. A batch whose partner had its
+time while another waits is put down, and so is one that is refused by no fault of its file, as by a busy
+database, a suspended partner or a rule that nobody published: it waits, and no try is counted.
 """
 
 from collections.abc import Callable
@@ -14,30 +14,43 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import structlog
 from sqlalchemy import or_, select
 
-from carbon.activities.batch_records import locked_batch, move
+from carbon.activities.adapters.errors import FileRefused
+from carbon.activities.batch_records import BATCH, locked_batch, move
 from carbon.activities.batch_states import State
 from carbon.activities.errors import BatchAbandoned, BatchTaken, UploadLost
 from carbon.activities.fairness import PACE, Pace, Reading, Stay, another_waits, next_batch, note_service
 from carbon.activities.imports import read_frames
 from carbon.activities.intake import Intake
 from carbon.activities.progress import begin_work, end_work
+from carbon.activities.put_down import written_reason
 from carbon.activities.tables import ActivityBatch
 from carbon.activities.turns import LANES, LEASE, Run, Turn, work_through
 from carbon.activities.uploads import discard, left_behind
 from carbon.partners.errors import PartnerSuspended
 from kernel.call import Call
 from kernel.errors import Busy, Kind, Refusal, require
-from kernel.identifiers import new_id
+from kernel.identifiers import new_id, public_id
 
 TRIES_MAX = 5
 """Turns without a finished chunk; a file that kills its worker must not do so for ever."""
 MOST_BATCHES = 100
 BUSY_PAUSE = timedelta(seconds=5)
 """How long a batch waits after it met rows that others held."""
+OPERATOR_PAUSE = timedelta(minutes=5)
+"""How long it waits after a refusal that somebody has to mend, such as a rule to be published."""
+ENDS_THE_BATCH = (FileRefused, UploadLost, BatchAbandoned)
+"""What is final: the file is at fault, is gone, or was tried too often.
+
+All else lets the batch wait. That is the safer side for a refusal that nobody thought of: to wait loses
+nothing, the partner and operators read why, and a batch of which no line is taken can be called off. To fail
+throws away the upload, halfway through the file perhaps, for what may be over tomorrow.
+"""
 ORPHAN_AGE = timedelta(days=1)
 """No upload takes so long; what no batch names after it was left by a process that died."""
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +160,11 @@ def _import(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> bool:
     except BatchTaken:
         return False
     except Refusal as refusal:
-        reason = refusal.code
+        reason, pause = written_reason(refusal), _pause_after(refusal)
+        if pause == OPERATOR_PAUSE:
+            _log.warning("batch_waits", batch=public_id(BATCH, job.turn.batch_id), refusal=refusal.code)
         with suppress(Busy):  # then the lease runs out
-            run(lambda call: _put_down(call, job, reason=reason, pause=BUSY_PAUSE))
+            run(lambda call: _put_down(call, job, reason=reason, pause=pause))
         return False
     # After the commit: until then the file is what a cut-off batch goes on with.
     discard(uploads, job.spool)
@@ -162,10 +177,16 @@ def _failure(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> Refusal | None:
     try:
         _read_and_take(run, job, uploads, go_on)
     except Refusal as refusal:
-        if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, BatchTaken | PartnerSuspended):
-            raise
-        return refusal
+        if isinstance(refusal, ENDS_THE_BATCH):
+            return refusal
+        raise
     return None
+
+
+def _pause_after(refusal: Refusal) -> timedelta:
+    """Nobody takes a suspended partner's batches up; once it is let in again they need not wait longer."""
+    soon_over = refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, PartnerSuspended)
+    return BUSY_PAUSE if soon_over else OPERATOR_PAUSE
 
 
 def _read_and_take(run: Run, job: _Job, uploads: Path, go_on: GoOn) -> None:

@@ -96,7 +96,7 @@ def take_chunk(call: Call, intake: Intake, frame: pl.DataFrame) -> pl.DataFrame:
     frame = weigh(frame, partner.evidence_tiers, rules.evidence_tiers)
     frame = refuse_standing(call, frame, intake.subjects)
     steps = in_steps(frame, claims_trips=bool(rules.trip_classes))
-    taken = pl.concat([_take(call, intake, step, partner, rules) for step in steps])
+    taken = pl.concat([_take(call, intake, step, partner, rules, chunk=frame) for step in steps])
     return frame.select("file_no", "line_no").join(
         taken, on=["file_no", "line_no"], how="left", maintain_order="left"
     )
@@ -114,7 +114,13 @@ def _rules_of(call: Call, frame: pl.DataFrame, region_id: str) -> IntakeRules:
 
 
 def _take(
-    call: Call, intake: Intake, frame: pl.DataFrame, partner: Partner, rules: IntakeRules
+    call: Call,
+    intake: Intake,
+    frame: pl.DataFrame,
+    partner: Partner,
+    rules: IntakeRules,
+    *,
+    chunk: pl.DataFrame,
 ) -> pl.DataFrame:
     """Claim and credit the lines of a step; their outcomes."""
     claimant = Claimant(
@@ -126,7 +132,7 @@ def _take(
     frame = refuse_held(call, refuse_repeated(frame), partner.id)
     frame = note_orphans(call, frame, partner_id=partner.id)
     frame = claim_meters(call, claimant, frame)
-    frame = claim_trips(call, claimant, frame, rules.trip_classes)
+    frame = claim_trips(call, claimant, frame, rules.trip_classes, chunk=chunk)
     frame = claim_references(call, frame, partner_id=partner.id)
     frame = free_unused(call, end_unused(call, frame))
     rows = frame.filter(GOOD)

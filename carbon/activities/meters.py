@@ -4,6 +4,9 @@ Each fact that rests on readings claims the days between them: half-open, by a k
 what it counts, or of the account where no meter is named. An exclusion constraint stands behind it, so of
 two that come at once one waits and finds the other's. A correction moves the claim; one that comes to
 nothing gives the days back. Claims are made before references, because a refused line keeps no reference.
+
+Who is refused is told the days and, of its own earlier record, the place: both named the meter, or are of one
+account, so nothing is told of who else is a person's or lives in a home (decision 0033).
 """
 
 import hmac

@@ -7,6 +7,10 @@ are made before references, because a refused line keeps no reference (decision 
 
 A trip is refused as a whole when it overlaps another's; where one ends and the next begins inside a slot,
 both are credited, and the slot is the first one's. A tap without a start is taken for its whole slot.
+
+Who is refused is told the slot that both want. The first one's times and place are named where both came in
+one chunk, from one card: of what stands no card is known, and who knew that the first was a record of another
+card would know whose both cards are (decision 0033).
 """
 
 from collections.abc import Sequence
@@ -18,7 +22,6 @@ from uuid import UUID
 import polars as pl
 from sqlalchemy import delete
 
-from carbon.activities.batch_records import BATCH
 from carbon.activities.errors import TripClaimed, TripTooLong
 from carbon.activities.meters import METERED, Claimant
 from carbon.activities.recognition import GOOD, refuse
@@ -36,7 +39,6 @@ from kernel.bulk_text import (
 from kernel.call import Call
 from kernel.clock import SHANGHAI
 from kernel.errors import Busy
-from kernel.identifiers import public_id
 from kernel.publications.rules import TripClass
 
 LOOKS = 4
@@ -48,10 +50,11 @@ Fact = tuple[str, int]
 
 
 def claim_trips(
-    call: Call, claimant: Claimant, frame: pl.DataFrame, classes: Sequence[TripClass]
+    call: Call, claimant: Claimant, frame: pl.DataFrame, classes: Sequence[TripClass], *, chunk: pl.DataFrame
 ) -> pl.DataFrame:
     """Claim the slots of good lines; refuse trip_too_long, trip_claimed.
 
+    `frame` is a step of `chunk`, which is asked for the cards of those that came before it.
     Adds `first_slot` and `last_slot`, null without a claim, and `activity_id`, by which claims are known.
     What comes to nothing claims nothing; a correction moves the claim of what it corrects.
     """
@@ -67,7 +70,8 @@ def claim_trips(
     free = not has_corrections and not slots.select(_KEY).is_duplicated().any()
     if not free or not copied_whole(call, "trip_claim", _as_rows(slots)):
         asking = pl.col("trip").is_in(slots["trip"].unique().implode())
-        slots, clashes = _Claims(call, claimant, frame.filter(GOOD & (corrects | asking))).settle(slots)
+        lines = frame.filter(GOOD & (corrects | asking))
+        slots, clashes = _Claims(call, claimant, lines, chunk).settle(slots)
         clash = pl.col("trip").replace_strict(clashes, default=None, return_dtype=pl.String)
         frame = frame.with_columns(
             detail=pl.when(GOOD).then(pl.coalesce(clash, "detail")).otherwise("detail")
@@ -96,19 +100,25 @@ def free_refused(call: Call, citizen_id: UUID, activity_id: UUID) -> None:
 
 @dataclass(frozen=True)
 class _Holder:
-    """Who has a slot, and from when until when (microseconds); its fact, where it is the same partner's."""
+    """Who has a slot, and from when until when (microseconds); its fact, where it is the same partner's.
+
+    Its card and place are known where it came in the chunk at hand.
+    """
 
     begins: int
     ends: int
-    told: str
     fact: Fact | None
+    card: bytes | None
+    place: str
 
 
 class _Claims:
     """The lines of a step that want slots which others may have, or that correct what has some."""
 
-    def __init__(self, call: Call, claimant: Claimant, lines: pl.DataFrame) -> None:
+    def __init__(self, call: Call, claimant: Claimant, lines: pl.DataFrame, chunk: pl.DataFrame) -> None:
         self._call, self._claimant, self._lines = call, claimant, lines
+        batch = None if claimant.batch_id is None else str(claimant.batch_id)
+        self._cards = chunk.select(*_PLACE, card="subject_hash", batch=pl.lit(batch, pl.String))
 
     def settle(self, slots: pl.DataFrame) -> tuple[pl.DataFrame, dict[int, str]]:
         """The slots that are claimed now, and of each line that lost who was first."""
@@ -166,6 +176,8 @@ class _Claims:
         }
         found = select_frame(self._call, _HOLDERS, values, schema=_HOLDER)
         found = found.join(formers.select("activity_id"), on="activity_id", how="anti")
+        # Null meets nothing: of records without a batch no two came together.
+        found = found.join(self._cards, on=("batch", *_PLACE), how="left")
         return {_key(row): _holder(row) for row in found.iter_rows(named=True)}
 
 
@@ -184,32 +196,32 @@ def _share_out(
     for part in met.partition_by("trip", maintain_order=True):
         rows = list(part.iter_rows(named=True))
         trip = rows[0]["trip"]
-        event, revision, file_no, line_no = told[trip]
+        event, revision, file_no, line_no, card = told[trip]
         own, clash = _own_slots(rows, holders)
         if clash is None:
             given += [row["place"] for row in own]
+            place = _place(file_no, line_no)
             for row in own:
-                first = f"{_times(row)}, file {file_no} line {line_no}"
-                holders[_key(row)] = _Holder(row["begins"], row["ends"], first, (event, revision))
-        elif clash.fact != (event, revision):  # the same fact once more is for the references to name
-            clashes[trip] = clash.told
+                holders[_key(row)] = _Holder(row["begins"], row["ends"], (event, revision), card, place)
+        elif holders[clash].fact != (event, revision):  # the same fact once more is for the references
+            clashes[trip] = _told(clash, holders[clash], card)
     others = asked.join(met.select("place"), on="place", how="anti", maintain_order="left")
     return pl.concat([others, met.filter(pl.col("place").is_in(given))]).drop("place"), clashes
 
 
 def _own_slots(
     rows: list[dict[str, Any]], holders: dict[Key, _Holder]
-) -> tuple[list[dict[str, Any]], _Holder | None]:
-    """The slots of a line that are free; or who is in the way: it overlaps, or leaves the line none."""
+) -> tuple[list[dict[str, Any]], Key | None]:
+    """The slots of a line that are free; or where one is in the way: it overlaps, or leaves the line none."""
     own, beside = [], None
     for row in rows:
         holder = holders.get(_key(row))
         if holder is None:
             own.append(row)
         elif not row["is_trip"] or (holder.begins < row["ends"] and row["begins"] < holder.ends):
-            return [], holder
+            return [], _key(row)
         else:
-            beside = holder
+            beside = _key(row)
     return own, None if own else beside
 
 
@@ -218,18 +230,19 @@ def _key(row: dict[str, Any]) -> Key:
 
 
 def _holder(row: dict[str, Any]) -> _Holder:
-    """With its times and place for the partner that sent it; for another with the slot that both want."""
-    if not row["is_ours"]:
-        slot = _moment(row["slot"] * SLOT_SECONDS * 1_000_000)
-        return _Holder(row["begins"], row["ends"], f"first: {slot}, from another partner", None)
-    place = f", file {row['file_no']} line {row['line_no']}"
-    batch = "" if row["batch"] is None else f", {public_id(BATCH, UUID(row['batch']))}{place[1:]}"
-    fact = row["event"], row["revision"]
-    return _Holder(row["begins"], row["ends"], _times(row) + batch, fact)
+    fact = (row["event"], row["revision"]) if row["is_ours"] else None
+    return _Holder(row["begins"], row["ends"], fact, row["card"], _place(row["file_no"], row["line_no"]))
 
 
-def _times(row: dict[str, Any]) -> str:
-    return f"first: {_moment(row['begins'])} until {_moment(row['ends'])}"
+def _told(slot: Key, first: _Holder, card: bytes) -> str:
+    """The first one's times and place for its own card; in one way for all others, whoever sent it."""
+    if first.card != card:
+        return f"first: {_moment(slot[1] * SLOT_SECONDS * 1_000_000)}, by an earlier record"
+    return f"first: {_moment(first.begins)} until {_moment(first.ends)}, {first.place}"
+
+
+def _place(file_no: int, line_no: int) -> str:
+    return f"file {file_no} line {line_no}"
 
 
 def _moment(microseconds: int) -> str:
@@ -252,7 +265,8 @@ def _free(call: Call, claims: pl.DataFrame) -> None:
     execute_text(call, _FREE, values)
 
 
-_LINE = ("source_event_id", "revision", "file_no", "line_no")
+_PLACE = ("file_no", "line_no")
+_LINE = ("source_event_id", "revision", *_PLACE, "subject_hash")
 _KEYS = {"citizen_id": pl.String, "slot": pl.Int64, "mode_class": pl.String}
 _FORMER = {
     "source_event_id": pl.String,
@@ -270,7 +284,7 @@ _HOLDER = {
     "event": pl.String,
     "revision": pl.Int64,
     "batch": pl.String,
-    "file_no": pl.Int64,
+    "file_no": pl.Int32,
     "line_no": pl.Int64,
 }
 _FACTS = (

@@ -128,29 +128,12 @@ def test_a_ride_that_begins_where_another_ends_shares_its_slot(ruled: Desk) -> N
     assert ruled.take(ruled.app, trip("a2", "08:32", "08:49"), trip("a1", "08:31", "08:34")) == [CLAIMED] * 2
 
 
-def test_the_first_is_named_with_its_place_to_its_own_partner_only(ruled: Desk) -> None:
-    assert ruled.take(ruled.metro, trip("e1", "08:02", "08:31")) == [CREDITED]
-    _, details = ruled.told(
-        ruled.metro,
-        trip("e2", "08:20", "08:40"),
-        trip("e3", "10:00", "10:20"),
-        trip("e4", "10:10", "10:30"),
-    )
-    assert details == [
-        "first: 2026-11-19 08:02 until 2026-11-19 08:31",
-        None,
-        "first: 2026-11-19 10:00 until 2026-11-19 10:20, file 1 line 3",
-    ]
-    _, details = ruled.told(ruled.app, trip("a1", "08:20", "08:40"))
-    assert details == ["first: 2026-11-19 08:20, from another partner"]
-
-
-def test_a_record_alone_is_refused_with_pointer_and_the_first_one(ruled: Desk) -> None:
+def test_a_record_alone_is_refused_with_pointer_and_the_slot_that_both_want(ruled: Desk) -> None:
     ruled.take(ruled.metro, trip("e1", "08:02", "08:31"))
     with pytest.raises(Refusal) as refused:
         take_activity(ruled.call, ruled.app.intake(), lines(trip("a1", "08:02", "08:31")))
     assert (refused.value.code, refused.value.pointer) == ("trip_claimed", "/occurred_at")
-    assert "08:00, from another partner" in refused.value.detail
+    assert refused.value.detail == "first: 2026-11-19 08:00, by an earlier record"
 
 
 def test_the_same_fact_again_is_a_duplicate_and_with_other_content_differs(ruled: Desk) -> None:

@@ -88,6 +88,7 @@ def test_a_suspension_in_the_middle_stops_the_next_chunk_and_costs_no_try(
     assert partner.count("activity") == 2
     assert "partner_suspended" in [row.reason for row in partner.database.rows(REASONS)]
     partner.database.run(lambda call: resume(call, partner.city.partner_id, reason="settled"))
+    assert partner.get(f"/{batch}").json["waits_for"] is None
     later = NOW + BUSY_PAUSE + timedelta(seconds=1)
     assert partner.work(lambda work: partner.database.run(work, now=later), chunk_lines=2) == 1
     assert partner.count("activity") == 6

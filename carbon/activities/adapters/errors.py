@@ -3,42 +3,46 @@
 from kernel.errors import Kind, Refusal
 
 
-class FileEmpty(Refusal):
+class FileRefused(Refusal, abstract=True):
+    """The file as a whole is at fault, and will be whenever it is read: its batch ends as failed."""
+
+
+class FileEmpty(FileRefused):
     """The file has no line."""
 
     kind = Kind.INVALID
     title_zh = "文件为空"
 
 
-class FileTooLarge(Refusal):
+class FileTooLarge(FileRefused):
     """The file is larger than one import may be."""
 
     kind = Kind.TOO_LARGE
     title_zh = "文件超过一次导入的上限"
 
 
-class HeaderDiffers(Refusal):
+class HeaderDiffers(FileRefused):
     """The first line does not name the columns that this format has."""
 
     kind = Kind.INVALID
     title_zh = "首行的列名与格式要求不符"
 
 
-class RuleDataUnreadable(Refusal):
+class RuleDataUnreadable(FileRefused):
     """The rule data of the adapter (stations, aliases, opening days, fares) is not in its form."""
 
     kind = Kind.INVALID
     title_zh = "适配器的规则数据格式不符"
 
 
-class WorkbookUnreadable(Refusal):
+class WorkbookUnreadable(FileRefused):
     """The file is no workbook (.xlsx) that can be read."""
 
     kind = Kind.INVALID
     title_zh = "文件不是可读取的 .xlsx 工作簿"
 
 
-class WorkbookTooLarge(Refusal):
+class WorkbookTooLarge(FileRefused):
     """The workbook holds more than one import takes; send the sheet alone, or as CSV."""
 
     kind = Kind.TOO_LARGE
