@@ -280,11 +280,16 @@ def test_a_stop_interrupts_what_cannot_wait_and_begins_nothing_new(
         call.db.execute(text("SELECT pg_sleep(60)"))
         return 1
 
-    asleep = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    def asleep() -> bool:
+        with database.sessions() as session:
+            session.execute(text("SET LOCAL ROLE NONE"))  # others' waits are seen by the owner only
+            return session.execute(text(sleepers)).first() is not None
+
+    sleepers = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     with ThreadPoolExecutor(1) as worker:
         began = time.monotonic()
         sleeping = worker.submit(turn.repeat, sleep)
-        while not database.rows(asleep):
+        while not asleep():
             assert time.monotonic() < began + 30
         stop.asked.set()
         stop.interrupt()
