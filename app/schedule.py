@@ -7,7 +7,7 @@ never: what it finds undone it does, and what it leaves the next run finds.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -190,10 +190,21 @@ def expire_coins(turn: Turn) -> int:
 
 
 def remind(turn: Turn) -> int:
-    """Remind of what ends soon and tell what has ended, round after round, once ended coins are posted."""
+    """Post what has ended, then remind of what ends soon and tell what has ended, round after round.
+
+    Where some coins cannot be posted, the round of their day waits and all others go on.
+    """
     rounds = turn.once(open_rounds)
-    expire_coins(turn)
-    return sum(turn.repeat(partial(go_on, each=each)) for each in rounds)
+
+    def post_ended() -> int:
+        expire_coins(turn)
+        return 0  # its own line of the schedule counts them
+
+    parts: dict[str, Callable[[], int]] = {"post_ended": post_ended}
+    for each in rounds:
+        name = f"{each.region_id} {each.what} {each.ends_on} {each.days_ahead}"
+        parts[name] = partial(turn.repeat, partial(go_on, each=each))
+    return _each_alone(parts)
 
 
 def expire_vouchers(turn: Turn) -> int:
@@ -248,14 +259,33 @@ def add_checkpoints(turn: Turn) -> int:
 
 def forget(turn: Turn) -> int:
     """Delete answers, news, deliveries and failed jobs older than 30 days, old messages, attempts over."""
-    answers = turn.repeat(lambda call: forget_old(call.db, now=call.now))
-    old = (forget_taken, forget_attempts, forget_deliveries, forget_messages, _forget_jobs)
-    return sum((answers, *map(turn.repeat, old)))
+    old = (_forget_answers, forget_taken, forget_attempts, forget_deliveries, forget_messages, _forget_jobs)
+    return _each_alone({part.__name__.lstrip("_"): partial(turn.repeat, part) for part in old})
+
+
+def _each_alone(parts: Mapping[str, Callable[[], int]]) -> int:
+    """Do every part, whatever becomes of the others; the sum of their counts, or what failed, at the end."""
+    total, failed = 0, list[Exception]()
+    for name, part in parts.items():
+        try:
+            total += part()
+        except Exception as error:  # noqa: BLE001 - raised below
+            log.warning("part_failed", part=name, error=type(error).__name__)
+            failed.append(error)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise ExceptionGroup("parts of a run failed", failed)
+    return total
 
 
 def rotate_keys(turn: Turn) -> int:
     """Make first keys where a purpose has none, and publish the next voucher key in time for its turn."""
     return sum(turn.once(partial(rotate_due, purpose=purpose)) for purpose in Purpose)
+
+
+def _forget_answers(call: Call) -> int:
+    return forget_old(call.db, now=call.now)
 
 
 def _forget_jobs(call: Call) -> int:

@@ -7,7 +7,7 @@ unique key until `lock_timeout`, then is told to come back. Only successes are r
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Integer, LargeBinary, delete, text
+from sqlalchemy import Index, Integer, LargeBinary, delete, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -54,6 +54,7 @@ class RememberedAnswer(Base):
     """What was answered to a key; scoped to principal and route. Belongs to no region: keys are callers'."""
 
     __tablename__ = "idempotency"
+    __table_args__ = (Index("ix_idempotency_recorded_at", "recorded_at"),)
 
     principal: Mapped[str] = mapped_column(primary_key=True)
     route: Mapped[str] = mapped_column(primary_key=True)
@@ -119,9 +120,12 @@ def remember(session: Session, attempt: Attempt, answer: Answer) -> None:
 
 
 def forget_old(session: Session, *, now: datetime, most: int = 10_000) -> int:
-    """Delete answers older than 30 days, at most `most` a run; returns how many."""
+    """Delete answers older than 30 days, at most `most` a run, oldest first; returns how many."""
     old = (
-        text("SELECT principal, route, key FROM idempotency WHERE recorded_at < :before LIMIT :most")
+        text(
+            "SELECT principal, route, key FROM idempotency"
+            " WHERE recorded_at < :before ORDER BY recorded_at LIMIT :most"
+        )
         .bindparams(before=now - KEPT, most=most)
         .columns(RememberedAnswer.principal, RememberedAnswer.route, RememberedAnswer.key)
         .subquery()

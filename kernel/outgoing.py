@@ -35,7 +35,10 @@ class Outgoing(Base):
     """One piece of news: what happened to which public id."""
 
     __tablename__ = "outgoing"
-    __table_args__ = (Index("ix_outgoing_waiting", "xact", "id", postgresql_where=text("taken_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_outgoing_waiting", "xact", "id", postgresql_where=text("taken_at IS NULL")),
+        Index("ix_outgoing_taken_at", "taken_at", postgresql_where=text("taken_at IS NOT NULL")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     region_id: Mapped[str] = mapped_column(ForeignKey("region.id"))

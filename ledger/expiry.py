@@ -17,10 +17,13 @@ def expire_due(call: Call, *, most: int = 1000) -> tuple[int, int]:
     return row.accounts, row.ended
 
 
-# In holder order, one balance row after the other: spends lock the rows of one holder in the same order.
+# Those who wait longest, as the index of next_expiry has them: by holder each call would pass over all that
+# the calls before it did, and on the first of a month everybody is due. Their rows are then locked in holder
+# order, one after the other: spends lock the rows of one holder in the same order.
 _EXPIRE = text(
     "SELECT count(*) AS accounts,"
     " CAST(coalesce(sum(ledger_expire(holder_id, account_id, :today, :now)), 0) AS bigint) AS ended"
-    " FROM (SELECT holder_id, account_id FROM ledger_balance WHERE next_expiry <= :today"
-    " AND next_expiry < '9999-12-31' ORDER BY holder_id, account_id LIMIT :most) due"
+    " FROM (SELECT holder_id, account_id FROM (SELECT holder_id, account_id FROM ledger_balance"
+    " WHERE next_expiry <= :today AND next_expiry < '9999-12-31' ORDER BY next_expiry LIMIT :most) longest"
+    " ORDER BY holder_id, account_id) due"
 )

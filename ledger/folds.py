@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from kernel.call import Call
 from kernel.errors import BrokenInvariant
 from ledger.accounts import Account
-from ledger.chart import GUARDED
+from ledger.tables import GUARDED_KINDS
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,12 @@ def marks_lie_ahead(session: Session) -> bool:
 _AHEAD = text(
     "SELECT EXISTS (SELECT FROM ledger_checkpoint WHERE up_to_xact > pg_snapshot_xmax(pg_current_snapshot()))"
 )
-_LATEST = "coalesce((SELECT max(CAST(CAST(up_to_xact AS text) AS bigint)) FROM ledger_checkpoint), 0)"
+# The greatest by the type's own order, which an index has; the number that it is made into has none.
+_LATEST = (
+    "coalesce((SELECT CAST(CAST(up_to_xact AS text) AS bigint) FROM ledger_checkpoint"
+    " ORDER BY ledger_checkpoint.up_to_xact DESC LIMIT 1), 0)"  # not the cast, which takes the column's name
+)
 _NUMBER = "CAST(CAST(t.xact AS text) AS bigint)"  # as the index ix_ledger_transfer_xact has it
-_GUARDED = ", ".join(f"'{kind.value}'" for kind in sorted(GUARDED))
 _FOLD = text(
     f"""
     SELECT coalesce((SELECT c.amount FROM ledger_checkpoint c WHERE c.account_id = :account
@@ -76,7 +79,8 @@ _ROLL = text(
         SELECT account_id, amount FROM moved UNION ALL SELECT contra_id, -amount FROM moved),
     added AS (
         SELECT s.account_id, sum(s.amount) AS amount FROM sides s
-        JOIN ledger_account a ON a.id = s.account_id AND a.kind NOT IN ({_GUARDED}) GROUP BY s.account_id),
+        JOIN ledger_account a ON a.id = s.account_id AND a.kind NOT IN ({GUARDED_KINDS})
+        GROUP BY s.account_id),
     written AS (
         INSERT INTO ledger_checkpoint (account_id, up_to_xact, amount, recorded_at)
         SELECT d.account_id, mark.xact, d.amount + coalesce((SELECT c.amount FROM ledger_checkpoint c

@@ -78,7 +78,7 @@ _CHART = ", ".join(
 
 # As `folds.py` reads them: the newest checkpoint of an account, and what was posted behind the newest mark.
 _LATEST_CHECKPOINTS = "SELECT DISTINCT ON (account_id) account_id, amount FROM ledger_checkpoint ORDER BY account_id, up_to_xact DESC"
-_NEWEST_MARK = "coalesce((SELECT max(CAST(CAST(up_to_xact AS text) AS bigint)) FROM ledger_checkpoint), 0)"
+_NEWEST_MARK = "coalesce((SELECT CAST(CAST(up_to_xact AS text) AS bigint) FROM ledger_checkpoint ORDER BY ledger_checkpoint.up_to_xact DESC LIMIT 1), 0)"
 _NUMBER = "CAST(CAST(t.xact AS text) AS bigint)"
 
 L1 = Check(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
 
 from kernel.database import Base
-from ledger.chart import Code, Kind, Unit
+from ledger.chart import GUARDED, Code, Kind, Unit
 
 ID_BLOCK = 1000
 """The sequences step by this much: a bulk writer takes whole blocks, a single posting one number."""
@@ -41,6 +41,10 @@ class TransactionNumber(UserDefinedType[int]):
 ischema_names["xid8"] = TransactionNumber  # so that comparing the schema knows the type
 
 
+GUARDED_KINDS = ", ".join(f"'{kind.value}'" for kind in sorted(GUARDED))
+"""As SQL says it; a query that says it so is answered from the index of folded accounts."""
+
+
 def _one_of(column: str, values: type[Kind | Unit | Code]) -> str:
     return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
 
@@ -56,6 +60,8 @@ class LedgerAccount(Base):
         UniqueConstraint("holder_id", "kind", "unit", "validity_class"),
         CheckConstraint(_one_of("kind", Kind), name="kind_is_known"),
         CheckConstraint(_one_of("unit", Unit), name="unit_is_known"),
+        # Folds know an account by its id alone; theirs are few among the accounts of citizens.
+        Index("ix_ledger_account_folded", "id", postgresql_where=text(f"kind NOT IN ({GUARDED_KINDS})")),
     )
 
     holder_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -250,6 +256,7 @@ class LedgerCheckpoint(Base):
     """The fold of a folded account up to a transaction watermark; only ever added to."""
 
     __tablename__ = "ledger_checkpoint"
+    __table_args__ = (Index("ix_ledger_checkpoint_up_to_xact", "up_to_xact"),)
 
     account_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     up_to_xact: Mapped[int] = mapped_column(TransactionNumber(), primary_key=True)

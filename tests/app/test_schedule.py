@@ -3,7 +3,9 @@
 import re
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -24,8 +26,9 @@ from kernel.call import Call
 from kernel.clock import FixedClock
 from kernel.database import create_engine
 from kernel.errors import BrokenInvariant, Busy
+from kernel.idempotency import forget_old
 from kernel.identifiers import new_id
-from kernel.outgoing import announce, take_news
+from kernel.outgoing import announce, forget_taken, take_news
 from ledger.accounts import institution, open_account
 from ledger.chart import Code, Kind, Unit
 from ledger.posting import Movement, Transfer, move, post
@@ -34,6 +37,7 @@ from tests.carbon.partner_client import make_partner, rides
 from tests.conftest import NOW, REGION, Database
 from tests.ledger.world import citizen
 from tests.merchants.world import bought, customer, market, sound
+from tests.plans import fill, reads_of, rows_read
 from tests.rewards.world import rich_citizen
 
 AN_HOUR = 3600
@@ -217,6 +221,63 @@ def test_what_is_older_than_thirty_days_is_forgotten_and_nothing_younger(
     assert run(product, "forget") == 2
     assert [row.subject for row in database.rows("SELECT subject FROM outgoing")] == ["29 days"]
     assert [row.key for row in database.rows("SELECT key FROM idempotency")] == ["key of 29"]
+
+
+def put_old_answers_and_news(database: Database, count: int) -> None:
+    """So many of each that are older than thirty days, lying behind as many of today: space is used again."""
+    for name, days in (("new", 0), ("old", 40)):
+        begin = f"CREATE TEMP TABLE n AS SELECT n, '{name}' AS name, CAST('{NOW.isoformat()}' AS timestamptz)"
+        fill(
+            database,
+            f"{begin} - {days} * interval '1 day' - n * interval '1 second' AS at"
+            f" FROM generate_series(1, {count}) n",
+            "INSERT INTO idempotency (principal, route, key, payload_hash, status, body, recorded_at)"
+            " SELECT 'p', 'r', name || '-' || n, '', 201, '', at FROM n ORDER BY at",
+            "INSERT INTO outgoing (id, region_id, event, subject, facts, recorded_at, taken_at)"
+            " SELECT gen_random_uuid(), 'CN-GD-SZ', 'test.told', name, '{}', at, at FROM n ORDER BY at",
+            "DROP TABLE n",
+        )
+
+
+def left(database: Database, of: str) -> int:
+    return int(database.rows(f"SELECT count(*) FROM {of}")[0].count)  # noqa: S608 - a name of ours
+
+
+def test_forgetting_reads_as_much_as_it_deletes(database: Database) -> None:
+    put_old_answers_and_news(database, 10_000)
+    answers = reads_of(database, lambda call: forget_old(call.db, now=call.now, most=100))
+    news = reads_of(database, partial(forget_taken, most=100))
+    # Each is found by its time, and once more by its key.
+    assert rows_read(answers, "idempotency") == rows_read(news, "outgoing") == 200, (answers, news)
+    assert database.run(lambda call: forget_old(call.db, now=call.now, most=100)) == 100
+    assert database.rows("SELECT FROM idempotency WHERE key = 'old-10000'") == []  # the oldest
+    assert database.rows("SELECT FROM idempotency WHERE key = 'old-1'") != []
+
+
+@contextmanager
+def locked(database: Database, *rows: str) -> Iterator[None]:
+    """Somebody else holds these rows."""
+    with database.sessions() as other:
+        for row in rows:
+            assert other.execute(text(f"SELECT FROM {row} FOR UPDATE")).one() is not None
+        yield
+        other.rollback()
+
+
+def test_what_cannot_be_forgotten_keeps_nothing_else(product: Product, database: Database) -> None:
+    put_old_answers_and_news(database, 10)
+    database.run(partial(sign_in_staff, username="nobody", password="wrong"), now=NOW - timedelta(days=1))
+    answer, news = "idempotency WHERE key = 'old-1'", "outgoing WHERE subject = 'old' LIMIT 1"
+    with locked(database, answer), pytest.raises(Busy):
+        run(product, "forget")
+    assert [left(database, name) for name in ("idempotency", "outgoing", "sign_in_attempts")] == [20, 10, 0]
+    database.run(partial(tell, "taken"), now=NOW - timedelta(days=40))
+    fill(database, "UPDATE outgoing SET taken_at = recorded_at, subject = 'old' WHERE subject = 'taken'")
+    with locked(database, answer, news), pytest.raises(ExceptionGroup) as failed:
+        run(product, "forget")
+    assert [type(error) for error in failed.value.exceptions] == [Busy, Busy]
+    assert run(product, "forget") == 11
+    assert (left(database, "idempotency"), left(database, "outgoing")) == (10, 10)
 
 
 def test_attempts_to_sign_in_are_forgotten_when_their_window_is_over_and_not_before(

@@ -15,6 +15,7 @@ from ledger.folds import Rolled, fold_balance, roll_checkpoints
 from ledger.reconciliation import CHECKS, reconcile
 from tests.conftest import Database, make_call
 from tests.ledger.world import REGION, citizen, redeem, shop
+from tests.plans import fill, pages_read, reads_of, rows_read
 
 LONGEST_WAIT_S = 120
 
@@ -112,3 +113,32 @@ def test_a_checkpoint_that_does_not_tell_the_truth_is_named(database: Database, 
         connection.execute(text(deed))
     owner.dispose()
     assert database.run(named) == {"L1"}
+
+
+def test_folds_and_checkpoints_read_no_accounts_of_citizens_and_one_checkpoint_for_the_mark(
+    database: Database,
+) -> None:
+    me, till = database.run(citizen), database.run(shop)
+    database.run(lambda call: me.earn(call, 100, reference="a"))
+    settle(database)
+    fill(
+        database,
+        "INSERT INTO ledger_account (holder_id, id, kind, unit, validity_class, region_id, opened_at)"
+        " SELECT gen_random_uuid(), 1000000 + n, 'citizen', 'carbon', '-', 'CN-GD-SZ', now()"
+        " FROM generate_series(1, 20000) n",
+        # Marks of a former life of the tills, below every transfer.
+        "INSERT INTO ledger_checkpoint (account_id, up_to_xact, amount, recorded_at)"
+        " SELECT 2000000 + n % 100, CAST(CAST(n / 100 + 3 AS text) AS xid8), 0, now()"
+        " FROM generate_series(0, 19999) n",
+    )
+    rolled = reads_of(database, roll_checkpoints)
+    folded = database.rows("SELECT FROM ledger_account WHERE kind IN ('issuance', 'expired', 'merchant')")
+    assert 0 < rows_read(rolled, "ledger_account") <= len(folded), rolled
+    assert pages_read(rolled, "ledger_account") <= 20, rolled
+    assert rows_read(rolled, "ledger_checkpoint") <= 2, rolled  # the mark; the account had none
+    summed = reads_of(database, lambda call: fold_balance(call, till))
+    assert rows_read(summed, "ledger_checkpoint") <= 2, summed
+    assert max(pages_read(reads, "ledger_checkpoint") for reads in (rolled, summed)) <= 20, (rolled, summed)
+    assert database.run(issued) == -100
+    assert database.run(roll_checkpoints).accounts == 1
+    assert database.run(issued) == -100

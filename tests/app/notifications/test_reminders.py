@@ -11,6 +11,7 @@ from app.notifications.reminders import Round, go_on, open_rounds
 from kernel.actor import ActorKind
 from kernel.call import Call
 from kernel.clock import FixedClock, business_day, day_bounds
+from kernel.errors import Busy
 from kernel.identifiers import new_id
 from kernel.paging import PageRequest
 from kernel.publications.publishing import Draft
@@ -77,6 +78,23 @@ def test_coins_are_reminded_of_thirty_seven_and_one_day_ahead_and_then_told_to_h
     )
     assert last.says["zh"] == "7.50 碳币有效期已满(2026-12-22),现已失效。"
     reminded.run(sound, now=clock.now())
+
+
+def test_coins_that_cannot_be_posted_keep_nobody_else_from_being_reminded(
+    reminded: Database, product: Product, clock: FixedClock
+) -> None:
+    stuck, other = (reminded.run(partial(rich_citizen, coins=100, ends=days_after(n))) for n in (1, 8))
+    clock.at = noon(days_after(1))
+    with reminded.sessions() as holding:
+        holding.execute(
+            text("SELECT FROM ledger_balance WHERE holder_id = :who FOR UPDATE"), {"who": stuck.id}
+        )
+        with pytest.raises(Busy):
+            run(product, "remind")
+        holding.rollback()
+    assert (ahead(reminded, other), told(reminded, stuck, kind="coins_expired")) == ([7], [])
+    run(product, "remind")
+    assert (ahead(reminded, other), len(told(reminded, stuck, kind="coins_expired"))) == ([7], 1)
 
 
 @pytest.mark.parametrize(
