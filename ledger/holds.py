@@ -122,7 +122,8 @@ def release(call: Call, held: HoldSet, *, cause: str, grace_on: date | None) -> 
     """Give the whole set back. Refuses `HoldEnded` when it was spent; releasing twice changes nothing.
 
     Coins past their day end at once when the citizen caused the release (`grace_on` None), and live
-    until `grace_on` when somebody else did.
+    until `grace_on` when somebody else did (or to the day after the last that has ended, if that is later:
+    the caller may have waited across midnight).
     """
     return _release(call, _values(call, held, cause=cause, grace_on=grace_on))
 
@@ -182,18 +183,23 @@ _EXPIRE_HELD = text(
 )
 # Of what the release makes due, as much as the buckets of the days in between have that was not posted as
 # ended, is given a bucket before it is released; what is due beyond that then ends as in any release. A
-# bucket's own `expired` does not serve: other sets that came back past their day are marked there too.
+# bucket's own `expired` does not serve: other sets that came back past their day are marked there too. Which
+# buckets are past the balance says, not the caller's day, and the day of grace lies behind them: a bucket
+# ends once, and who waited for the lock across midnight comes when today's has ended.
 _GRACE = text(
     """
     WITH graced AS MATERIALIZED (
         SELECT h.account_id, h.id,
-            least(b.posted - b.held + h.amount - k.later, k.between_days) AS amount
+            least(b.posted - b.held + h.amount - k.later, k.between_days) AS amount,
+            greatest(CAST(:grace AS date), k.newest + 1) AS grace_on
         FROM ledger_hold h
         JOIN ledger_balance b ON b.holder_id = h.holder_id AND b.account_id = h.account_id
         CROSS JOIN LATERAL (
-            SELECT CAST(coalesce(sum(c.credited) FILTER (WHERE c.expires_on > :today), 0) AS bigint) AS later,
+            SELECT CAST(coalesce(sum(c.credited) FILTER (WHERE c.expires_on >= b.next_expiry), 0) AS bigint)
+                    AS later,
                 CAST(coalesce(sum(c.credited - least(c.expired, coalesce(-t.amount, 0)))
-                    FILTER (WHERE c.expires_on <= :today), 0) AS bigint) AS between_days
+                    FILTER (WHERE c.expires_on < b.next_expiry), 0) AS bigint) AS between_days,
+                max(c.expires_on) FILTER (WHERE c.expires_on < b.next_expiry) AS newest
             FROM coin_bucket c
             LEFT JOIN ledger_reference r ON r.holder_id = c.holder_id AND r.source = 'expiry'
                 AND r.reference = c.account_id || '/' || c.expires_on
@@ -205,15 +211,15 @@ _GRACE = text(
             AND e.account_id = h.account_id AND e.id = h.id)),
     bucket AS (
         INSERT INTO coin_bucket AS c (holder_id, account_id, expires_on, credited)
-        SELECT :holder, account_id, CAST(:grace AS date), amount FROM graced WHERE amount > 0
+        SELECT :holder, account_id, grace_on, amount FROM graced WHERE amount > 0
         ON CONFLICT (holder_id, account_id, expires_on)
         DO UPDATE SET credited = c.credited + excluded.credited),
     due AS (
-        UPDATE ledger_balance b SET next_expiry = least(b.next_expiry, :grace) FROM graced g
+        UPDATE ledger_balance b SET next_expiry = least(b.next_expiry, g.grace_on) FROM graced g
         WHERE b.holder_id = :holder AND b.account_id = g.account_id AND g.amount > 0),
     noted AS (
         INSERT INTO coin_regrace (holder_id, account_id, hold_id, amount, grace_on, cause)
-        SELECT :holder, account_id, id, amount, CAST(:grace AS date), :cause FROM graced WHERE amount > 0)
+        SELECT :holder, account_id, id, amount, grace_on, :cause FROM graced WHERE amount > 0)
     SELECT coalesce(sum(amount), 0) FROM graced WHERE amount > 0
     """
 )

@@ -237,6 +237,10 @@ L6 = Check(
                GROUP BY 1, 2) k USING (holder_id, account_id)
                WHERE coalesce(t.total, 0) <> coalesce(k.total, 0)""",
         ),
+        must_be_empty(
+            "more ended of a bucket than it was credited",
+            """SELECT account_id, expires_on, credited, expired FROM coin_bucket WHERE expired > credited""",
+        ),
     ),
 )
 L12 = Check(

@@ -23,7 +23,7 @@ from kernel.errors import BrokenInvariant, Busy
 from kernel.identifiers import new_id
 from kernel.publications.rules import Cap, cap_by_id
 from ledger.accounts import Account, find_account, institution
-from ledger.bulk_accounts import ManyAccounts, lock_citizens
+from ledger.bulk_accounts import ManyAccounts
 from ledger.chart import NO_CLASS, STANDARD, Code, Kind, Unit
 from ledger.posting import Transfer, post
 from ledger.reversal import take_back
@@ -91,8 +91,8 @@ def take_back_corrected(
 ) -> None:
     """Post the take-backs of `lower_caps`'s findings and keep a reversal for each.
 
-    `accounts` are those of the lines that correct: of the same citizens. Refuses Busy when one of the
-    activities was refused or put on hold meanwhile.
+    `accounts` are those of the lines that correct: of the same citizens, whom the caller has locked. Refuses
+    Busy when one of the activities was refused or put on hold meanwhile.
     """
     if not corrected:
         return
@@ -136,7 +136,10 @@ def lower_cap_of(call: Call, citizen_id: UUID, activity_id: UUID) -> None:
 
 
 def take_back_refused(call: Call, citizen_id: UUID, activity_id: UUID) -> bool:
-    """Take back what an activity came to; False, and the caller undoes it, when it was taken back before."""
+    """Take back what an activity came to; False, and the caller undoes it, when it was taken back before.
+
+    The caller has locked its citizen.
+    """
     row = call.db.execute(_ONE, {"citizen": citizen_id, "activity": activity_id}).one()
     coins = find_account(call, citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD)
     carbon = find_account(call, citizen_id, kind=Kind.CITIZEN, unit=Unit.CARBON)
@@ -179,8 +182,7 @@ def _kept(call: Call, reversals: list[dict[str, Any]]) -> bool:
 
 
 def _standing(call: Call, rows: list[Row[Any]]) -> dict[UUID, _Standing]:
-    """What each of these activities came to last; nobody corrects them by a table meanwhile."""
-    lock_citizens(call, pl.Series([str(row.citizen_id) for row in rows]).unique().sort())
+    """What each of these activities came to last; their citizens are locked, so no table corrects them."""
     plain = {
         row.id: _Standing(row.carbon_mg, row.coin_milli, [(row.coin_transfer_id, row.coin_milli)])
         for row in rows

@@ -40,6 +40,7 @@ from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from kernel.publications.rules import grace
 from ledger.accounts import find_account
+from ledger.bulk_accounts import lock_citizens
 from ledger.chart import STANDARD, Kind, Unit
 from ledger.holds import HoldSet, hold, lock_available, release
 
@@ -130,6 +131,8 @@ def decide(call: Call, hold_id: UUID, *, into: str, reason: str) -> ActivityHold
     require(done, TimeToAppeal())
     if into == REFUSED:
         _let_go(call, kept)
+        # The release locks coins only, and what takes the activity back wants kilograms after it.
+        lock_citizens(call, pl.Series([str(kept.citizen_id)]))
     if kept.coin_milli:
         until = call.today + grace(call, call.region, day=call.today)
         release(call, _hold_set(kept.citizen_id, kept.activity_id), cause=into, grace_on=until)

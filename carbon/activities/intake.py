@@ -1,9 +1,10 @@
 """The one way in: a chunk of lines becomes activities, kilograms and coins in the caller's transaction.
 
 A single record is a chunk of one. Every line comes out with an outcome: `credited`, `assessed` (an
-activity of zero grams), `duplicate`, or `rejected` with its code. Locks are taken in the order
-meters, trips, references, counts of holds, caps, balances (coins last of all: a citizen who spends some waits
-for no more than the end of a chunk); a cap limits coins only, never kilograms.
+activity of zero grams), `duplicate`, or `rejected` with its code. Each step of a chunk takes its locks in the
+order meters, trips, references, counts of holds, caps, balances (kilograms of all its citizens, then coins of
+all, by key; coins last, because a citizen who spends some waits to the end of the chunk); a cap limits coins
+only, never kilograms.
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ from kernel.call import Call
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
 from kernel.publications.rules import STANDARD, IntakeRules, coin_rate, intake_rules
-from ledger.bulk_accounts import open_citizen_accounts
+from ledger.bulk_accounts import lock_citizens, open_citizen_accounts
 from ledger.chart import Unit
 
 CREDITED, ASSESSED, REJECTED = "credited", "assessed", "rejected"
@@ -159,6 +160,10 @@ def _credit(call: Call, intake: Intake, rows: pl.DataFrame, region_id: str, rule
     )
     _keep_activities(call, intake, kept)
     batch_id = intake.batch_id or new_id()
+    if corrected:
+        # A correction may take coins of one to whom nothing is credited. Locked only then, after the coins
+        # of others, they would be out of the order that all keep: so all of these are locked at once.
+        lock_citizens(call, rows["citizen_id"].unique().sort())
     post_credits(call, credits_.postings, accounts, region_id=region_id, batch_id=batch_id)
     take_back_corrected(call, corrected, accounts, region_id=region_id)
     hold_marked(call, kept, rules.hold_rules, region_id=region_id)

@@ -141,6 +141,9 @@ BREAKS = {
     "a reversal forgets its original": Break(
         "UPDATE ledger_transfer SET reverses_id = 7 WHERE code = 'REDEEM_REVERSAL'", {"L6"}
     ),
+    "more ended than was credited": Break(
+        "UPDATE coin_bucket SET credited = expired - 1 WHERE expired > 0", {"L4", "L6"}
+    ),
     "an ended coin is not marked": Break("UPDATE coin_bucket SET expired = 0", {"L6"}),
     "a pending leg is lost": Break("DELETE FROM ledger_pending_leg", {"L12"}),
     "a pending leg grows": Break(

@@ -110,7 +110,9 @@ def _live(call: Call, me: Citizen, seed: int, *, on_time: bool) -> tuple[dict[st
         elif deed < 0.85:
             redeem(today, me, till, waiting.pop(pick))
         else:
-            release(today, me.set_of(waiting.pop(pick)), cause="citizen", grace_on=None)
+            # Begun days ago where it waited for somebody's deed of today: what that ended has ended.
+            begun = at(today, today.now - timedelta(days=dice.choice((0, 1, 9))))
+            release(begun, me.set_of(waiting.pop(pick)), cause="citizen", grace_on=None)
     expire_due(today)
     assert {o.check.name: o.findings for o in reconcile(today, CHECKS) if not o.holds} == {}
     ended = sum(row for row in _ended(today, me))

@@ -44,6 +44,7 @@ class Purse:
     held: int = 0
     ended: int = 0
     latest: date = date.min
+    days: set[date] = field(default_factory=set)
 
     @property
     def available(self) -> int:
@@ -56,6 +57,7 @@ class Purse:
     def earn(self, day: date, amount: int) -> None:
         self.latest = max(self.latest, day)
         self.lots[self.latest] = self.lots.get(self.latest, 0) + amount
+        self.days.add(self.latest)
 
     def take(self, amount: int) -> dict[date, int]:
         """Remove `amount` from the earliest lots."""
@@ -163,24 +165,33 @@ class Ledger(RuleBasedStateMachine):
             self.purses[name].return_held(part)
         return again, parts
 
-    @rule(what=consumes(held), grace=st.sampled_from((None, 5, 30)))
-    def cancel(self, what: tuple[str, Parts], grace: int | None) -> None:
+    @rule(what=consumes(held), grace=st.sampled_from((None, 1, 5, 30)), waited=st.sampled_from((0, 1, 15)))
+    def cancel(self, what: tuple[str, Parts], grace: int | None, waited: int) -> None:
+        """Begun days ago where it waited, until somebody's deed of today has ended what was due."""
         reference, parts = what
-        day = None if grace is None else self.call.today + timedelta(days=grace)
-        back = release(self.call, self.me.set_of(reference), cause="cancelled", grace_on=day)
+        begun = at(self.call, self.call.now - timedelta(days=waited))
+        if waited:
+            expire_due(self.call)
+        wanted = None if grace is None else begun.today + timedelta(days=grace)
+        back = release(begun, self.me.set_of(reference), cause="cancelled", grace_on=wanted)
         late = 0
         for name, part in parts.items():
             purse = self.purses[name]
             purse.held -= part
             due = purse.overdue(self.call.today)
             late += due
-            if day is None:
+            if wanted is None:
                 purse.end(self.call.today)
-            else:
+            elif due:
                 purse.take(due)
+                # No day ends twice: grace lies behind all that have.
+                passed = [each for each in purse.days if each <= self.call.today]
+                day = max([wanted, *(each + timedelta(days=1) for each in passed)])
                 purse.lots[day] = purse.lots.get(day, 0) + due
+                purse.days.add(day)
                 # As in the ledger, a day of grace is a day of the class: later credits end no earlier.
-                purse.latest = max(purse.latest, day) if due else purse.latest
+                purse.latest = max(purse.latest, day)
+                purse.end(self.call.today)
         assert (back.amount, back.ended + back.graced) == (sum(parts.values()), late)
 
     @invariant()
