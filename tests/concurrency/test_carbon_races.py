@@ -9,9 +9,9 @@ from uuid import UUID
 import polars as pl
 import pytest
 
-from carbon.activities import intake
 from carbon.activities.holds import HoldOrder, put_on_hold
 from carbon.activities.intake import take_activity
+from carbon.activities.references import claim_references
 from carbon.reconciliation import CHECKS
 from kernel.call import Call
 from kernel.errors import Refusal
@@ -70,14 +70,14 @@ def take(database: Database, city: City, row: dict[str, Any]) -> str:
 
 def just_before_references(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> None:
     """Let `work` happen, and be committed, once: when the next record is about to claim its reference."""
-    waiting, claim = [work], intake.claim_references
+    waiting = [work]
 
     def claim_later(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.DataFrame:
         if waiting:
             waiting.pop()()
-        return claim(call, frame, partner_id=partner_id)
+        return claim_references(call, frame, partner_id=partner_id)
 
-    monkeypatch.setattr(intake, "claim_references", claim_later)
+    monkeypatch.setattr("carbon.activities.intake.claim_references", claim_later)
 
 
 def sound(database: Database) -> bool:
