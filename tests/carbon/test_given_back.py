@@ -159,9 +159,8 @@ def test_only_who_was_credited_and_had_the_card_is_asked(call: Call, rider: Leav
 
 def test_a_chain_of_one_file_is_taken_as_one_by_one(call: Call, rider: Leaver) -> None:
     rider.give_back()
-    at = {"occurred_at": NOW - 2 * DAY}
     chain = [
-        ride("e1", metres=metres, corrects_revision=revision, **at)
+        ride("e1", metres=metres, corrects_revision=revision, occurred_at=NOW - 2 * DAY)
         for revision, metres in ((1, 3_000), (2, 3_500), (2, 2_000), (3, 0))
     ]
     outcomes = take_chunk(call, rider.city.intake(), lines(*chain))
