@@ -28,12 +28,15 @@ def allot_coins(
     """Add `coin_milli`, `coin_cut_milli` and `cap_rule_id` to assessed rows, which have `account_id`.
 
     The cap is that of the fact's own day, out of `found_caps`; what it counts belongs to its subject and
-    is not begun anew by a successor.
+    is not begun anew by a successor. A row with a `coin_most` gets no more than that.
     """
-    rate = rate.in_lowest_terms()
-    _refuse_to_wrap(rows, rate)
-    earned = pl.col("carbon_mg") * rate.coins_milli // rate.per_mg
-    rows = _with_caps(rows.with_columns(earned=earned), found_caps)
+    _refuse_to_wrap(rows, rate.in_lowest_terms())
+    rows = with_caps(rows.with_columns(earned=earned_coins(rate)), found_caps)
+    if "coin_most" in rows.columns:
+        rows = rows.with_columns(
+            earned=pl.min_horizontal("earned", "coin_most"),
+            beyond=(pl.col("earned") - pl.col("coin_most")).clip(lower_bound=0).fill_null(0),
+        )
     capped = rows.filter(pl.col("cap_rule_id").is_not_null() & (pl.col("earned") > 0))
     periods = (
         capped.group_by(_PERIOD)
@@ -51,7 +54,15 @@ def allot_coins(
         used = periods.join(locked, on=_KEY[1:], how="left", maintain_order="left")
         allotted = _allotted(rows, used)
         _raise_usage(call, periods, allotted, region_id)
+    if "coin_most" in rows.columns:
+        allotted = allotted.with_columns(coin_cut_milli=pl.col("coin_cut_milli") + pl.col("beyond"))
     return allotted.drop("earned", "cap_no", "cap_subject", "cap_period", "period_start", "cap_milli", "used")
+
+
+def earned_coins(rate: CoinRate) -> pl.Expr:
+    """Milli-coins for `carbon_mg` before any cap."""
+    rate = rate.in_lowest_terms()
+    return pl.col("carbon_mg") * rate.coins_milli // rate.per_mg
 
 
 def _refuse_to_wrap(rows: pl.DataFrame, rate: CoinRate) -> None:
@@ -62,7 +73,7 @@ def _refuse_to_wrap(rows: pl.DataFrame, rate: CoinRate) -> None:
         raise BrokenInvariant(f"{rows.height} lines of up to {most} mg do not fit into 64 bits at this rate")
 
 
-def _with_caps(rows: pl.DataFrame, found_caps: list[Cap]) -> pl.DataFrame:
+def with_caps(rows: pl.DataFrame, found_caps: list[Cap]) -> pl.DataFrame:
     """The cap that ruled each row's scenario on its day, and the period it falls into."""
     numbers: dict[tuple[str, str], int] = {}
     ruling = pl.DataFrame(

@@ -38,6 +38,8 @@ class Corrected:
 
     row: Row[Any]
     superseded_by: UUID
+    least: tuple[int, int] | None = None
+    """Milligrams and milli-coins that must stand of it, because its card was given back."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,16 @@ def _corrected(call: Call, partner_id: UUID, newer: pl.DataFrame) -> list[Correc
     if len(found) != newer.height:
         raise BrokenInvariant("a correction was claimed whose former revision does not stand")
     ids = newer["activity_id"].to_list()
-    return [Corrected(row, UUID(newer_id)) for row, newer_id in zip(found, ids, strict=True)]
+    least: list[tuple[int, int] | None] = [None] * newer.height
+    if "coin_most" in newer.columns:
+        least = [
+            None if coins is None else (carbon, coins)
+            for carbon, coins in newer.select("carbon_mg", "coin_most").iter_rows()
+        ]
+    return [
+        Corrected(row, UUID(newer_id), at_least)
+        for row, newer_id, at_least in zip(found, ids, least, strict=True)
+    ]
 
 
 def take_back_corrected(
@@ -92,7 +103,7 @@ def take_back_corrected(
     """Post the take-backs of `lower_caps`'s findings and keep a reversal for each.
 
     `accounts` are those of the lines that correct: of the same citizens, whom the caller has locked. Refuses
-    Busy when one of the activities was refused or put on hold meanwhile.
+    Busy when one of the activities was refused, put on hold or lowered by a table meanwhile.
     """
     if not corrected:
         return
@@ -101,6 +112,7 @@ def take_back_corrected(
     contra = institution(call, region_id, kind=Kind.SOURCE, unit=Unit.CARBON)
     standing = _standing(call, [each.row for each in corrected])
     _refuse_held_meanwhile(call, corrected)
+    _refuse_lowered_meanwhile(corrected, standing)
     reversals = []
     for each in corrected:
         account = _account(each.row, coins, unit=Unit.COIN, validity_class=STANDARD)
@@ -119,6 +131,15 @@ def _refuse_held_meanwhile(call: Call, corrected: list[Corrected]) -> None:
     }
     if call.db.execute(_HELD, values).first() is not None:
         raise Busy("one of these was put on hold at this moment", retry_after_s=1)
+
+
+def _refuse_lowered_meanwhile(corrected: list[Corrected], standing: dict[UUID, _Standing]) -> None:
+    """Refuse Busy when a table lowered what a given-back card may only lower, after `refuse_more` looked."""
+    for each in corrected:
+        stands = standing[each.row.id]
+        carbon_mg, coin_milli = each.least or (0, 0)
+        if stands.carbon_mg < carbon_mg or stands.coin_milli < coin_milli:
+            raise Busy("one of these was lowered by a table at this moment", retry_after_s=1)
 
 
 def lower_cap_of(call: Call, citizen_id: UUID, activity_id: UUID) -> None:

@@ -45,6 +45,13 @@ class CardWasAnothers(Refusal):
     title_zh = "行为发生之时或之后,该卡或账户曾属于另一位市民"
 
 
+class CardGivenBack(Refusal):
+    """Whom this was credited to has given the card or account back: a correction may only lower it."""
+
+    kind = Kind.INVALID
+    title_zh = "该行为的市民已解绑此卡或账户,更正只能调减"
+
+
 class ConsentWasWithdrawn(Refusal):
     """The citizen had withdrawn the consent to records of this partner when this happened."""
 

@@ -23,6 +23,7 @@ from carbon.activities.crediting import claim_credits, post_credits
 from carbon.activities.duplicates import refuse_standing
 from carbon.activities.errors import LineRefused
 from carbon.activities.evidence import weigh
+from carbon.activities.given_back import refuse_more
 from carbon.activities.holds import refuse_held
 from carbon.activities.meters import Claimant, claim_meters, end_unused
 from carbon.activities.recognition import GOOD, recognise
@@ -132,6 +133,10 @@ def _take(
     )
     frame = refuse_held(call, refuse_repeated(frame), partner.id)
     frame = note_orphans(call, frame, partner_id=partner.id)
+    # After the look for orphans: what came to stand between the two would pass here, and is Busy there.
+    frame = refuse_more(
+        call, frame, partner_id=partner.id, region_id=partner.region_id, found_caps=rules.caps
+    )
     frame = claim_meters(call, claimant, frame)
     frame = claim_trips(call, claimant, frame, rules.trip_classes, chunk=chunk)
     frame = claim_references(call, frame, partner_id=partner.id)

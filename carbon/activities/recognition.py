@@ -2,7 +2,8 @@
 
 `citizen_id` (text), `subject_hash` and `business_day` are added; bindings and consent are read once
 for the chunk. Who has a card today is credited for what it did before, unless somebody else had it since;
-and for what happened before the consent, unless it was withdrawn at the time.
+and for what happened before the consent, unless it was withdrawn at the time. Who has it today is not asked
+about a correction of what a former owner was credited: that is the former owner's (see `former_owners`).
 """
 
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from carbon.activities.errors import (
     OccurredTooLongAgo,
     UnboundCard,
 )
+from carbon.activities.former_owners import CONSENT, with_former_owners
 from carbon.activities.subjects import SubjectHashes
 from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
@@ -43,6 +45,7 @@ def recognise(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.Da
         _bound(call, partner_id, hashes), on="subject_hash", how="left"
     )
     frame = frame.join(known, on="subject", how="left", maintain_order="left")
+    frame = with_former_owners(call, frame, GOOD & (pl.col("corrects_revision") > 0), partner_id)
     frame = refuse(frame, pl.col("citizen_id").is_null(), UnboundCard.code, "/subject")
     silent = pl.col("consent").is_null()
     frame = refuse(frame, silent, ConsentMissing.code, "/subject")
@@ -101,10 +104,7 @@ _BOUND = (
     f" (SELECT {_WRITTEN.format('max(o.ended_at)')} FROM binding o WHERE o.partner_id = b.partner_id"
     " AND o.subject_hash = b.subject_hash"
     " AND o.ended_at IS NOT NULL AND o.citizen_id <> b.citizen_id) AS anothers_until, c.has_gaps"
-    " FROM binding b CROSS JOIN LATERAL (SELECT"
-    " min(CASE WHEN withdrawn_at IS NULL THEN 'open' ELSE 'withdrawn' END) AS consent,"
-    " coalesce(bool_or(withdrawn_at IS NOT NULL), false) AS has_gaps FROM consent"
-    " WHERE citizen_id = b.citizen_id AND partner_id = b.partner_id) c"
+    f" FROM binding b CROSS JOIN LATERAL {CONSENT.format('b', 'b')}"
     " WHERE b.partner_id = %(partner)s"
     " AND b.ended_at IS NULL AND b.subject_hash = ANY (CAST(%(hashes)s AS bytea[]))"
 )

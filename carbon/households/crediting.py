@@ -2,7 +2,8 @@
 
 Each part is a fact of its own, named by home, kind, month, line and member. A part that changes is a
 correction of its fact, one that goes is a correction to nothing; a part that stands is left alone. Who has
-withdrawn the consent, or given the number back, gets no more, and is named with the code.
+withdrawn the consent, or given the number back, gets no more, and is named with the code; what the number
+brought before is lowered with the saving all the same, so that parts never exceed it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -106,7 +107,8 @@ class _Wanted:
     period: Period
     settled: list[Settled]
     sent: dict[str, tuple[Part, int]]
-    bound: Mapping[UUID, str]
+    numbers: Mapping[UUID, str]
+    """The hash of each member's number."""
 
 
 def settle_all(
@@ -130,18 +132,24 @@ def _prepared(call: Call, period: Period, parts: Sequence[Part]) -> _Wanted:
     events = {period.event(part.line, part.member.id): part for part in parts}
     standing = _standing(call, period, list(events))
     bound = _bound(call, period.household, [part.member for part in parts])
+    lowered = [
+        part.member
+        for event, part in events.items()
+        if part.member.id not in bound and part.amount < standing.get(event, _NOTHING)[1]
+    ]
+    given_back = _given_back(call, period.household, lowered)
     settled, sent = [], {}
     for event, part in events.items():
-        revision, amount, activity_id = standing.get(event, (0, 0, None))
+        revision, amount, activity_id = standing.get(event, _NOTHING)
         if amount == part.amount:
             if part.amount:
                 settled.append(Settled(part=part, outcome=STANDS, code=None, activity_id=activity_id))
-        elif part.member.id in bound:
+        elif part.member.id in bound or (part.amount < amount and part.member.id in given_back):
             sent[event] = (part, revision)
         else:
             code = UnboundCard.code
             settled.append(Settled(part=part, outcome=REJECTED, code=code, activity_id=activity_id))
-    return _Wanted(period, settled, sent, bound)
+    return _Wanted(period, settled, sent, given_back | bound)
 
 
 def standing_amounts(call: Call, period: Period, parts: Sequence[Part]) -> int:
@@ -162,7 +170,7 @@ def _send(call: Call, partner_id: UUID, wanted: Sequence[_Wanted], *, secret: by
     evidence = DEVICE_VERIFIED if DEVICE_VERIFIED in tiers else None
     rows = [
         {
-            **_line(each.period, event, part, revision, each.bound[part.member.id], place),
+            **_line(each.period, event, part, revision, each.numbers[part.member.id], place),
             "evidence": evidence,
         }
         for place, (each, event, part, revision) in enumerate(lines, start=1)
@@ -218,6 +226,20 @@ def _bound(call: Call, household: Household, members: Sequence[HouseholdMember])
     return {row.member_id: row.subject_hash.hex() for row in found}
 
 
+def _given_back(call: Call, household: Household, members: Sequence[HouseholdMember]) -> dict[UUID, str]:
+    """The hash of the number that each member had."""
+    if not members:
+        return {}
+    ids = sorted({member.id for member in members})
+    found = call.db.execute(_HAD, {"household": household.id, "members": ids})
+    return {row.member_id: row.subject_hash.hex() for row in found}
+
+
+_NOTHING: tuple[int, int, UUID | None] = (0, 0, None)
+_HAD = text(
+    "SELECT m.id AS member_id, f.subject_hash FROM household_member m JOIN binding f ON f.id = m.binding_id"
+    " WHERE m.household_id = :household AND m.id = ANY (:members)"
+)
 _STANDING = text(
     "SELECT DISTINCT ON (r.source_event_id) r.source_event_id, r.revision, r.activity_id,"
     " CAST(a.inputs ->> :input AS bigint) AS amount FROM activity_reference r"

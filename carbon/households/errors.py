@@ -31,6 +31,13 @@ class NothingToReplace(Refusal):
     title_zh = "该计量点此前没有表计,无旧表止码可言"
 
 
+class ConsentOutdated(Refusal):
+    """The citizen agreed to a former text, which does not say what the people of a home see of each other."""
+
+    kind = Kind.INVALID
+    title_zh = "市民同意的是旧版授权书,其中未说明同住成员可见的内容,须先同意最新版本"
+
+
 class MemberThere(Refusal):
     """This citizen lives in the household in these days already."""
 

@@ -1,7 +1,7 @@
 """A citizen's homes: who shares them, what each period came to, and in a sentence why it came to nothing.
 
 Nobody sees more than the days of the own stay, and of the others only that there is somebody, since when and
-by which share.
+by which share: who moved in before, or out after it, did so on its first or last day for whoever asks.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import Range
 from sqlalchemy.orm import aliased
 
 from carbon.households.kinds import KINDS
@@ -139,7 +140,8 @@ def _period(
 
 
 def shown_to(of: Whole, citizen: UUID) -> dict[str, Any]:
-    """A home as one of its people sees it."""
+    """A home as one of its people sees it: of the others and of meters only what lies in the own days."""
+    mine = [each.days for each in of.members if each.citizen_id == citizen]
     return {
         "id": of.household.id,
         "partner_id": of.household.partner_id,
@@ -148,13 +150,21 @@ def shown_to(of: Whole, citizen: UUID) -> dict[str, Any]:
                 "is_me": each.citizen_id == citizen,
                 "id": public_id(MEMBER, each.id) if each.citizen_id == citizen else None,
                 "share": each.share,
-                "since": each.days.lower,
-                "until": each.days.upper,
+                "since": days.lower,
+                "until": days.upper,
             }
             for each in of.members
+            for days in _within(each.days, mine)
         ],
         "meters": [
-            {"kind": each.kind, "point": each.point, "since": each.days.lower, "until": each.days.upper}
+            {"kind": each.kind, "point": each.point, "since": days.lower, "until": days.upper}
             for each in of.meters
+            for days in _within(each.days, mine)
         ],
     }
+
+
+def _within(days: Range[date], stays: Sequence[Range[date]]) -> list[Range[date]]:
+    """The part of these days in each of the own stays, first to last."""
+    parts = [days * stay for stay in stays if days.overlaps(stay)]
+    return sorted(parts, key=lambda part: part.lower or date.min)

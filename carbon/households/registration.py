@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from carbon.activities.errors import ConsentMissing, UnboundCard
 from carbon.activities.meters import hash_meter
 from carbon.households.errors import (
+    ConsentOutdated,
     DayToCome,
     HouseholdExists,
     HouseholdFull,
@@ -31,6 +32,8 @@ from carbon.households.errors import (
 from carbon.households.kinds import KINDS
 from carbon.households.tables import Household, HouseholdMember, HouseholdMeter, HouseholdStanding
 from carbon.partners.bindings import hash_subject, open_consent
+from carbon.partners.consent_texts import CONSENT_TEXTS
+from carbon.partners.registry import find_partner
 from carbon.partners.tables import Binding, Partner
 from kernel.audit import audit
 from kernel.call import Call
@@ -104,7 +107,7 @@ def register_household(call: Call, partner: Partner, order: HouseholdOrder, *, s
 
     Refuses, in this order: `HouseholdExists`; of each meter `DayToCome`, `RegisterTooLarge`,
     `MeterOfAnotherHome`, `PointTaken`; of each member `DayToCome`, `UnboundCard`, `ConsentMissing`,
-    `MemberThere`.
+    `ConsentOutdated`, `MemberThere`.
     """
     household = Household(
         id=new_id(),
@@ -322,8 +325,7 @@ def _add_member(
     )
     if binding is None:
         raise UnboundCard(pointer=f"{at}/subject")
-    agreed = open_consent(call, binding.citizen_id, household.partner_id) is not None
-    require(agreed, ConsentMissing(pointer=f"{at}/subject"))
+    _require_consent(call, household, binding, pointer=f"{at}/subject")
     member = HouseholdMember(
         household_id=household.id,
         id=new_id(),
@@ -336,6 +338,16 @@ def _add_member(
     )
     _add(call, member, "ex_household_member_once", MemberThere(pointer=f"{at}/subject"))
     return member
+
+
+def _require_consent(call: Call, household: Household, binding: Binding, *, pointer: str) -> None:
+    """Refuse who did not agree, or not to the text that tells what the people of a home see."""
+    consent = open_consent(call, binding.citizen_id, household.partner_id)
+    if consent is None:
+        raise ConsentMissing(pointer=pointer)
+    offered = CONSENT_TEXTS[find_partner(call, household.partner_id).data_source]
+    if offered.tells_of_homes and consent.text_version != offered.version:
+        raise ConsentOutdated(pointer=pointer, current=offered.version)
 
 
 def _add(call: Call, row: Any, constraint: str, refusal: Exception) -> None:

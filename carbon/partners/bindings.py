@@ -44,24 +44,26 @@ def hash_subjects(secret: bytes, *, partner_id: UUID, subjects: Iterable[str]) -
 def give_consent(call: Call, partner_id: UUID, *, text_version: str) -> Consent:
     """The caller consents to a partner's records; giving it again keeps the first.
 
+    Agreeing to a newer text ends the consent to the former one and begins another at the same instant.
     Refuses, in this order: `NotFound` (no active partner of the caller's region), `TextOutdated`.
     """
     citizen_id, partner = call.actor.known_id, consentable_partner(call, partner_id)
     current = CONSENT_TEXTS[partner.data_source].version
     require(text_version == current, TextOutdated(pointer="/body/text_version", current=current))
-    given = call.db.scalar(
-        _GIVE,
-        {
-            "citizen": citizen_id,
-            "id": new_id(),
-            "partner": partner.id,
-            "region": partner.region_id,
-            "version": text_version,
-            "now": call.now,
-        },
-    )
+    whose = {"citizen": citizen_id, "partner": partner.id, "version": text_version, "now": call.now}
+    # Of two at once the second waits here, and then finds what the first has given.
+    former = call.db.execute(_END_FORMER, whose).one_or_none()
+    since = call.now if former is None else former.withdrawn_at
+    given = call.db.scalar(_GIVE, {**whose, "now": since, "id": new_id(), "region": partner.region_id})
     if given is not None:
-        audit(call, "consent.give", subject=public_id(PARTNER, partner.id), text_version=text_version)
+        replaced = {} if former is None else {"in_place_of": former.text_version}
+        audit(
+            call,
+            "consent.give",
+            subject=public_id(PARTNER, partner.id),
+            text_version=text_version,
+            **replaced,
+        )
     standing = open_consent(call, citizen_id, partner.id)
     require(standing is not None, Busy("the consent was withdrawn at the same moment", retry_after_s=1))
     return standing  # type: ignore[return-value]  # required above
@@ -69,7 +71,7 @@ def give_consent(call: Call, partner_id: UUID, *, text_version: str) -> Consent:
 
 def withdraw_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> bool:
     """Withdraw the open consent; later records are refused. Returns whether one was open."""
-    done = call.db.execute(
+    ending = (
         update(Consent)
         .where(
             Consent.citizen_id == citizen_id,
@@ -78,7 +80,10 @@ def withdraw_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> bool:
         )
         .values(withdrawn_at=call.now)
         .returning(Consent.id, Consent.region_id)
-    ).one_or_none()
+    )
+    done = call.db.execute(ending).one_or_none()
+    if done is None:  # a newer text may have been agreed to while this waited for the former one
+        done = call.db.execute(ending).one_or_none()
     if done is None:
         return False
     audit(call, "consent.withdraw", subject=public_id(PARTNER, partner_id))
@@ -102,6 +107,22 @@ def find_consent(call: Call, named: str) -> Consent:
     return found
 
 
+def is_in_force(call: Call, consent: Consent) -> bool:
+    """Whether a consent is open, or ended only because newer texts were agreed to and the last of them is."""
+    following = select(Consent).where(
+        Consent.citizen_id == consent.citizen_id, Consent.partner_id == consent.partner_id
+    )
+    seen = {consent.id}
+    while consent.withdrawn_at is not None:
+        at_once = following.where(Consent.given_at == consent.withdrawn_at, Consent.id.not_in(seen))
+        successor = call.db.scalars(at_once.order_by(Consent.id).limit(1)).one_or_none()
+        if successor is None:
+            return False
+        consent = successor
+        seen.add(consent.id)
+    return True
+
+
 def open_consent(call: Call, citizen_id: UUID, partner_id: UUID) -> Consent | None:
     """The open consent, or None where there is none."""
     return call.db.scalar(_open(citizen_id, partner_id))
@@ -116,7 +137,9 @@ def bind(call: Call, partner_id: UUID, *, card_secret: bytes, subject_number: st
     it was tried.
     """
     citizen_id, partner = call.actor.known_id, consentable_partner(call, partner_id)
-    consent = call.db.scalar(_open(citizen_id, partner.id).with_for_update(key_share=True))
+    locked = _open(citizen_id, partner.id).with_for_update(key_share=True)
+    # Looked for again: a newer text may have been agreed to while this waited for the former one.
+    consent = call.db.scalar(locked) or call.db.scalar(locked)
     require(consent is not None, ConsentMissing())
     hashed = hash_subject(card_secret, partner_id=partner.id, subject=subject_number)
     standing = _active(call, partner, hashed)
@@ -233,6 +256,11 @@ _COUNT = text(
     " AND recorded_at > :since) AS tried FROM binding WHERE citizen_id = :citizen AND partner_id = :partner"
 )
 _OPEN = " ON CONFLICT (citizen_id, partner_id) WHERE withdrawn_at IS NULL DO NOTHING"
+_END_FORMER = text(
+    "UPDATE consent SET withdrawn_at = greatest(:now, given_at) WHERE citizen_id = :citizen"
+    " AND partner_id = :partner AND withdrawn_at IS NULL AND text_version <> :version"
+    " RETURNING withdrawn_at, text_version"
+)
 _GIVE = text(
     "INSERT INTO consent (citizen_id, id, partner_id, region_id, text_version, given_at)"  # noqa: S608 - our own text
     f" VALUES (:citizen, :id, :partner, :region, :version, :now){_OPEN} RETURNING id"

@@ -13,12 +13,17 @@ GENERAL = "general"
 
 @dataclass(frozen=True)
 class ConsentText:
-    """One version of one text. `fields` names what the partner sends; nothing else is taken in."""
+    """One version of one text. `fields` names what the partner sends; nothing else is taken in.
+
+    `tells_of_homes`: it says what the people of a home see of each other, so who only agreed to a former text
+    cannot be entered as one of them.
+    """
 
     version: str
     fields: tuple[str, ...]
     zh: str
     en: str
+    tells_of_homes: bool = False
 
 
 _END_ZH = (
@@ -48,7 +53,7 @@ def _text(fields: str, *, zh: str, en: str) -> ConsentText:
 
 def _of_homes(text: ConsentText) -> ConsentText:
     """The second version for meters: it says what the people of one home see of each other."""
-    return replace(text, version="v2", zh=text.zh + _HOME_ZH, en=text.en + _HOME_EN)
+    return replace(text, version="v2", zh=text.zh + _HOME_ZH, en=text.en + _HOME_EN, tells_of_homes=True)
 
 
 CONSENT_TEXTS: Mapping[str, ConsentText] = MappingProxyType(

@@ -11,6 +11,7 @@ from carbon.partners.bindings import (
     bind,
     find_consent,
     give_consent,
+    is_in_force,
     unbind,
     withdraw_consent,
 )
@@ -92,7 +93,7 @@ def list_consents(call: Call, page: dict[str, Any]) -> Page[Consent]:
     takes=TakesConsent,
     gives=GivesConsent,
     status=201,
-    summary="Let one partner's records in, after reading the current text; again is the same consent",
+    summary="Let one partner's records in by the current text; again is the same, a newer text begins anew",
 )
 def consent(call: Call, order: ConsentOrder) -> Consent:
     """Consent."""
@@ -108,9 +109,9 @@ def consent(call: Call, order: ConsentOrder) -> Consent:
     summary="Withdraw a consent, by its id or the partner's: later records are refused, credits stay",
 )
 def withdraw(call: Call, *, named: str) -> None:
-    """Withdraw; a consent that was withdrawn before stays so."""
+    """Withdraw; a consent that was withdrawn before stays so, one to a former text is that to the newer."""
     found = find_consent(call, named)
-    if found.withdrawn_at is None:
+    if is_in_force(call, found):
         withdraw_consent(call, found.citizen_id, found.partner_id)
 
 

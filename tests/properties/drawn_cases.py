@@ -241,6 +241,7 @@ DEEDS = st.sampled_from(
         Deed(what="withdraw", citizen=1),
         Deed(what="consent", citizen=1),
         Deed(what="hand_on", citizen=2),
+        Deed(what="give_back", citizen=0),
         Deed(what="wait", days=1),
         Deed(what="wait", days=12),
     ]
@@ -539,6 +540,32 @@ AFTERWARDS = Case(
     ),
 )
 """What stands comes again after a withdrawal and after a card was handed on, and behind what differs."""
+GIVEN_BACK = Case(
+    rules=(RATE, A_DAY),
+    parcels=(
+        Parcel(records=_THREE, deed=Deed(what="give_back", citizen=0)),
+        Parcel(
+            records=(
+                ride(f"of-{OWN[0]}", OWN[0], metres=301, corrects=1),
+                ride(f"of-{OWN[0]}", OWN[0], metres=200, corrects=1),
+                ride(f"of-{OWN[0]}", OWN[0], metres=250, corrects=2),
+                ride(f"of-{OWN[2]}", OWN[2], metres=300, corrects=1),
+            ),
+            deed=Deed(what="hand_on", citizen=2),
+        ),
+        Parcel(
+            records=(
+                ride(f"of-{OWN[2]}", OWN[2], metres=100, corrects=2),
+                ride("heirs", OWN[2], metres=100),
+                ride(f"of-{OWN[2]}", OWN[2], metres=200, corrects=3),
+                ride(f"of-{OWN[2]}", OWN[2], metres=0, corrects=3),
+                ride("heirs", OWN[2], metres=200, corrects=1),
+                ride(f"of-{OWN[0]}", OWN[0], metres=0, corrects=2),
+            )
+        ),
+    ),
+)
+"""Corrections of a card that is nobody's, and of one that is another's now, up and down, in chains."""
 HELD_AFTER_TWO, HELD_ABOVE_A_WALK = (
     Rule(
         kind="automatic_hold",

@@ -23,6 +23,7 @@ from tests.properties.drawn_cases import (
     EVERY_DAY,
     FRESH,
     FULL_CAPS,
+    GIVEN_BACK,
     ONE_TIME,
     OTHER_CARD,
     TOO_MANY,
@@ -93,6 +94,7 @@ def _table(case: Case, told: list[list[Told]], told_of_files: list[list[Told]]) 
 @example(case=FULL_CAPS)
 @example(case=CHANGED_CAP)
 @example(case=AFTERWARDS)
+@example(case=GIVEN_BACK)
 @given(case=cases(ways=(*EVERY, OTHER_CARD), cards=TWO_CARDS, lanes=1))
 def test_a_file_leaves_what_its_records_leave_one_by_one(ground: Ground, case: Case) -> None:
     equal(*both(ground, case))

@@ -93,7 +93,10 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Deed:
-    """What happens after a file: all `spend` or `hold`; one does `withdraw`, `consent`, `hand_on`; `wait`."""
+    """What happens after a file: all `spend` or `hold`, or `wait`; one does the others.
+
+    Those are `withdraw`, `consent`, `give_back` and `hand_on`.
+    """
 
     what: str
     citizen: int = 0
@@ -219,6 +222,8 @@ class Ground:
         elif what == "hand_on":
             end_binding(call, self.city, OWN[self.citizens.index(who)])
             bind(call, self.city, self.citizens[-1], OWN[self.citizens.index(who)])
+        elif what == "give_back":
+            end_binding(call, self.city, OWN[self.citizens.index(who)])
         else:
             for each in self.citizens:
                 self._set_aside(call, each, spent=what == "spend")

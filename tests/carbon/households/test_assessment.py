@@ -262,6 +262,35 @@ def test_a_number_that_is_anothers_now_brings_nobody_anothers_share(street: Stre
     assert len(activities(street.call)) == 1
 
 
+@pytest.mark.parametrize("anothers", [False, True])
+def test_parts_never_exceed_a_saving_that_shrank_after_a_number_was_given_back(
+    street: Street, *, anothers: bool
+) -> None:
+    whole_march(street)
+    street.judge()
+    left, stayed = street.homes["home-1"].members
+    unbind(replace(street.call, actor=replace(street.call.actor, id=left.citizen_id)), left.binding_id)
+    if anothers:
+        street.city.bind(street.call, ["acc-1"])
+    street.took(reading(APRIL, 201_440, corrects=f"m-1-{APRIL}-201240"))
+    assert street.judge() == 1
+    half = 11_000 // 2
+    assert street.last().total == 2 * half
+    assert street.lines(street.last()) == [("saving", half, "credited", None)] * 2
+    worth = half * MILLIGRAMS_A_KWH // 1_000
+    assert [street.carbon(each.citizen_id) for each in (left, stayed)] == [worth] * 2
+    # More is not credited to who gave the number back.
+    street.took(reading(APRIL, 201_240, source_event_id="once more", corrects=f"m-1-{APRIL}-201440"))
+    street.judge()
+    assert street.lines(street.last()) == [
+        ("saving", 15_500, "rejected", "unbound_card"),
+        ("saving", 15_500, "credited", None),
+    ]
+    assert street.carbon(left.citizen_id) == worth
+    before = street.marks()
+    assert (street.judge(), street.marks(), broken(street.call)) == (0, before, [])
+
+
 @pytest.mark.parametrize(
     ("tiers", "told"),
     [

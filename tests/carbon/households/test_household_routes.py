@@ -99,6 +99,14 @@ class Home:
     def periods(self, home: str, *, who: int = 0) -> Any:
         return self.ask("GET", f"/v1/me/households/{home}/periods", who=who).json["items"]
 
+    def seen(self, *, who: int) -> tuple[list[Any], list[Any]]:
+        """The people and meters of the own home."""
+        (found,) = self.ask("GET", "/v1/me/households", who=who).json["items"]
+        return (
+            [(each["is_me"], each["share"], each["since"], each["until"]) for each in found["members"]],
+            [(each["point"], each["since"], each["until"]) for each in found["meters"]],
+        )
+
 
 @pytest.fixture
 def home(product: Product, database: Database, clock: FixedClock) -> Home:
@@ -177,6 +185,25 @@ def test_who_moved_out_sees_no_month_after_that(home: Home) -> None:
     assert (again.status_code, again.json["code"]) == (409, "stay_ended")
     assert home.night() == 1
     assert [len(home.periods(told["id"], who=who)) for who in (0, 1)] == [1, 0]
+    # Somebody moves in and out again, and a meter is replaced: none of it is told to who left before.
+    person = {"subject": "acc-13", "since": "2026-03-20", "share": 500}
+    moved_in = home.ask("POST", f"/v1/partner/households/{told['id']}/members", person)
+    assert moved_in.status_code == 201
+    third = moved_in.json["members"][-1]["id"]
+    path = f"/v1/partner/households/{told['id']}/members/{third}/departure"
+    assert home.ask("POST", path, {"on": "2026-04-02"}).status_code == 201
+    swap = {**METER, "number": "m-3", "since": "2026-04-01", "first_register": 5, "last_register": 10_240}
+    assert home.ask("POST", f"/v1/partner/households/{told['id']}/meters", swap).status_code == 201
+    stay = ("2025-01-01", "2026-03-01")
+    assert home.seen(who=1) == ([(False, 600, *stay), (True, 400, *stay)], [("1", *stay), ("2", *stay)])
+    short = ("2026-03-20", "2026-04-01")
+    assert home.seen(who=2) == (
+        [(False, 600, "2026-03-20", "2026-04-02"), (True, 500, "2026-03-20", "2026-04-02")],
+        [("1", *short), ("2", "2026-03-20", "2026-04-02"), ("1", "2026-04-01", "2026-04-02")],
+    )
+    (members, meters) = home.seen(who=0)
+    assert [since for _, _, since, _ in members] == ["2025-01-01", "2025-01-01", "2026-03-20"]
+    assert [until for *_, until in meters] == ["2026-04-01", None, None]
 
 
 def test_another_partner_does_not_find_it(home: Home, database: Database) -> None:
