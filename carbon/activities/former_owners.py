@@ -1,7 +1,7 @@
 """A correction is of the citizen whom its fact was credited to, also when that one has given the card back.
 
 A credit would otherwise be right for ever once its card is bound to nobody or to somebody else. Whose card it
-is today does not matter then, and nothing about that citizen is told (decision 0035).
+is today does not matter then, and nothing about that citizen is told (decision 0034).
 """
 
 from uuid import UUID
