@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from app.factory import Product
-from carbon.activities import turns
+from carbon.activities import turns, uploads
 from carbon.activities.adapters.errors import FileTooLarge
 from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.adapters.shenzhen_tong.pairing import PART_TAPS_MAX
@@ -24,6 +25,7 @@ from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, in_brie
 from carbon.activities.batch_states import TRANSITIONS, State
 from carbon.activities.batches import TRIES_MAX
 from carbon.activities.imports import ImportOrder, import_file
+from carbon.activities.patient_stream import PatientStream, Places, Stream
 from carbon.activities.turns import LEASE
 from carbon.partners.registry import register_partner
 from kernel.call import Call
@@ -127,7 +129,17 @@ def test_the_same_content_again_changes_nothing_and_other_content_is_refused(par
     assert partner.work() == 0
 
 
-def test_two_uploads_at_once_leave_one_content_and_one_file(partner: Partner) -> None:
+class PlacesOfManyProcesses:
+    """Each upload comes to a process of its own, where its sender has no other."""
+
+    def reading(self, stream: Stream, *, whose: str, seconds: float) -> AbstractContextManager[PatientStream]:
+        return Places(1).reading(stream, whose=whose, seconds=seconds)
+
+
+def test_two_uploads_at_once_leave_one_content_and_one_file(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_places", PlacesOfManyProcesses())
     batch = partner.open().json["id"]
     gate = threading.Barrier(2)
 
