@@ -8,6 +8,7 @@ for it gives up in time and answers. The thread ends when the sender hangs up, a
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import Protocol, Self
 
@@ -82,30 +83,38 @@ class PatientStream:
             self._over()
 
 
+@dataclass
 class Places:
-    """The uploads that a process takes at once, and one of each sender."""
+    """The uploads that a process takes at once, and whose are on their way."""
 
-    def __init__(self, count: int) -> None:
-        self._lock, self._free, self._senders = threading.Lock(), count, set[str]()
+    free: int
+    senders: set[str] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @contextlib.contextmanager
-    def reading(self, stream: Stream, *, whose: str, seconds: float) -> Iterator[PatientStream]:
-        """The stream, from a place of its own. Refuses UploadUnderWay and Busy.
+    def forget(self, whose: str) -> None:
+        """Let `whose` next one come."""
+        with self.lock:
+            self.senders.discard(whose)
 
-        A sender that was too slow and does not hang up leaves its place to others, but has no second one.
-        """
-        with self._lock:
-            require(whose not in self._senders, UploadUnderWay(retry_after_s=5))
-            require(self._free, Busy("other uploads are on their way", retry_after_s=5))
-            self._senders.add(whose)
-            self._free -= 1
-        try:
-            with PatientStream(stream, seconds=seconds, over=lambda: self._forget(whose)) as patient:
-                yield patient
-        finally:
-            with self._lock:
-                self._free += 1
+    def give_back(self) -> None:
+        """Let somebody else's come."""
+        with self.lock:
+            self.free += 1
 
-    def _forget(self, whose: str) -> None:
-        with self._lock:
-            self._senders.discard(whose)
+
+@contextlib.contextmanager
+def reading_from(places: Places, stream: Stream, *, whose: str, seconds: float) -> Iterator[PatientStream]:
+    """The stream, from a place, one of each sender. Refuses UploadUnderWay and Busy.
+
+    A sender that was too slow and does not hang up leaves its place to others, but has no second one.
+    """
+    with places.lock:
+        require(whose not in places.senders, UploadUnderWay(retry_after_s=5))
+        require(places.free, Busy("other uploads are on their way", retry_after_s=5))
+        places.senders.add(whose)
+        places.free -= 1
+    try:
+        with PatientStream(stream, seconds=seconds, over=lambda: places.forget(whose)) as patient:
+            yield patient
+    finally:
+        places.give_back()

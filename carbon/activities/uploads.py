@@ -39,6 +39,7 @@ from carbon.activities.patient_stream import (
     PatientStream,
     Places,
     Stream,
+    reading_from,
 )
 from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
@@ -133,7 +134,7 @@ def received(
     UploadLineTooLong, FileEmpty.
     """
     with (
-        _places.reading(body.stream, whose=whose, seconds=block_seconds_max) as stream,
+        reading_from(_places, body.stream, whose=whose, seconds=block_seconds_max) as stream,
         dropping_the_rest(stream),
     ):
         upload = _spool(replace(body, stream=stream), folder, bounds)

@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +24,7 @@ from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, in_brie
 from carbon.activities.batch_states import TRANSITIONS, State
 from carbon.activities.batches import TRIES_MAX
 from carbon.activities.imports import ImportOrder, import_file
-from carbon.activities.patient_stream import PatientStream, Places, Stream
+from carbon.activities.patient_stream import Places, reading_from
 from carbon.activities.turns import LEASE
 from carbon.partners.registry import register_partner
 from kernel.call import Call
@@ -129,17 +128,13 @@ def test_the_same_content_again_changes_nothing_and_other_content_is_refused(par
     assert partner.work() == 0
 
 
-class PlacesOfManyProcesses:
-    """Each upload comes to a process of its own, where its sender has no other."""
-
-    def reading(self, stream: Stream, *, whose: str, seconds: float) -> AbstractContextManager[PatientStream]:
-        return Places(1).reading(stream, whose=whose, seconds=seconds)
-
-
 def test_two_uploads_at_once_leave_one_content_and_one_file(
     partner: Partner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "_places", PlacesOfManyProcesses())
+    # Each comes to a process of its own, where its sender has no other.
+    monkeypatch.setattr(
+        uploads, "reading_from", lambda _, stream, **how: reading_from(Places(1), stream, **how)
+    )
     batch = partner.open().json["id"]
     gate = threading.Barrier(2)
 
