@@ -67,9 +67,12 @@ class PatientStream:
             raise UploadTooSlow(
                 pointer="/body", limit_s=self._seconds, least_bytes=min(size, BLOCK_BYTES)
             ) from None
-        if isinstance(given, BaseException):
+        if not isinstance(given, BaseException):
+            return given
+        try:
             raise given
-        return given
+        finally:
+            del given  # it knows this frame: together they would keep the body, and with it the connection
 
     def _read_on(self) -> None:
         try:
@@ -79,7 +82,9 @@ class PatientStream:
                 except BaseException as error:  # noqa: BLE001 - whoever waits for it hears it
                     given = error
                 self._given.put(given)
+                del given  # as in `read`
         finally:
+            del self._stream  # the server lets a connection go once nobody has its body
             self._over()
 
 
