@@ -283,7 +283,8 @@ def served(partner: Partner, cache_url: str, tmp_path: Path) -> Iterator[Served]
         "POOL_SIZE": "1",
     }
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-    options = ["--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws", "wsgi:app"]
+    options = ["--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws"]
+    options += ["--workers-kill-timeout", "5", "wsgi:app"]  # as `make run` has it
     with subprocess.Popen(
         [*command, *options],
         cwd=ROOT,
@@ -296,7 +297,7 @@ def served(partner: Partner, cache_url: str, tmp_path: Path) -> Iterator[Served]
             yield Served(partner, port, _wait(port, process))
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> int:
