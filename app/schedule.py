@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
@@ -120,6 +121,15 @@ class Turn:
         return total
 
 
+class Queue(StrEnum):
+    """Where a piece of work waits for a place: each queue has places of its own (`app/worker.py`)."""
+
+    PROMPT = "schedule"
+    """What somebody waits for, or what is over in seconds. The name is that of the one queue of before."""
+    LONG = "long"
+    """What may go on for long and can wait: it never takes a place that the prompt ones need."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scheduled:
     """A piece of work: when (cron in UTC; a sixth field counts seconds), for how long, and what."""
@@ -128,7 +138,9 @@ class Scheduled:
     says: str
     cron: str
     seconds: int
+    queue: Queue = Queue.PROMPT
     priority: int = 0
+    """Who goes first of those that wait in its queue."""
     work: Callable[[Turn], int]
     """Returns how many things it did, for the log."""
 
@@ -401,6 +413,7 @@ SCHEDULE = (
         says="post coins that have ended",
         cron="5 * * * *",
         seconds=600,
+        queue=Queue.LONG,
         work=expire_coins,
     ),
     Scheduled(
@@ -408,6 +421,7 @@ SCHEDULE = (
         says="remind of coins and vouchers that end soon, and tell what has ended",
         cron="10 * * * *",
         seconds=1200,
+        queue=Queue.LONG,
         work=remind,
     ),
     Scheduled(
@@ -415,6 +429,7 @@ SCHEDULE = (
         says="sum folded accounts up to the watermark",
         cron="*/10 * * * *",
         seconds=120,
+        queue=Queue.LONG,
         work=add_checkpoints,
     ),
     Scheduled(
@@ -422,6 +437,7 @@ SCHEDULE = (
         says="judge the months of households of which something is new",
         cron="20 17 * * *",
         seconds=3600,
+        queue=Queue.LONG,
         priority=-5,
         work=assess_households,
     ),
@@ -429,7 +445,7 @@ SCHEDULE = (
         name="rotate_keys",
         says="publish signing keys seven days before their turn",
         cron="10 20 * * *",
-        seconds=60,
+        seconds=5,
         work=rotate_keys,
     ),
     Scheduled(
@@ -437,6 +453,7 @@ SCHEDULE = (
         says="close merchants' periods that are due, and confirm what nobody disputed in time",
         cron="25 * * * *",
         seconds=1800,
+        queue=Queue.LONG,
         priority=-5,
         work=settle_merchants,
     ),
@@ -445,6 +462,7 @@ SCHEDULE = (
         says="delete answers, news, deliveries and failed jobs older than 30 days, old messages and attempts",
         cron="40 19 * * *",
         seconds=600,
+        queue=Queue.LONG,
         work=forget,
     ),
     Scheduled(
@@ -452,6 +470,7 @@ SCHEDULE = (
         says="recompute every invariant",
         cron="30 18 * * *",
         seconds=1800,
+        queue=Queue.LONG,
         priority=-10,
         work=reconcile,
     ),

@@ -3,6 +3,10 @@
 The queue (procrastinate) decides which of several workers runs what, and remembers; what a run does is
 safe without it. So the queue's own rows need not survive a crash of the machine, and are written
 without waiting for the disk. When PostgreSQL goes away the worker waits and begins again.
+
+Each queue of the schedule is worked by a worker of procrastinate of its own, with places, connections and a
+clock of its own that says what is due in it; all of them run in this one process. So neither a long piece
+of work nor trouble in one queue keeps the other from its work.
 """
 
 import asyncio
@@ -11,9 +15,10 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import procrastinate
 import structlog
@@ -25,12 +30,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from app.factory import Product
-from app.schedule import DEAD_AFTER_S, SCHEDULE, Scheduled, Stop
+from app.schedule import DEAD_AFTER_S, SCHEDULE, Queue, Scheduled, Stop
 from kernel.clock import SHANGHAI, SystemClock
 from kernel.database import APP_ROLE
 
-AT_ONCE = 4
-"""Runs at the same time, in threads: the frequent ones must not wait for a long one."""
+AT_ONCE = {Queue.PROMPT: 5, Queue.LONG: 2}
+"""Runs at the same time, in threads. One place more than there are prompt tasks that may take over ten
+seconds, so that a quick one never waits for them; and no more in all than eight connections serve."""
+_SPARE_THREADS = 3
+"""For what interrupts the runs and looks up hosts while every place is taken."""
 HEARTBEAT_S = 5
 LATEST_S = 36 * 3600
 """A run missed by less than this, such as the night's on a machine that slept, is made up at the start."""
@@ -63,26 +71,45 @@ async def _work(product: Product) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ask)
-    log.info("working", tasks=len(SCHEDULE), at_once=AT_ONCE)
+    log.info("working", tasks=len(SCHEDULE), at_once=sum(AT_ONCE.values()))
+    await work_queues(product, stop, asked)
+    log.info("stopped")
+
+
+async def work_queues(product: Product, stop: Stop, asked: asyncio.Event) -> None:
+    """Work every queue until `asked`, each by itself."""
+    # The loop's own threads are as many as the machine's cores make them, which may be fewer than places.
+    threads = ThreadPoolExecutor(sum(AT_ONCE.values()) + _SPARE_THREADS, thread_name_prefix="run")
+    asyncio.get_running_loop().set_default_executor(threads)
+    async with asyncio.TaskGroup() as group:
+        for which in Queue:
+            group.create_task(_keep_working(product, which, stop, asked))
+
+
+async def _keep_working(product: Product, which: Queue, stop: Stop, asked: asyncio.Event) -> None:
     pause = SHORTEST_PAUSE_S
     while not asked.is_set():
         began = time.monotonic()
-        shift = asyncio.create_task(_shift(queue_of(product, stop)))
+        shift = asyncio.create_task(_shift(queue_of(product, stop, which), which))
         await _either(shift, asked)
         if asked.is_set():
             await _wind_up(shift, stop)
             break
         error = shift.exception()
-        log.warning("queue_lost", error=type(error).__name__ if error else "ended", again_in_s=pause)
+        why = type(error).__name__ if error else "ended"
+        log.warning("queue_lost", queue=which.value, error=why, again_in_s=pause)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asked.wait(), pause)
         worked = time.monotonic() - began > LONGEST_PAUSE_S
         pause = SHORTEST_PAUSE_S if worked else min(2 * pause, LONGEST_PAUSE_S)
-    log.info("stopped")
 
 
-def queue_of(product: Product, stop: Stop) -> procrastinate.App:
-    """The queue with a task for each line of the schedule."""
+def queue_of(product: Product, stop: Stop, which: Queue) -> procrastinate.App:
+    """The queue with its part of the schedule.
+
+    It knows the tasks of the other queues too, without their times: an older version that is still at work
+    beside this one puts what is due under the name that it knows.
+    """
     url = make_url(product.settings.database_url).set(drivername="postgresql")
     connector = procrastinate.PsycopgConnector(
         conninfo=url.render_as_string(hide_password=False),
@@ -95,12 +122,13 @@ def queue_of(product: Product, stop: Stop) -> procrastinate.App:
     for item in SCHEDULE:
         task = queue.task(
             name=item.name,
-            queue="schedule",
+            queue=item.queue.value,
             priority=item.priority,
             lock=item.name,  # one at a time
             queueing_lock=item.name,  # and at most one that waits
         )(_logged(item, product, stop))
-        queue.periodic(cron=item.cron)(task)
+        if item.queue is which:
+            queue.periodic(cron=item.cron)(task)
     return queue
 
 
@@ -127,10 +155,13 @@ def _ms(began: float) -> int:
     return int((time.monotonic() - began) * 1000)
 
 
-async def _shift(queue: procrastinate.App) -> None:
+async def _shift(queue: procrastinate.App, which: Queue) -> None:
     async with queue.open_async():
+        homes = {item.name: item.queue.value for item in SCHEDULE}
+        await queue.connector.execute_query_async(_COME_HOME, homes=homes)
         await queue.run_worker_async(
-            concurrency=AT_ONCE,
+            queues=[which.value],
+            concurrency=AT_ONCE[which],
             install_signal_handlers=False,
             delete_jobs="successful",  # a job that failed stays to be seen
             fetch_job_polling_interval=2,
@@ -206,7 +237,7 @@ def show_schedule(product: Product) -> None:
     """Print the schedule as a table, in Shanghai time."""
     now = product.door.clock.now()
     with product.door.sessions() as session:
-        alive = session.execute(_ALIVE, {"seconds": DEAD_AFTER_S}).scalar_one()
+        alive = session.execute(_ALIVE, {"seconds": DEAD_AFTER_S, "queues": len(Queue)}).scalar_one()
         rows = list(standings(session, now))
     table = Table(title=f"{alive} worker{'' if alive == 1 else 's'} at work", box=None, title_justify="left")
     for heading in ("task", "last run", "ended", "failed", "next run", "what it does"):
@@ -223,6 +254,12 @@ def _shown(instant: datetime) -> str:
     return instant.astimezone(SHANGHAI).strftime("%m-%d %H:%M:%S")
 
 
+# What waits under the name of another queue, since another version has put it there, would hold up its
+# task for as long as that queue is busy: only one of a name may wait. Nor is it taken from there.
+_COME_HOME: Final = (
+    "UPDATE procrastinate_jobs SET queue_name = home.value FROM jsonb_each_text(%(homes)s) home"
+    " WHERE status = 'todo' AND task_name = home.key AND queue_name <> home.value"
+)
 _STANDING = text(
     "SELECT n.name, d.defer_timestamp AS last, CAST(j.status AS text) AS status,"
     " coalesce(f.failures, 0) AS failures"
@@ -233,7 +270,8 @@ _STANDING = text(
     " LEFT JOIN (SELECT task_name, count(*) AS failures FROM jobs.procrastinate_jobs"
     " WHERE status = 'failed' GROUP BY task_name) f ON f.task_name = n.name"
 )
+# A process counts as one: it works all queues, and one of them may just be beginning again.
 _ALIVE = text(
-    "SELECT count(*) FROM jobs.procrastinate_workers"
+    "SELECT (count(*) + :queues - 1) / :queues FROM jobs.procrastinate_workers"
     " WHERE last_heartbeat >= now() - make_interval(secs => :seconds)"
 )

@@ -60,7 +60,7 @@ def _announced(data: bytes) -> Announced:
 def _hand_in(intake: Intake, body: Announced, opening: Opening) -> UUID:
     product = intake.product
     batch_id = run(product, lambda call: open_batch(call, intake.partner_id, opening)).id
-    with received(body, intake.uploads, LINES) as upload:
+    with received(body, intake.uploads, LINES, whose="bench") as upload:
         run(product, lambda call: accept_content(call, batch_id, upload))
     return batch_id
 

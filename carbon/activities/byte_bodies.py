@@ -55,5 +55,6 @@ def received_body(bounds: Bounds) -> Iterator[Upload]:
             encoding=request.headers.get("Content-Encoding"),
             bytes_max=bounds.bytes_max,
         )
-    with received(body, uploads_folder(), bounds) as upload:
+    whose = request.environ["tanpuhui.actor"].principal
+    with received(body, uploads_folder(), bounds, whose=whose) as upload:
         yield upload

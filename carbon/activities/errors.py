@@ -256,10 +256,17 @@ class UploadIncomplete(Refusal):
 
 
 class UploadTooSlow(Refusal):
-    """The upload took longer than one may take."""
+    """The upload came slower than one may, or took longer; nothing of it is kept."""
 
     kind = Kind.BAD_REQUEST
-    title_zh = "上传耗时过长"
+    title_zh = "上传过慢或耗时过长,未作任何保留"
+
+
+class UploadUnderWay(Refusal):
+    """Another upload of yours is on its way; send one after the other."""
+
+    kind = Kind.TOO_MANY
+    title_zh = "您的另一个上传正在进行,请逐个上传"
 
 
 class UploadLost(Refusal):

@@ -15,9 +15,9 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from carbon.activities.adapters.errors import FileEmpty
 from carbon.activities.adapters.text_lines import LineCount
@@ -33,7 +33,15 @@ from carbon.activities.errors import (
     UploadTooLarge,
     UploadTooSlow,
 )
-from kernel.errors import Busy, Refusal, require
+from carbon.activities.patient_stream import (
+    BLOCK_BYTES,
+    BLOCK_SECONDS_MAX,
+    PatientStream,
+    Places,
+    Stream,
+    reading_from,
+)
+from kernel.errors import Refusal, require
 from kernel.identifiers import new_id
 
 CONTENT_BYTES_MAX = 256 << 20
@@ -48,20 +56,15 @@ MEMBERS_MAX = 10_000
 UPLOADS_AT_ONCE = 2
 """In one process: half of the threads that `make run` gives it, so that scans always find one."""
 SECONDS_MAX = 900
-"""256 MiB at 300 kB/s. A sender that stops is cut off by the proxy in front, whose timer can interrupt."""
-_BLOCK = 64 << 10
+"""256 MiB at 300 kB/s. A sender that stops or trickles is let go after BLOCK_SECONDS_MAX."""
 _DRAIN_BYTES_MAX = 32 << 20
 """A sender that is cut off in the middle may never read why; so much of the rest is read and dropped."""
 _DRAIN_SECONDS_MAX = 5
-_places = threading.BoundedSemaphore(UPLOADS_AT_ONCE)
+_DRAINS_AT_ONCE = 8
+"""Of bodies refused by their headers; with more of them a sender may miss why."""
+_places = Places(UPLOADS_AT_ONCE)
+_drains = threading.BoundedSemaphore(_DRAINS_AT_ONCE)
 _SHA_256 = re.compile(r"(?:^|,)[ \t]*sha-256=:([A-Za-z0-9+/]{43}=):[ \t]*(?:,|$)")
-
-
-class Stream(Protocol):
-    """The body as the server hands it on."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end, whether all came or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,14 +124,20 @@ def announced(
 
 
 @contextlib.contextmanager
-def received(body: Announced, folder: Path, bounds: Bounds) -> Iterator[Upload]:
+def received(
+    body: Announced, folder: Path, bounds: Bounds, *, whose: str, block_seconds_max: float = BLOCK_SECONDS_MAX
+) -> Iterator[Upload]:
     """The body as a durable file of `folder`, for as long as it takes somebody to keep it.
 
-    Refuses, as it streams: Busy (others upload), UploadIncomplete, UploadTooSlow, ContentDigestDiffers,
-    EncodingBroken, InflatesTooFar, UploadTooLarge, UploadLineTooLong, FileEmpty.
+    Refuses, before it reads: UploadUnderWay (`whose` other one), Busy (others upload); as it streams:
+    UploadIncomplete, UploadTooSlow, ContentDigestDiffers, EncodingBroken, InflatesTooFar, UploadTooLarge,
+    UploadLineTooLong, FileEmpty.
     """
-    with _place(), dropping_the_rest(body.stream):
-        upload = _spool(body, folder, bounds)
+    with (
+        reading_from(_places, body.stream, whose=whose, seconds=block_seconds_max) as stream,
+        dropping_the_rest(stream),
+    ):
+        upload = _spool(replace(body, stream=stream), folder, bounds)
     try:
         yield upload
     finally:
@@ -162,19 +171,17 @@ def dropping_the_rest(stream: Stream) -> Iterator[None]:
 
 
 def _drop(stream: Stream) -> None:
+    if isinstance(stream, PatientStream):
+        _drain(stream)
+    elif _drains.acquire(blocking=False):
+        with PatientStream(stream, seconds=_DRAIN_SECONDS_MAX, over=_drains.release) as patient:
+            _drain(patient)
+
+
+def _drain(stream: PatientStream) -> None:
     dropped, deadline = 0, time.monotonic() + _DRAIN_SECONDS_MAX
-    while dropped < _DRAIN_BYTES_MAX and time.monotonic() < deadline and (block := stream.read(_BLOCK)):
+    while dropped < _DRAIN_BYTES_MAX and time.monotonic() < deadline and (block := stream.read(BLOCK_BYTES)):
         dropped += len(block)
-
-
-@contextlib.contextmanager
-def _place() -> Iterator[None]:
-    if not _places.acquire(blocking=False):
-        raise Busy("other uploads are on their way", retry_after_s=5)
-    try:
-        yield
-    finally:
-        _places.release()
 
 
 def _spool(body: Announced, folder: Path, bounds: Bounds) -> Upload:
@@ -217,7 +224,9 @@ def arriving(body: Announced) -> Iterator[bytes]:
     deadline = time.monotonic() + SECONDS_MAX
     while arrived < body.length:
         try:
-            block = body.stream.read(min(_BLOCK, body.length - arrived))
+            block = body.stream.read(min(BLOCK_BYTES, body.length - arrived))
+        except Refusal:
+            raise
         except Exception as error:  # servers differ in how they tell that the sender hung up
             raise UploadIncomplete(pointer="/body", announced=body.length, arrived=arrived) from error
         # The server ends a torn body like a whole one: only the count tells.
@@ -253,12 +262,12 @@ def _pieces(engine: "zlib._Decompress", block: bytes) -> Iterator[bytes]:
     more = True
     while more:
         try:
-            piece = engine.decompress(block, _BLOCK)
+            piece = engine.decompress(block, BLOCK_BYTES)
         except zlib.error as error:
             raise EncodingBroken(pointer="/body") from error
         block = engine.unconsumed_tail
         # A full piece may leave output inside the engine even when all input is used up.
-        more = not engine.eof and (bool(block) or len(piece) == _BLOCK)
+        more = not engine.eof and (bool(block) or len(piece) == BLOCK_BYTES)
         if piece:
             yield piece
 

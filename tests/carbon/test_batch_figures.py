@@ -20,10 +20,10 @@ from carbon.activities.batch_records import find_batch
 from carbon.activities.batch_results import BatchShown, in_brief, shown
 from carbon.activities.batch_states import State
 from carbon.activities.imports import ImportOrder, import_file
+from carbon.activities.patient_stream import BLOCK_BYTES
 from carbon.activities.progress import begin_work, count_work, lines_per_second, seconds_left
 from carbon.activities.tables import ActivityBatch
 from carbon.activities.turns import LEASE, Taken
-from carbon.activities.uploads import _BLOCK
 from kernel.call import Call
 from kernel.clock import FixedClock
 from tests.carbon.adapters.workbook_files import COLUMNS, saved, table
@@ -282,7 +282,7 @@ def statements() -> Iterator[list[str]]:
     assert heard
 
 
-LONG = b" " * (_BLOCK - len(ndjson(RECORD)))
+LONG = b" " * (BLOCK_BYTES - len(ndjson(RECORD)))
 """Before a record it makes a line that ends where a block ends."""
 
 

@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from carbon.activities.uploads import (
 )
 from kernel.errors import Refusal
 from tests.carbon.partner_client import BATCHES, Partner, content_digest, make_partner, rides
+from tests.carbon.test_partners_take_turns import another
 from tests.conftest import ROOT, Database
 
 BOMB = gzip.compress(b"\n" * (64 << 20), compresslevel=1) * 16
@@ -189,7 +190,9 @@ def receive(data: bytes, folder: Path, *, bytes_max: int = CONTENT_BYTES_MAX, zi
         encoding="gzip" if zipped else None,
         bytes_max=bytes_max,
     )
-    with received(body, folder, Bounds(bytes_max=bytes_max, line_bytes_max=LINE_BYTES_MAX)) as upload:
+    with received(
+        body, folder, Bounds(bytes_max=bytes_max, line_bytes_max=LINE_BYTES_MAX), whose="partner:x"
+    ) as upload:
         upload.kept = True
     return upload
 
@@ -288,7 +291,8 @@ def served(partner: Partner, cache_url: str, tmp_path: Path) -> Iterator[Served]
         "POOL_SIZE": "1",
     }
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-    options = ["--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws", "wsgi:app"]
+    options = ["--port", str(port), "--workers", "1", "--blocking-threads", "4", "--no-ws"]
+    options += ["--workers-kill-timeout", "5", "wsgi:app"]  # as `make run` has it
     with subprocess.Popen(
         [*command, *options],
         cwd=ROOT,
@@ -301,7 +305,7 @@ def served(partner: Partner, cache_url: str, tmp_path: Path) -> Iterator[Served]
             yield Served(partner, port, _wait(port, process))
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> int:
@@ -351,21 +355,53 @@ def test_a_slow_upload_holds_no_database_connection_and_others_are_served_beside
     assert served.partner.count("activity") == 3_000
 
 
+def begun(served: Served, batch: str, *, already: int) -> socket.socket:
+    """An upload that has its place and stays in it."""
+    opened = served.begin(batch, rides(100), sent=10)
+    until(lambda: len(served.partner.files()) > already)
+    return opened
+
+
 def test_uploads_beyond_their_places_are_told_to_wait(served: Served, batch: str) -> None:
     body = rides(100)
-    slow = [served.begin(batch, body, sent=10) for _ in range(UPLOADS_AT_ONCE)]
-    until(lambda: len(served.partner.files()) == UPLOADS_AT_ONCE)
-    headers = {**served.partner.headers, "Content-Digest": content_digest(body)}
-    url = f"{served.url}{BATCHES}/{batch}/content"
-    answer = httpx.put(url, content=body, headers=headers)
-    assert (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]) == (503, "busy", "5")
+    others = [replace(served, partner=another(served.partner, f"demo water {n}")) for n in range(2)]
+    batches = [batch, *(each.partner.open().json["id"] for each in others)]
+    slow = [
+        begun(each, of, already=number)
+        for number, (each, of) in enumerate(zip((served, others[0]), batches, strict=False))
+    ]
+    assert len(slow) == UPLOADS_AT_ONCE
+
+    def put(partner: Partner, batch: str) -> httpx.Response:
+        headers = {**partner.headers, "Content-Digest": content_digest(body)}
+        return httpx.put(f"{served.url}{BATCHES}/{batch}/content", content=body, headers=headers, timeout=30)
+
+    for partner, to, status, code in (
+        (served.partner, batch, 429, "upload_under_way"),
+        (served.partner, str(served.partner.open("more").json["id"]), 429, "upload_under_way"),
+        (others[1].partner, batches[2], 503, "busy"),
+    ):
+        answer = put(partner, to)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert answer.headers["Retry-After"] == "5"
     for connection in slow:
         connection.close()
-    deadline = time.monotonic() + 10
-    while (again := httpx.put(url, content=body, headers=headers)).status_code == 503:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert again.json()["state"] == "uploaded"
+    for partner, to in ((others[1].partner, batches[2]), (served.partner, batch)):
+        deadline = time.monotonic() + 30
+        while (again := put(partner, to)).status_code in {429, 503}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert again.json()["state"] == "uploaded"
+
+
+def test_a_sender_that_stops_is_told_so_and_holds_nothing(served: Served, batch: str) -> None:
+    with begun(served, batch, already=0) as stopped:
+        stopped.settimeout(60)
+        said = answer_on(stopped)
+        assert said.startswith(b"HTTP/1.1 400")
+        assert b'"upload_too_slow"' in said
+        assert served.partner.files() == []
+    assert nothing_happened(served.partner, batch)
 
 
 def test_a_refusal_reaches_a_sender_that_is_still_sending(served: Served, batch: str) -> None:
@@ -412,7 +448,7 @@ def test_no_upload_stands_in_anothers_way_once_it_is_over(partner: Partner) -> N
     lock = threading.Lock()
 
     def upload(batch: str) -> None:
-        while (answer := partner.upload(batch, rides(3))).status_code == 503:
+        while (answer := partner.upload(batch, rides(3))).status_code in {429, 503}:
             time.sleep(0.01)
         with lock:
             answers.append(answer.status_code)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.factory import Product
-from carbon.activities import turns
+from carbon.activities import turns, uploads
 from carbon.activities.adapters.errors import FileTooLarge
 from carbon.activities.adapters.line_codes import LINE_CODES
 from carbon.activities.adapters.shenzhen_tong.pairing import PART_TAPS_MAX
@@ -24,6 +24,7 @@ from carbon.activities.batch_results import COLUMNS, LineResult, as_csv, in_brie
 from carbon.activities.batch_states import TRANSITIONS, State
 from carbon.activities.batches import TRIES_MAX
 from carbon.activities.imports import ImportOrder, import_file
+from carbon.activities.patient_stream import Places, reading_from
 from carbon.activities.turns import LEASE
 from carbon.partners.registry import register_partner
 from kernel.call import Call
@@ -127,7 +128,13 @@ def test_the_same_content_again_changes_nothing_and_other_content_is_refused(par
     assert partner.work() == 0
 
 
-def test_two_uploads_at_once_leave_one_content_and_one_file(partner: Partner) -> None:
+def test_two_uploads_at_once_leave_one_content_and_one_file(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each comes to a process of its own, where its sender has no other.
+    monkeypatch.setattr(
+        uploads, "reading_from", lambda _, stream, **how: reading_from(Places(1), stream, **how)
+    )
     batch = partner.open().json["id"]
     gate = threading.Barrier(2)
 
