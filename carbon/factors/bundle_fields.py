@@ -128,7 +128,9 @@ class Fields:
         try:
             return None if value is None else parse_day(value)
         except ValueError:
-            self.fault("day_not_readable", name, "a day is written YYYY-MM-DD; what has no last day leaves it out")
+            self.fault(
+                "day_not_readable", name, "a day is written YYYY-MM-DD; what has no last day leaves it out"
+            )
             return None
 
     def maybe_whole(self, name: str) -> int | None:
