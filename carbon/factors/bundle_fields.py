@@ -13,6 +13,7 @@ from kernel.clock import parse_day
 from kernel.errors import Refusal
 
 TEXT_MAX = 2_000
+YEARS = range(1900, 2201)
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,14 @@ class Fields:
             self.fault("number_not_plain", name, "a whole number in plain digits")
             return None
         return int(value)
+
+    def maybe_year(self, name: str) -> int | None:
+        """The year, or None."""
+        year = self.maybe_whole(name)
+        if year is not None and year not in YEARS:
+            self.fault("number_out_of_range", name, f"a year from {YEARS.start} to {YEARS.stop - 1}")
+            return None
+        return year
 
     def number(self, name: str) -> str:
         """The number in plain signs, for arithmetic to judge; absent is a fault."""
