@@ -42,7 +42,7 @@ def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.Data
 
     Adds `meter_claim`, null without one, and `former_claims`, what a correction ended. A record that stands already is left to the references, which know it as a duplicate or as another.
     """
-    frame = frame.with_columns(pl.lit(None, _FOUND[name]).alias(name) for name in _CLAIMED)
+    frame = frame.with_columns(pl.lit(None, _FOUND[name]).alias(name) for name in _CLAIMS)
     wanted = frame.filter(GOOD & (METERED | (pl.col("revision") > 1)))
     if wanted.is_empty():
         return frame.drop("clash")
@@ -50,7 +50,7 @@ def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.Data
     corrections = wanted.filter(pl.col("revision") > 1)
     ordinary = wanted.filter(METERED & (pl.col("revision") == 1))
     found = pl.concat([_moved(call, claimant, corrections), _claimed(call, claimant, ordinary)])
-    frame = frame.drop(_CLAIMED).join(found, on=["file_no", "line_no"], how="left", maintain_order="left")
+    frame = frame.drop(_CLAIMS).join(found, on=["file_no", "line_no"], how="left", maintain_order="left")
     frame = frame.with_columns(detail=pl.coalesce("clash", "detail"))
     return refuse(frame, pl.col("clash").is_not_null(), MeterIntervalTaken.code, "/started_at").drop("clash")
 
@@ -236,7 +236,7 @@ _KEYS = {
     "line_no": "bigint",
 }
 _PLACE = ("file_no", "line_no")
-_CLAIMED = ("meter_claim", "clash", "former_claims")
+_CLAIMS = ("meter_claim", "clash", "former_claims")
 _FOUND = {
     "file_no": pl.Int32,
     "line_no": pl.Int64,
@@ -299,7 +299,7 @@ _END_REFUSED = text(
 )
 _END = text("UPDATE meter_claim SET ended_at = :now WHERE id = ANY (:ids)")
 _REVIVE = text(
-    "UPDATE meter_claim c SET ended_at = NULL WHERE id = ANY (:ids) AND NOT EXISTS (SELECT 1 FROM meter_claim o"
-    " WHERE o.region_id = c.region_id AND o.meter_hash = c.meter_hash AND o.days && c.days"
-    " AND o.ended_at IS NULL) RETURNING id"
+    "UPDATE meter_claim c SET ended_at = NULL WHERE id = ANY (:ids) AND NOT EXISTS"
+    " (SELECT 1 FROM meter_claim o WHERE o.region_id = c.region_id AND o.meter_hash = c.meter_hash"
+    " AND o.days && c.days AND o.ended_at IS NULL) RETURNING id"
 )
