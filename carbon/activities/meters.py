@@ -40,7 +40,8 @@ class Claimant:
 def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.DataFrame:
     """Claim the intervals of good lines; refuse meter_interval_taken.
 
-    Adds `meter_claim`, null without one, and `former_claims`, what a correction ended. A record that stands already is left to the references, which know it as a duplicate or as another.
+    Adds `meter_claim`, null without one, and `former_claims`, what a correction ended. A record
+    that stands already is left to the references, which know it as a duplicate or as another.
     """
     frame = frame.with_columns(pl.lit(None, _FOUND[name]).alias(name) for name in _CLAIMS)
     wanted = frame.filter(GOOD & (METERED | (pl.col("revision") > 1)))
