@@ -277,13 +277,17 @@ def _lines_after(
     ]
 
 
-# Each half is asked alone, in the order of its index, and never for more than a page.
+# Each half is asked alone, in the order of its index, and never for more than a page. A run of lines begins
+# behind the place and is told no further than the page goes: one may stand for a whole segment of a file.
 _KEPT = (
-    "(SELECT file_no, n AS line_no, outcome, code, pointer, detail FROM (SELECT * FROM activity_batch_line"
+    "(SELECT file_no, n AS line_no, outcome, code, pointer, detail FROM"
+    " (SELECT *, CAST(sum(line_no - first + 1) OVER (ORDER BY file_no, line_no) AS bigint) AS up_to FROM"
+    " (SELECT *, CASE WHEN file_no = :file THEN greatest(line_no - lines + 1, :line + 1)"
+    " ELSE line_no - lines + 1 END AS first FROM activity_batch_line"
     " WHERE batch_id = :batch AND (file_no, line_no) > (:file, :line){more}"
-    " ORDER BY file_no, line_no LIMIT :most) r"
-    " CROSS JOIN LATERAL generate_series(r.line_no - r.lines + 1, r.line_no) n"
-    " WHERE (file_no, n) > (:file, :line) AND n <= :until ORDER BY file_no, n LIMIT :most)"
+    " ORDER BY file_no, line_no LIMIT :most) f) r"
+    " CROSS JOIN LATERAL generate_series(r.first, least(r.line_no, r.line_no - r.up_to + :most, :until)) n"
+    " ORDER BY file_no, n LIMIT :most)"
 )
 _TAKEN = (
     "(SELECT file_no, line_no, CASE WHEN carbon_mg > 0 THEN 'credited' ELSE 'assessed' END AS outcome,"

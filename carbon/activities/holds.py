@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import ColumnElement, exists, select, update
+from sqlalchemy import ColumnElement, exists, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from carbon.activities.corrections import lower_cap_of, take_back_refused
@@ -35,7 +35,7 @@ from kernel.audit import audit
 from kernel.bulk_text import array_of, select_frame
 from kernel.call import Call
 from kernel.errors import NotFound, require
-from kernel.identifiers import new_id, public_id
+from kernel.identifiers import new_id, parse_public_id, public_id
 from kernel.outgoing import announce
 from kernel.paging import Page, PageRequest
 from kernel.publications.rules import grace
@@ -45,6 +45,8 @@ from ledger.chart import STANDARD, Kind, Unit
 from ledger.holds import HoldSet, hold, lock_available, release
 
 HOLD, PURPOSE = "hld", "activity"
+HOME, HOME_PART = "hhd", "household "
+"""What begins the event of a part of a home's saving; no partner can send it: there is a space in it."""
 HELD, RELEASED, REFUSED = HOLD_STATES
 TRANSITIONS = MappingProxyType({HELD: {RELEASED, REFUSED}, RELEASED: set[str](), REFUSED: set[str]()})
 APPEAL_TIME = timedelta(days=14)
@@ -180,6 +182,10 @@ def refuse_held(call: Call, frame: pl.DataFrame, partner_id: UUID) -> pl.DataFra
 def _let_go(call: Call, kept: ActivityHold) -> None:
     """What a refused activity claimed and used; in the order of locks that intake has, balances last."""
     activity = call.db.get_one(Activity, (kept.citizen_id, kept.activity_id))
+    if activity.source_event_id.startswith(HOME_PART):
+        # The home is judged again, and gives the days back that no other part of the saving needs.
+        home = str((activity.facts or {})["household"])
+        call.db.execute(_JUDGE_AGAIN, {"id": parse_public_id(HOME, home)})
     end_refused(call, activity.basis.partner_id, activity.source_event_id)
     free_refused(call, kept.citizen_id, kept.activity_id)
     lower_cap_of(call, kept.citizen_id, kept.activity_id)
@@ -206,6 +212,7 @@ def _changed(call: Call, *which: ColumnElement[bool], values: dict[str, Any]) ->
     return bool(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
 
 
+_JUDGE_AGAIN = text("UPDATE household SET evidence_no = evidence_no + 1 WHERE id = :id")
 _HELD = (
     "SELECT k.event, k.revision FROM unnest(CAST(%(events)s AS text[]), CAST(%(revisions)s AS int[]))"
     " AS k (event, revision) JOIN activity_reference r ON r.partner_id = %(partner)s"

@@ -23,7 +23,7 @@ from carbon.activities.recognition import GOOD, refuse
 from kernel.bulk_text import array_of, new_ids, select_frame
 from kernel.call import Call
 from kernel.clock import SHANGHAI
-from kernel.errors import Busy
+from kernel.errors import Busy, require
 from kernel.identifiers import new_id, public_id
 
 LOOKS = 4
@@ -41,11 +41,12 @@ class Claimant:
 
 
 def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.DataFrame:
-    """Claim the intervals of good lines; refuse meter_interval_taken. Adds `meter_claim`, null without one.
+    """Claim the intervals of good lines; refuse meter_interval_taken.
 
-    A record that stands already is left to the references, which know it as a duplicate or as another.
+    Adds `meter_claim`, null without one, and `former_claims`, what a correction ended. A record
+    that stands already is left to the references, which know it as a duplicate or as another.
     """
-    frame = frame.with_columns(meter_claim=pl.lit(None, pl.String), clash=pl.lit(None, pl.String))
+    frame = frame.with_columns(pl.lit(None, _FOUND[name]).alias(name) for name in _CLAIMS)
     wanted = frame.filter(GOOD & (METERED | (pl.col("revision") > 1)))
     if wanted.is_empty():
         return frame.drop("clash")
@@ -53,9 +54,7 @@ def claim_meters(call: Call, claimant: Claimant, frame: pl.DataFrame) -> pl.Data
     corrections = wanted.filter(pl.col("revision") > 1)
     ordinary = wanted.filter(METERED & (pl.col("revision") == 1))
     found = pl.concat([_moved(call, claimant, corrections), _claimed(call, claimant, ordinary)])
-    frame = frame.drop("meter_claim", "clash").join(
-        found, on=["file_no", "line_no"], how="left", maintain_order="left"
-    )
+    frame = frame.drop(_CLAIMS).join(found, on=["file_no", "line_no"], how="left", maintain_order="left")
     frame = frame.with_columns(detail=pl.coalesce("clash", "detail"))
     return refuse(frame, pl.col("clash").is_not_null(), MeterIntervalTaken.code, "/started_at").drop("clash")
 
@@ -70,11 +69,19 @@ def _hash(secret: bytes, by: str, counts: str, named: str) -> bytes:
 
 
 def end_unused(call: Call, frame: pl.DataFrame) -> pl.DataFrame:
-    """End the claims of lines that the references refused after all: a twin was there first."""
-    unused = frame.filter(pl.col("meter_claim").is_not_null() & ~GOOD)["meter_claim"].to_list()
+    """End the claims of lines that were refused after all, by trips or references, and revive the former.
+
+    Raises Busy where the days of the former went to another meanwhile: it has to be refused in its turn.
+    """
+    refused = frame.filter(~GOOD)
+    unused = refused["meter_claim"].drop_nulls().to_list()
+    former = refused["former_claims"].explode().drop_nulls().to_list()
     if unused:
         call.db.execute(_END, {"ids": [UUID(claim) for claim in unused], "now": call.now})
-    return frame.drop("meter_claim")
+    if former:
+        revived = call.db.execute(_REVIVE, {"ids": [UUID(claim) for claim in former]}).all()
+        require(len(revived) == len(former), Busy("a meter's days are asked for", retry_after_s=1))
+    return frame.drop("meter_claim", "former_claims")
 
 
 def end_refused(call: Call, partner_id: UUID, source_event_id: str) -> None:
@@ -106,7 +113,7 @@ def _insert(call: Call, claimant: Claimant, lines: pl.DataFrame) -> pl.DataFrame
         values = _arrays(call, claimant, left)
         won = select_frame(call, _CLAIM, values, schema={"claim_id": pl.String})
         got = left.join(won, on="claim_id", how="semi")
-        parts.append(got.select("file_no", "line_no", meter_claim="claim_id", clash=pl.lit(None, pl.String)))
+        parts.append(got.select(*_PLACE, meter_claim="claim_id", clash=_NONE, former_claims=_NO_FORMER))
         left = left.join(won, on="claim_id", how="anti", maintain_order="left")
         if left.is_empty():
             return pl.concat(parts)
@@ -134,7 +141,7 @@ def _told(lines: pl.DataFrame, clashes: pl.DataFrame) -> pl.DataFrame:
     # The same fact once more is for the references to name.
     clash = pl.when(~pl.col("is_same")).then(named)
     joined = lines.select("file_no", "line_no", "claim_id").join(clashes, on="claim_id")
-    return joined.select("file_no", "line_no", meter_claim=pl.lit(None, pl.String), clash=clash)
+    return joined.select(*_PLACE, meter_claim=_NONE, clash=clash, former_claims=_NO_FORMER)
 
 
 def _moved(call: Call, claimant: Claimant, lines: pl.DataFrame) -> pl.DataFrame:
@@ -161,13 +168,16 @@ def _move(call: Call, claimant: Claimant, line: pl.DataFrame, former: Row[Any] |
     if call.db.execute(_STANDS, {**named, "citizen": row["citizen_id"]}).one_or_none() is None:
         return none  # revision_unknown, as the references will say
     ended = list(call.db.execute(_END_FORMER, {**named, "now": call.now}).scalars())
+    former_claims = pl.lit([str(each) for each in ended], pl.List(pl.String))
     if row["carbon_mg"] == 0:
-        return none
+        return line.select(*_PLACE, meter_claim=_NONE, clash=_NONE, former_claims=former_claims)
     line = line.with_columns(claim_id=pl.lit(str(new_id())))
     if former is not None:
         line = _as_former(line, former)
     found = _insert(call, claimant, line)
-    if ended and found["clash"].is_not_null().item():
+    if found["clash"].is_null().item():
+        return found.with_columns(former_claims=former_claims)
+    if ended:
         call.db.execute(_REVIVE, {"ids": ended})
     return found
 
@@ -229,7 +239,16 @@ _KEYS = {
     "file_no": "int",
     "line_no": "bigint",
 }
-_FOUND = {"file_no": pl.Int32, "line_no": pl.Int64, "meter_claim": pl.String, "clash": pl.String}
+_PLACE = ("file_no", "line_no")
+_CLAIMS = ("meter_claim", "clash", "former_claims")
+_FOUND = {
+    "file_no": pl.Int32,
+    "line_no": pl.Int64,
+    "meter_claim": pl.String,
+    "clash": pl.String,
+    "former_claims": pl.List(pl.String),
+}
+_NONE, _NO_FORMER = pl.lit(None, pl.String), pl.lit(None, pl.List(pl.String))
 _CLASH = {
     "claim_id": pl.String,
     "is_same": pl.Boolean,
@@ -283,4 +302,8 @@ _END_REFUSED = text(
     " AND ended_at IS NULL"
 )
 _END = text("UPDATE meter_claim SET ended_at = :now WHERE id = ANY (:ids)")
-_REVIVE = text("UPDATE meter_claim SET ended_at = NULL WHERE id = ANY (:ids)")
+_REVIVE = text(
+    "UPDATE meter_claim c SET ended_at = NULL WHERE id = ANY (:ids) AND NOT EXISTS"
+    " (SELECT 1 FROM meter_claim o WHERE o.region_id = c.region_id AND o.meter_hash = c.meter_hash"
+    " AND o.days && c.days AND o.ended_at IS NULL) RETURNING id"
+)

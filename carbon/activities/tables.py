@@ -139,6 +139,14 @@ class Activity(Base):
             name="credited_means_posted",
         ),
         Index("ix_activity_batch", "batch_id", "file_no", "line_no"),
+        # Of the lines that came to nothing, which are few and are asked for alone.
+        Index(
+            "ix_activity_batch_assessed",
+            "batch_id",
+            "file_no",
+            "line_no",
+            postgresql_where=text("carbon_mg = 0"),
+        ),
     )
 
     citizen_id: Mapped[UUID] = mapped_column(primary_key=True)

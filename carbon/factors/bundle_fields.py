@@ -13,6 +13,7 @@ from kernel.clock import parse_day
 from kernel.errors import Refusal
 
 TEXT_MAX = 2_000
+YEARS = range(1900, 2201)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,9 @@ class Fields:
         try:
             return None if value is None else parse_day(value)
         except ValueError:
-            self.fault("day_not_readable", name, "a day is written YYYY-MM-DD; for ever is no day")
+            self.fault(
+                "day_not_readable", name, "a day is written YYYY-MM-DD; what has no last day leaves it out"
+            )
             return None
 
     def maybe_whole(self, name: str) -> int | None:
@@ -140,6 +143,14 @@ class Fields:
             self.fault("number_not_plain", name, "a whole number in plain digits")
             return None
         return int(value)
+
+    def maybe_year(self, name: str) -> int | None:
+        """The year, or None."""
+        year = self.maybe_whole(name)
+        if year is not None and year not in YEARS:
+            self.fault("number_out_of_range", name, f"a year from {YEARS.start} to {YEARS.stop - 1}")
+            return None
+        return year
 
     def number(self, name: str) -> str:
         """The number in plain signs, for arithmetic to judge; absent is a fault."""

@@ -168,7 +168,7 @@ def _read_row(
         gas_set=GasSet(fields.choice("gas_set", GasSet)),
         variant=fields.choice("variant", VARIANTS, default="average"),
         baseline=fields.maybe_text("baseline"),
-        data_year=fields.maybe_whole("data_year"),
+        data_year=fields.maybe_year("data_year"),
         valid_from=fields.maybe_day("valid_from"),
         valid_to=fields.maybe_day("valid_to"),
         valid_from_kind=fields.choice("valid_from_kind", VALID_FROM_KINDS),

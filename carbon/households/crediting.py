@@ -153,9 +153,10 @@ def _prepared(call: Call, period: Period, parts: Sequence[Part]) -> _Wanted:
 
 
 def standing_amounts(call: Call, period: Period, parts: Sequence[Part]) -> int:
-    """What of these parts stands now, together."""
+    """What of these parts stands now, together; what was refused on a hold brings nobody anything."""
     events = [period.event(part.line, part.member.id) for part in parts]
-    return sum(amount for _, amount, _ in _standing(call, period, events).values())
+    values = {"partner": period.household.partner_id, "events": events, "input": period.kind.saved.name}
+    return sum(row.amount for row in call.db.execute(_STANDING, values) if not row.is_refused)
 
 
 def _send(call: Call, partner_id: UUID, wanted: Sequence[_Wanted], *, secret: bytes) -> None:
@@ -242,7 +243,8 @@ _HAD = text(
 )
 _STANDING = text(
     "SELECT DISTINCT ON (r.source_event_id) r.source_event_id, r.revision, r.activity_id,"
-    " CAST(a.inputs ->> :input AS bigint) AS amount FROM activity_reference r"
+    " CAST(a.inputs ->> :input AS bigint) AS amount, EXISTS (SELECT 1 FROM activity_reversal v"
+    " WHERE v.citizen_id = a.citizen_id AND v.activity_id = a.id) AS is_refused FROM activity_reference r"
     " JOIN activity a ON a.citizen_id = r.citizen_id AND a.id = r.activity_id"
     " WHERE r.partner_id = :partner AND r.source_event_id = ANY (:events)"
     " ORDER BY r.source_event_id, r.revision DESC"

@@ -7,11 +7,11 @@ recorded about it is committed. See `docs/decisions/0004`.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import marshmallow as ma
 import orjson
@@ -37,6 +37,8 @@ DOOR = "tanpuhui.door"
 READ_JSON = "tanpuhui.json"
 LARGEST_JSON = 256 * 1024
 MOST_ERRORS = 100
+DEEPEST_JSON = 32
+"""Levels of lists and objects in a body; no field has half as many."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,10 @@ class StrictParser(FlaskParser):
 
 
 def read_json(req: Any) -> Any:
-    """The body as JSON, whole, bounded, no name twice in one object; refuses `BodyMalformed`."""
+    """The body as JSON, whole, bounded, no name twice in one object.
+
+    Refuses `BodyMalformed`, and `RequestInvalid` where it is nested too deeply.
+    """
     if req.mimetype != "application/json":
         raise _malformed("the body must be application/json")
     if req.content_length is not None and req.content_length > LARGEST_JSON:
@@ -115,8 +120,35 @@ def read_json(req: Any) -> Any:
         json.loads(data, object_pairs_hook=_with_each_name_once, parse_int=str)
     except (ValueError, RecursionError) as error:
         raise _malformed("the body is not JSON") from error
+    if data.count(b"[") + data.count(b"{") > DEEPEST_JSON:
+        _refuse_deep(read)
     req.environ[READ_JSON] = read
     return read
+
+
+def _refuse_deep(read: Any) -> None:
+    """What is read is written again here and there, and writers give up where readers do not yet."""
+    level = [_Place(None, "body", read)] if isinstance(read, dict | list) else []
+    for _ in range(DEEPEST_JSON):
+        level = [inner for place in level for inner in place.inside()]
+    if level:
+        raise RequestInvalid([{"pointer": level[0].pointer(), "detail": "is nested too deeply"}])
+
+
+class _Place(NamedTuple):
+    """A list or an object of a body, and where it stands."""
+
+    around: "_Place | None"
+    name: str | int
+    value: Any
+
+    def inside(self) -> Iterator["_Place"]:
+        named = self.value.items() if isinstance(self.value, dict) else enumerate(self.value)
+        return (_Place(self, name, value) for name, value in named if isinstance(value, dict | list))
+
+    def pointer(self) -> str:
+        before = "" if self.around is None else self.around.pointer()
+        return f"{before}/{str(self.name).replace('~', '~0').replace('/', '~1')}"
 
 
 def _with_each_name_once(pairs: list[tuple[str, Any]]) -> None:

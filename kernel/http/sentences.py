@@ -82,6 +82,7 @@ _OURS = (
     ("must lie after {0}", "必须晚于 {0}"),
     ("is named twice", "重复出现"),
     ("is too large", "数值过大"),
+    ("is nested too deeply", "嵌套层数过多"),
     ("must be a whole number, a text or a list of these", "必须是整数、文本或二者的列表"),
     # rules
     ("a whole number from {0} to {1}", " {0} 至 {1} 的整数"),

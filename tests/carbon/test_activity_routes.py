@@ -81,3 +81,28 @@ def test_a_record_is_pushed_once_and_explained(
     assert client.get(url).status_code == 404
     callers["now"] = ANONYMOUS
     assert client.get(url).status_code == 401
+
+
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("levels", [1, 20, 300])
+@pytest.mark.parametrize(
+    "name", [*RECORD, "inputs", "inputs/distance_m", "started_at", "other", "inputs/other"]
+)
+def test_a_nested_cell_is_refused_with_its_place(
+    app: Flask, callers: dict[str, Actor], database: Database, name: str, levels: int
+) -> None:
+    city = database.run(plant_city)
+    callers["now"] = database.run(lambda call: partner_of_key(call.db, city.api_key))
+    value = nested(levels)
+    around, _, inner = name.partition("/")
+    record = {**RECORD, around: {inner: value} if inner else value}
+    answer = app.test_client().post("/v1/partner/activities", json={"record": record})
+    assert answer.status_code == 422
+    errors = answer.json.get("errors") or [answer.json]
+    assert errors[0]["pointer"].startswith(f"/body/record/{name}")

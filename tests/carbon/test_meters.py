@@ -213,6 +213,34 @@ def test_a_correction_into_taken_days_is_refused_and_changes_nothing(desk: Desk)
     assert broken(desk.call) == []
 
 
+def ridden(event: str, **more: Any) -> dict[str, Any]:
+    """A metro ride of the account, an hour of yesterday."""
+    day = NOW - timedelta(days=1)
+    return ride(event, "acc-1", started_at=day - timedelta(hours=1), occurred_at=day, **more)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_correction_to_a_ride_that_is_refused_keeps_its_days(desk: Desk, *, together: bool) -> None:
+    publish_rule(desk.call, "trip_claims", "rail", {"scenarios": ["metro_ride"], "slot": "five_minutes"})
+    saving = {"scenario": "household_electricity_saving", "baseline_wh": 400_000, "actual_wh": 200_000}
+    days = {"started_at": NOW - timedelta(days=35), "occurred_at": NOW - timedelta(days=15)}
+    rows = [
+        ridden("r1"),
+        ridden("e1", metres=9_000, corrects_revision=1),
+        ride("e2", "acc-1", metres=None, **days, **saving),
+        ridden("r1", metres=9_000, corrects_revision=1),
+    ]
+    desk.saving("e1", start=40, end=20)
+    chunks = [lines(*rows)] if together else [lines(row) for row in rows]
+    taken = pl.concat([take_chunk(desk.call, desk.city.intake(), chunk) for chunk in chunks])
+    claimed = ("rejected", "trip_claimed")
+    assert taken.select("outcome", "code").rows() == [CREDITED, claimed, TAKEN, CREDITED]
+    assert [claim for claim in desk.claimed() if claim[2]] == [("e1", 20, True)]
+    assert desk.saving("e1", start=20, end=10, corrects_revision=1)["outcome"] == "credited"
+    assert [claim for claim in desk.claimed() if claim[2]] == [("e1", 10, True)]
+    assert broken(desk.call) == []
+
+
 def test_a_withdrawn_interval_is_free_again_and_its_fact_must_get_it_anew(desk: Desk) -> None:
     (bill,) = read(SEPTEMBER)["source_event_id"].to_list()
     desk.bills(SEPTEMBER)

@@ -26,6 +26,11 @@ UNREADABLE = {
     "invalid utf-8": '"\udcff"',
 }
 """JSON of no kind, wherever it stands."""
+NESTED = {
+    "three hundred brackets": "[" * 300 + "]" * 300,
+    "three hundred braces": '{"a":' * 300 + "1" + "}" * 300,
+}
+"""JSON that is read, and deeper than it could be written again."""
 NEVER_TEXT = {
     "a number": "12",
     "true": "true",
@@ -138,7 +143,7 @@ def prefix_of(schema: dict[str, Any]) -> str:
 def spoiled_bodies(schema: dict[str, Any], right: Any) -> Iterator[Attack]:
     """Every field of the right body, spoiled in every way that fits it, one at a time."""
     for at, inner, required in places(schema, right):
-        for name, text in {**UNREADABLE, **wrong_values(inner)}.items():
+        for name, text in {**UNREADABLE, **NESTED, **wrong_values(inner)}.items():
             yield Attack(f"{at}: {name}", _with(right, at, text), pointer="" if name in UNREADABLE else at)
         if required:
             yield Attack(f"{at}: missing", _without(right, at), pointer=at)

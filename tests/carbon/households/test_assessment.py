@@ -3,12 +3,14 @@
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
 from sqlalchemy import text
 
 from carbon.activities.explanation import explain
+from carbon.activities.holds import APPEAL_TIME, HoldOrder, decide, put_on_hold
 from carbon.activities.intake import take_chunk
 from carbon.households.assessment import assess_due
 from carbon.households.registration import (
@@ -24,9 +26,10 @@ from carbon.households.tables import HouseholdSaving
 from carbon.partners.bindings import unbind, withdraw_consent
 from carbon.partners.registry import find_partner, grant_evidence
 from carbon.partners.tables import Binding
+from kernel.actor import Actor, ActorKind
 from kernel.call import Call
 from kernel.identifiers import new_id, public_id
-from tests.carbon.city import SECRET
+from tests.carbon.city import SECRET, publish_rule
 from tests.carbon.households.street import (
     APRIL,
     IN_APRIL,
@@ -44,7 +47,7 @@ from tests.carbon.households.street import (
 )
 from tests.carbon.test_intake import activities, broken
 from tests.carbon.test_meters import read
-from tests.conftest import NOW, at
+from tests.conftest import NOW, REGION, at
 
 MILLIGRAMS_A_KWH = 441_900
 """By the grid factor of Guangdong that is in force in April of 2026."""
@@ -212,6 +215,41 @@ def test_days_are_free_again_when_nothing_is_left_of_a_saving(street: Street) ->
     bill = "acc-1,m-1,2026-03-15,2026-04-15,1000,1100,kWh,200"
     assert take_chunk(street.call, street.city.intake(), read(bill))["outcome"].to_list() == ["credited"]
     assert broken(street.call) == []
+
+
+def refuse_part(street: Street, citizen: UUID, activity: UUID) -> None:
+    """One operator holds a part, another refuses it when the time to appeal is over."""
+    editor, publisher = (Actor(kind=ActorKind.OPERATOR, id=new_id(), region_id=REGION) for _ in range(2))
+    order = HoldOrder(citizen_id=citizen, activity_id=activity, reason_zh="不符", reason_en="not so")
+    kept = put_on_hold(replace(at(street.call, NOW), actor=editor), order)
+    decided = replace(at(street.call, NOW + APPEAL_TIME), actor=publisher)
+    decide(decided, kept.id, into="refused", reason="nobody lived there")
+
+
+def test_the_days_of_a_saving_that_was_refused_are_free_for_the_true_bill(call: Call) -> None:
+    street = Street(call, plant_street(call))
+    publish_rule(call, "grace", "standard", {"days": 30})
+    street.register(home_order(members=[member_order("acc-1"), member_order("acc-2")]))
+    street.took(*(reading(day, register) for day, register in LAST_YEAR))
+    whole_march(street)
+    tonight = at(call, NOW + timedelta(hours=1))
+    assert assess_due(tonight, secret=SECRET) == 1
+    assert assess_due(tonight, secret=SECRET) == 0
+    lived = activities(call)
+    bill = read("acc-1,m-1,2026-03-15,2026-04-15,1000,1100,kWh,200")
+    for number, each in enumerate(lived, start=1):
+        assert street.claims()
+        refuse_part(street, each.citizen_id, each.id)
+        night = at(call, NOW + APPEAL_TIME + timedelta(days=number))
+        assert assess_due(night, secret=SECRET) == 1
+    assert street.claims() == []
+    assert take_chunk(call, street.city.intake(), bill)["outcome"].to_list() == ["credited"]
+    call.db.expire_all()
+    assert street.judge(now=NOW + APPEAL_TIME + timedelta(days=9)) == 1
+    march = [each for each in street.savings() if each.first_day == MARCH][-1]
+    assert march.figures["reasons"] == ["meter_interval_taken"]
+    assert [row[2:] for row in street.lines(march)] == [("rejected", "activity_held")] * len(lived)
+    assert broken(call) == []
 
 
 def test_w28_the_third_tier_of_the_price_saves_nothing(call: Call) -> None:

@@ -285,6 +285,32 @@ def test_what_is_not_json_is_refused_promptly(world: World, data: bytes) -> None
     assert (answer.status_code, answer.get_json()["code"]) == (400, "body_malformed")
 
 
+@pytest.mark.parametrize("key", [None, "one-key-for-all"])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ('{"amount": %s}', "/body/amount" + "/0" * 31),
+        ('{"amount": 1, "note": {"a/b~c": %s}}', "/body/note/a~1b~0c" + "/0" * 30),
+        ("%s", "/body" + "/0" * 32),
+    ],
+)
+def test_a_body_that_is_nested_too_deeply_is_pointed_at(
+    world: World, body: str, pointer: str, key: str | None
+) -> None:
+    data = (body % ("[" * 300 + "]" * 300)).encode()
+    headers = {"X-Who": "citizen"} | ({} if key is None else {"Idempotency-Key": key})
+    answer = world.client.post("/orders", data=data, content_type="application/json", headers=headers)
+    assert answer.status_code == 422
+    assert answer.get_json()["errors"] == [{"pointer": pointer, "detail": "is nested too deeply"}]
+
+
+def test_what_is_broad_and_not_deep_is_read(world: World) -> None:
+    data = b'{"amount": [' + b",".join([b"[[]]"] * 500) + b"]}"
+    headers = {"X-Who": "citizen"}
+    answer = world.client.post("/orders", data=data, content_type="application/json", headers=headers)
+    assert [error["detail"] for error in answer.get_json()["errors"]] == ["must be a whole number"]
+
+
 def test_another_media_type_is_refused(world: World) -> None:
     answer = world.client.post(
         "/orders", data=b"amount=5", headers={"X-Who": "citizen", "Idempotency-Key": "key-0001"}
