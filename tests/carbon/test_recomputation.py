@@ -1,21 +1,29 @@
 """Earlier credits corrected by a table: what is posted, what a fund bears, twice, both ways, and by parts."""
 
+from dataclasses import replace
+from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
-from carbon.activities.recomputation.dry_run import dry_run
-from carbon.activities.recomputation.jobs import cancel
+from carbon.activities.recomputation import work
+from carbon.activities.recomputation.dry_run import DryRun, Run, dry_run
+from carbon.activities.recomputation.jobs import Proposal, cancel, propose
 from carbon.activities.recomputation.states import Policy
 from carbon.activities.recomputation.work import do_waiting, work_on
 from carbon.activities.simulation.simulation import Question, simulate
 from carbon.factors.bundle_files import read_bundle
-from carbon.factors.publication import draft_factor_table
+from carbon.factors.publication import draft_factor_table, publish_factor_table
+from kernel.actor import Actor, ActorKind
 from kernel.call import Call
+from kernel.errors import BrokenInvariant
+from kernel.identifiers import new_id, public_id
 from kernel.publications.tables import Publication
-from tests.carbon.city import as_operator, ride
+from tests.carbon.city import as_operator, publish_rule, ride
 from tests.carbon.correcting_tables import (
+    TEXT,
     Corrected,
     corrected_text,
     in_force,
@@ -23,7 +31,7 @@ from tests.carbon.correcting_tables import (
     set_floor,
     with_rides,
 )
-from tests.conftest import NOW, Database
+from tests.conftest import NOW, REGION, Database
 
 Result = TypeVar("Result")
 A_KILOMETRE = 46_700
@@ -355,6 +363,58 @@ def test_coins_that_ended_are_not_lost_twice(city: Corrected) -> None:
     )
     assert ended[0].n == -(2_330 + 4_660)
     assert city.borne() == 0
+
+
+def test_days_of_a_month_behind_the_end_of_both_tables_stay_as_they_were(database: Database) -> None:
+    """A successor took days of a table that had judged rides of them: those rides stay."""
+    city = with_rides(database, [])
+    monthly = {"scenarios": ["metro_ride", "bus_ride"], "period": "month", "coins_milli": 100_000}
+    database.run(lambda call: publish_rule(call, "cap", "transit", monthly, since=date(2026, 11, 1)))
+    city.owners.update(database.run(lambda call: city.city.bind(call, ["card-000"])))
+    days = [NOW.replace(day=10), NOW.replace(day=18)]
+    rides = [ride(f"e{day.day}", "card-000", metres=1_000, occurred_at=day) for day in days]
+    assert city.rode(*rides) == ["credited"] * 2
+
+    def succeed_and_correct(call: Call) -> UUID:
+        official = in_force(call)
+        later = read_bundle(TEXT.replace("2021-12-01", "2026-11-15").encode(), form="yaml")
+        drafted = draft_factor_table(as_operator(call), later)
+        publish_factor_table(as_operator(call), drafted.id, reason="checked")
+        return publish_correction(call, official, "93.4")
+
+    table_id = database.run(succeed_and_correct)
+    figures = database.run(lambda call: dry_run(lambda work: work(call), table_id, REGION))
+    assert figures.told["totals"]["activities"] == 1
+    assert city.recompute(table_id).state == "done"
+    assert city.balances("carbon") == [2 * A_KILOMETRE + A_KILOMETRE]
+    assert city.balances("coin") == [9_340 + 4_670]
+    city.everything_holds()
+
+
+def test_a_recomputation_that_fails_takes_no_other_with_it_and_is_heard_of(
+    city: Corrected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    above = Actor(kind=ActorKind.OPERATOR, id=new_id(), region_id="CN-GD")
+    run = city.database.run
+    broken = run(lambda call: propose(as_operator(call), proposal).id)
+    behind = run(lambda call: propose(replace(call, actor=above), proposal).id)
+
+    def failing(run: Run, table_id: UUID, region_id: str, **more: Any) -> DryRun:
+        if region_id == REGION:
+            raise BrokenInvariant("a bug in these figures")
+        return dry_run(run, table_id, region_id, **more)
+
+    monkeypatch.setattr(work, "dry_run", failing)
+    with capture_logs() as logged, pytest.raises(BrokenInvariant):
+        do_waiting(run)
+    states = {row.id: row.state for row in city.database.rows("SELECT id, state FROM recomputation")}
+    assert states == {broken: "draft", behind: "dry_run_done"}
+    assert [(line["event"], line["recomputation"]) for line in logged] == [
+        ("recomputation_failed", public_id("rec", broken))
+    ]
+    monkeypatch.undo()
+    assert do_waiting(run) == 1
 
 
 class _Later:

@@ -8,17 +8,19 @@ is posted once, and who comes after a run that was cut off finds the parts that 
 from collections.abc import Callable
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 
 from carbon.activities.recomputation.dry_run import PutDown, Run, dry_run
 from carbon.activities.recomputation.errors import RecomputationNotWaiting
 from carbon.activities.recomputation.figures import scope_of
-from carbon.activities.recomputation.jobs import begin, called_off, finish, keep_dry_run, waiting
+from carbon.activities.recomputation.jobs import PREFIX, begin, called_off, finish, keep_dry_run, waiting
 from carbon.activities.recomputation.posting import Order, post_part
 from carbon.activities.recomputation.states import Policy, State
 from carbon.activities.recomputation.tables import Recomputation, RecomputationPart
 from kernel.call import Call
 from kernel.errors import Kind, Refusal
+from kernel.identifiers import public_id
 from kernel.publications.tables import Publication
 
 Progress = Callable[[int], None]
@@ -26,12 +28,24 @@ Progress = Callable[[int], None]
 
 
 def do_waiting(run: Run, *, keep_on: Callable[[], bool] = lambda: True) -> int:
-    """Do what waits, oldest first, until nobody wants it any more; returns how many went a step further."""
-    done = 0
+    """Do what waits, oldest first, until nobody wants it any more; returns how many went a step further.
+
+    One that fails takes no other with it: what failed first is raised behind the last of them.
+    """
+    done, failures = 0, list[Exception]()
     for recomputation_id in run(waiting):
         if not keep_on():
             break
-        done += work_on(run, recomputation_id, keep_on=keep_on)
+        try:
+            done += work_on(run, recomputation_id, keep_on=keep_on)
+        except Exception as failure:
+            if not keep_on():
+                raise  # a stop interrupts what runs: nothing is wrong with it
+            named = public_id(PREFIX, recomputation_id)
+            _log.error("recomputation_failed", recomputation=named, failure=type(failure).__name__)
+            failures.append(failure)
+    if failures:
+        raise failures[0]
     return done
 
 
@@ -97,3 +111,4 @@ def _left(call: Call, recomputation_id: UUID) -> list[RecomputationPart]:
 
 
 _STATE = select(Recomputation.state)
+_log = structlog.get_logger()
