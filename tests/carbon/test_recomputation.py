@@ -417,6 +417,54 @@ def test_a_recomputation_that_fails_takes_no_other_with_it_and_is_heard_of(
     assert do_waiting(run) == 1
 
 
+@pytest.mark.parametrize("policy", Policy)
+def test_refused_an_activity_brings_nothing_though_a_table_lowered_it_on_hold(
+    city: Corrected, policy: Policy
+) -> None:
+    hold_id = city.put_on_hold("card-000")
+    city.correct("23.3", policy)
+    others = 4_680 if policy is Policy.FUND else 0
+    assert (city.balances("coin")[0], city.borne()) == (4_670, 2_340 + others)
+    city.refuse(hold_id)
+    assert (city.balances("coin")[0], city.balances("carbon")[0], city.borne()) == (0, 0, others)
+    city.everything_holds()
+
+
+@pytest.mark.parametrize(("grams", "stood"), [("93.4", 9_340), ("23.3", 2_330)])
+def test_a_hold_sets_aside_what_the_activity_came_to_last(city: Corrected, grams: str, stood: int) -> None:
+    assert city.rode(ride("e9", "card-000", metres=2_000)) == ["credited"]
+    city.correct(grams)
+    hold_id = city.put_on_hold("card-000")
+    rows = city.database.rows("SELECT coin_milli FROM activity_hold")
+    assert [row.coin_milli for row in rows] == [stood]
+    city.refuse(hold_id)
+    assert city.balances("coin")[0] == 2 * stood
+    city.everything_holds()
+
+
+def test_what_a_fund_bears_of_a_refused_activity_is_paid_back_as_far_as_it_is_there(city: Corrected) -> None:
+    city.spend(city.hold("card-000", 3_000))
+    hold_id = city.put_on_hold("card-000")
+    city.correct("23.3")
+    assert (city.balances("coin")[0], city.borne()) == (1_670, 2_340)
+    city.rode(ride("e9", "card-000", metres=1_000))
+    assert city.balances("coin")[0] == 1_670 + 2_330
+    city.refuse(hold_id)
+    # Of 4,000 that are there 2,330 are of the ride, and 1,670 of what the fund bore.
+    assert (city.balances("coin")[0], city.borne()) == (0, 2_340 - 1_670)
+    city.everything_holds()
+
+
+def test_of_an_activity_that_is_held_later_the_share_of_the_fund_is_set_aside_too(city: Corrected) -> None:
+    city.correct("23.3", Policy.FUND)
+    hold_id = city.put_on_hold("card-000")
+    rows = city.database.rows("SELECT coin_milli FROM activity_hold")
+    assert [row.coin_milli for row in rows] == [4_670]
+    city.refuse(hold_id)
+    assert (city.balances("coin")[0], city.borne()) == (0, 4_680)
+    city.everything_holds()
+
+
 class _Later:
     """The same database, at another time."""
 
