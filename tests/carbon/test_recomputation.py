@@ -8,12 +8,14 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
+from carbon.activities.errors import TooManyToSimulate
 from carbon.activities.recomputation import work
-from carbon.activities.recomputation.dry_run import DryRun, Run, dry_run
-from carbon.activities.recomputation.jobs import Proposal, cancel, propose
+from carbon.activities.recomputation.dry_run import Computing, dry_run
+from carbon.activities.recomputation.jobs import Proposal, approve, cancel, find_recomputation, propose
 from carbon.activities.recomputation.states import Policy
 from carbon.activities.recomputation.work import do_waiting, work_on
-from carbon.activities.simulation.simulation import Question, simulate
+from carbon.activities.simulation import past
+from carbon.activities.simulation.simulation import Limits, Question, simulate
 from carbon.factors.bundle_files import read_bundle
 from carbon.factors.publication import draft_factor_table, publish_factor_table
 from kernel.actor import Actor, ActorKind
@@ -45,6 +47,11 @@ EVERYTHING = (
 def city(database: Database) -> Corrected:
     """Two citizens, of one and of two kilometres."""
     return with_rides(database, [1_000, 2_000])
+
+
+def of_the_province(call: Call) -> Call:
+    """An operator of the region above, whose recomputations are of the city's activities too."""
+    return replace(call, actor=Actor(kind=ActorKind.OPERATOR, id=new_id(), region_id="CN-GD"))
 
 
 def everything(city: Corrected) -> dict[str, list[Any]]:
@@ -395,17 +402,17 @@ def test_a_recomputation_that_fails_takes_no_other_with_it_and_is_heard_of(
     city: Corrected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
-    above = Actor(kind=ActorKind.OPERATOR, id=new_id(), region_id="CN-GD")
     run = city.database.run
     broken = run(lambda call: propose(as_operator(call), proposal).id)
-    behind = run(lambda call: propose(replace(call, actor=above), proposal).id)
+    behind = run(lambda call: propose(of_the_province(call), proposal).id)
 
-    def failing(run: Run, table_id: UUID, region_id: str, **more: Any) -> DryRun:
-        if region_id == REGION:
-            raise BrokenInvariant("a bug in these figures")
-        return dry_run(run, table_id, region_id, **more)
+    class Failing(Computing):
+        def __init__(self, table_id: UUID, region_id: str) -> None:
+            if region_id == REGION:
+                raise BrokenInvariant("a bug in these figures")
+            super().__init__(table_id, region_id)
 
-    monkeypatch.setattr(work, "dry_run", failing)
+    monkeypatch.setattr(work, "Computing", Failing)
     with capture_logs() as logged, pytest.raises(BrokenInvariant):
         do_waiting(run)
     states = {row.id: row.state for row in city.database.rows("SELECT id, state FROM recomputation")}
@@ -415,6 +422,112 @@ def test_a_recomputation_that_fails_takes_no_other_with_it_and_is_heard_of(
     ]
     monkeypatch.undo()
     assert do_waiting(run) == 1
+
+
+def test_a_dry_run_that_is_put_down_keeps_its_place_and_its_sums(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    proposal = Proposal(table_id=city.publish("23.3"), policy=Policy.UNSPENT, reason="a misprint")
+    job_id = database.run(lambda call: propose(as_operator(call), proposal).id)
+    at_once = dry_run(database.run, proposal.table_id, REGION)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    aside = work.PutAside()
+    runs = [work_on(database.run, job_id, keep_on=lambda: False, aside=aside) for _ in range(4)]
+    assert runs == [False, False, False, True]
+    assert city.job(job_id).told == at_once.told
+    assert city.job(job_id).state == "dry_run_done"
+    city.approve(job_id)
+    assert work_on(database.run, job_id)
+    assert city.balances("carbon") == [23_300, 46_600, 69_900]
+    city.everything_holds()
+
+
+def test_a_dry_run_that_is_put_down_sees_what_nobody_had_been_judged_by_before(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [4_000, 4_000])
+    table_id = city.publish("60.0")
+    job_id = database.run(
+        lambda call: (
+            propose(
+                as_operator(call), Proposal(table_id=table_id, policy=Policy.UNSPENT, reason="a misprint")
+            ).id
+        )
+    )
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    aside = work.PutAside()
+    assert not work_on(database.run, job_id, keep_on=lambda: False, aside=aside)
+    last = max(city.owners, key=lambda card: city.owners[card])
+    bus = ride("b1", last, metres=None, scenario="bus_ride", trips=1)
+    assert city.rode(bus) == ["credited"]
+    assert work_on(database.run, job_id, aside=aside)
+    city.approve(job_id)
+    assert work_on(database.run, job_id)
+    assert city.job(job_id).state == "done"
+    city.everything_holds()
+
+
+def test_a_long_dry_run_takes_turns_with_what_waits_behind_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    long = database.run(lambda call: propose(as_operator(call), proposal).id)
+    behind = database.run(lambda call: propose(of_the_province(call), proposal).id)
+    assert work_on(database.run, behind)
+
+    def approved(call: Call) -> None:
+        other = of_the_province(call)
+        figures = bytes(find_recomputation(other, behind).digest or b"")
+        approve(other, behind, figures=figures, reason="as simulated")
+
+    database.run(approved)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    monkeypatch.setattr(work, "STEPS_A_TURN", 1)
+
+    def states() -> list[str]:
+        found = {row.id: row.state for row in database.rows("SELECT id, state FROM recomputation")}
+        return [found[long], found[behind]]
+
+    aside = work.PutAside()
+    assert do_waiting(database.run, keep_on=lambda: states()[1] != "done", aside=aside) == 1
+    assert states() == ["draft", "done"]
+    assert do_waiting(database.run, aside=aside) == 1
+    assert states() == ["dry_run_done", "done"]
+
+
+def test_so_many_dry_runs_are_begun_and_what_nobody_waits_for_makes_room(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000])
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    first = database.run(lambda call: propose(as_operator(call), proposal).id)
+    second = database.run(lambda call: propose(of_the_province(call), proposal).id)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    monkeypatch.setattr(work.PutAside, "MOST", 1)
+    aside = work.PutAside()
+    assert not work_on(database.run, first, keep_on=lambda: False, aside=aside)
+    assert not work_on(database.run, second, aside=aside)
+    database.run(lambda call: cancel(as_operator(call), first, reason="not needed"))
+    assert do_waiting(database.run, aside=aside) == 1
+    assert city.job(first).state == "cancelled"
+
+
+def test_a_request_looks_through_so_many_activities_of_all_regions(
+    city: Corrected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table_id = city.publish("93.4")
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+
+    def figures(most: int) -> int:
+        found = dry_run(city.database.run, table_id, REGION, limits=Limits(looked_through=most))
+        return int(found.told["totals"]["activities"])
+
+    assert figures(2) == 2
+    with pytest.raises(TooManyToSimulate) as raised:
+        figures(1)
+    assert raised.value.facts == {"most": 1}
 
 
 @pytest.mark.parametrize("policy", Policy)

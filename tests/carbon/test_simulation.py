@@ -296,6 +296,20 @@ def test_366_days_are_taken_and_more_activities_than_allowed_are_not(
     assert refused.json["facts"]["most"] == CITIZENS
 
 
+def test_a_request_looks_through_so_many_activities_whatever_it_asks_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history(desk.database)
+    table = draft(desk, DOUBLED)
+    before = {"first_day": "2025-11-01", "last_day": "2025-11-30"}
+    monkeypatch.setattr(face, "REQUEST", Limits(looked_through=CITIZENS + 1))
+    assert ask(desk, table, **before).json["totals"]["activities"] == 0
+    monkeypatch.setattr(face, "REQUEST", Limits(looked_through=CITIZENS))
+    refused = ask(desk, table, **before)
+    assert (refused.status_code, refused.json["code"]) == (422, "too_many_to_simulate")
+    assert refused.json["facts"]["most"] == CITIZENS
+
+
 def test_nothing_is_written_and_could_not_be(desk: Desk) -> None:
     history(desk.database)
     table = draft(desk, DOUBLED)
