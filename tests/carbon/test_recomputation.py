@@ -20,7 +20,7 @@ from carbon.factors.bundle_files import read_bundle
 from carbon.factors.publication import draft_factor_table, publish_factor_table
 from kernel.actor import Actor, ActorKind
 from kernel.call import Call
-from kernel.errors import BrokenInvariant
+from kernel.errors import BrokenInvariant, Busy
 from kernel.identifiers import new_id, public_id
 from kernel.publications.tables import Publication
 from tests.carbon.city import as_operator, publish_rule, ride
@@ -441,6 +441,26 @@ def test_a_dry_run_that_is_put_down_keeps_its_place_and_its_sums(
     assert work_on(database.run, job_id)
     assert city.balances("carbon") == [23_300, 46_600, 69_900]
     city.everything_holds()
+
+
+def test_a_dry_run_that_met_a_busy_database_goes_on_where_it_was(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    job_id = database.run(lambda call: propose(as_operator(call), proposal).id)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    aside = work.PutAside()
+
+    def lose(_: int) -> None:
+        raise Busy("the database is not reachable", retry_after_s=3)
+
+    with pytest.raises(Busy):
+        work_on(database.run, job_id, progress=lose, aside=aside)
+    heard: list[int] = []
+    assert work_on(database.run, job_id, progress=heard.append, aside=aside)
+    assert heard == [2, 3]
+    assert (city.job(job_id).told or {})["totals"]["activities"] == 3
 
 
 def test_a_dry_run_that_is_put_down_sees_what_nobody_had_been_judged_by_before(

@@ -19,14 +19,12 @@ from carbon.activities.recomputation.posting import Order, post_part
 from carbon.activities.recomputation.states import Policy, State
 from carbon.activities.recomputation.tables import Recomputation, RecomputationPart
 from kernel.call import Call
-from kernel.errors import Kind, Refusal
+from kernel.errors import Busy, Kind, Refusal
 from kernel.identifiers import public_id
 from kernel.publications.tables import Publication
 
 Progress = Callable[[int], None]
 """Hears how many activities were looked at, or corrected, so far."""
-
-
 STEPS_A_TURN = 30
 """Pieces of a dry run, or parts, that one of them does before the next has its turn: about half a minute."""
 
@@ -151,6 +149,9 @@ def _compute(
     except PutDown:
         aside.keep(job, computing)
         return False
+    except Busy:
+        aside.keep(job, computing)
+        raise
     return run(lambda call: keep_dry_run(call, recomputation_id, found))
 
 
