@@ -85,7 +85,7 @@ class Past:
         """
         bounds = {"after": after, "most": PIECE_ROWS}
         found = execute_text(call, _UNTIL, bounds).one_or_none()
-        return None if found is None else Stretch(until=found[0], rows=found[1])
+        return None if found is None else Stretch(found.citizen_id, found.looked_through)
 
     def between(self, call: Call, after: UUID, until: UUID) -> pl.DataFrame:
         """What the citizens behind `after` up to `until` did, in one statement: of one moment.
@@ -193,7 +193,8 @@ _BASES = (
     " LEFT JOIN publication e ON e.id = s.evidence_rule_id"
 )
 _UNTIL = (
-    "SELECT citizen_id, count(*) OVER () FROM (SELECT citizen_id FROM activity WHERE citizen_id > %(after)s"
+    "SELECT citizen_id, count(*) OVER () AS looked_through FROM"
+    " (SELECT citizen_id FROM activity WHERE citizen_id > %(after)s"
     " ORDER BY citizen_id LIMIT %(most)s) p ORDER BY citizen_id DESC LIMIT 1"
 )
 _MICROSECONDS = "CAST(extract(epoch FROM {}) * 1000000 AS bigint)"
