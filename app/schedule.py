@@ -31,7 +31,7 @@ from app.notifications.webhooks.reach import reach_of
 from app.product_calls import command_call
 from carbon.activities.batches import take_waiting_batches
 from carbon.activities.byte_bodies import UPLOADS
-from carbon.activities.recomputation.work import do_waiting
+from carbon.activities.recomputation.work import PutAside, do_waiting
 from carbon.households.assessment import assess_due
 from kernel.actor import Actor, system_actor
 from kernel.audit import audit
@@ -59,6 +59,8 @@ Result = TypeVar("Result")
 DEAD_AFTER_S = 20
 """A worker that has not been heard of for so long is dead; what it was doing has failed."""
 FAILURES_KEPT = timedelta(days=30)
+DRY_RUNS = PutAside()
+"""Of recomputations, longer than one run: put down at its end, the next one of this process goes on."""
 CHECKPOINT_LIMIT = "120s"
 
 
@@ -183,7 +185,7 @@ def take_batches(turn: Turn) -> int:
 
 def correct_credits(turn: Turn) -> int:
     """Do the dry runs of recomputations that were proposed, and post the parts of those approved."""
-    return do_waiting(turn.once, keep_on=turn.may_go_on)
+    return do_waiting(turn.once, keep_on=turn.may_go_on, aside=DRY_RUNS)
 
 
 def roll_legs(turn: Turn) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.dialects.postgresql import insert
 
 from carbon.activities.allotment import give_back_usage
+from carbon.activities.borne import Borne, beyond, pay_back
 from carbon.activities.recomputation.credits_behind import credits_of
 from carbon.activities.tables import ActivityReversal
 from kernel.call import Call
@@ -50,6 +51,8 @@ class _Standing:
     coin_milli: int
     credits: list[tuple[int, int]]
     """The coin credits behind it and what is left of each, in the order in which they are taken back."""
+    borne_milli: int = 0
+    """What is left of them beyond `coin_milli`: a fund bears it."""
 
 
 def lower_caps(call: Call, partner_id: UUID, rows: pl.DataFrame) -> list[Corrected]:
@@ -157,9 +160,9 @@ def lower_cap_of(call: Call, citizen_id: UUID, activity_id: UUID) -> None:
 
 
 def take_back_refused(call: Call, citizen_id: UUID, activity_id: UUID) -> bool:
-    """Take back what an activity came to; False, and the caller undoes it, when it was taken back before.
+    """Take back what an activity came to, and what a fund bears of it; the caller has locked its citizen.
 
-    The caller has locked its citizen.
+    False, and the caller undoes it, when it was taken back before.
     """
     row = call.db.execute(_ONE, {"citizen": citizen_id, "activity": activity_id}).one()
     coins = find_account(call, citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD)
@@ -167,6 +170,9 @@ def take_back_refused(call: Call, citizen_id: UUID, activity_id: UUID) -> bool:
     contra = institution(call, row.region_id, kind=Kind.SOURCE, unit=Unit.CARBON)
     standing = _standing(call, [row])[activity_id]
     taken = _taken_back(call, Corrected(row, new_id()), standing, (coins, carbon, contra))
+    if standing.borne_milli:
+        left = beyond(standing.credits, justified=standing.coin_milli, borne=standing.borne_milli)
+        pay_back(call, coins, Borne(activity_id, row.region_id, left))
     return _kept(call, [taken])
 
 
@@ -229,7 +235,9 @@ def _corrected_by_tables(call: Call, rows: list[Row[Any]]) -> dict[UUID, _Standi
     for row in credits_of(call, asked).iter_rows(named=True):
         behind.setdefault(UUID(row["id"]), []).append((row["credit_id"], row["left"]))
     return {
-        activity_id: _Standing(row.carbon_mg_after, row.coin_milli_after, behind.get(activity_id, []))
+        activity_id: _Standing(
+            row.carbon_mg_after, row.coin_milli_after, behind.get(activity_id, []), row.borne_milli_after
+        )
         for activity_id, row in newest.items()
     }
 

@@ -16,6 +16,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, exists, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from carbon.activities.borne import coins_at_stake
 from carbon.activities.corrections import lower_cap_of, take_back_refused
 from carbon.activities.errors import (
     ActivityHeld,
@@ -75,7 +76,8 @@ def put_on_hold(call: Call, order: HoldOrder) -> ActivityHold:
     account = find_account(
         call, activity.citizen_id, kind=Kind.CITIZEN, unit=Unit.COIN, validity_class=STANDARD
     )
-    coins = min(activity.coin_milli, lock_available(call, account))
+    available = lock_available(call, account)
+    coins = min(coins_at_stake(call, activity), available)
     reversed_ = select(ActivityReversal.activity_id).where(
         ActivityReversal.citizen_id == activity.citizen_id, ActivityReversal.activity_id == activity.id
     )

@@ -1,17 +1,19 @@
 """A city whose official table is corrected, and recomputations led through their life in one go."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
 
+from carbon.activities.holds import APPEAL_TIME, HoldOrder, decide, put_on_hold
 from carbon.activities.intake import take_chunk
 from carbon.activities.recomputation.jobs import Proposal, approve, find_recomputation, propose
 from carbon.activities.recomputation.states import Policy
 from carbon.activities.recomputation.tables import Recomputation
 from carbon.activities.recomputation.work import work_on
+from carbon.activities.tables import Activity
 from carbon.factors.bundle_files import read_bundle
 from carbon.factors.bundles import read_shipped
 from carbon.factors.publication import draft_factor_table, publish_factor_table
@@ -24,7 +26,7 @@ from ledger.chart import STANDARD, Code, Kind, Unit
 from ledger.holds import HoldSet, hold, spend
 from ledger.reconciliation import CHECKS as LEDGER_CHECKS
 from ledger.reconciliation import reconcile
-from tests.carbon.city import OFFICIAL, City, as_operator, lines, plant_city, ride
+from tests.carbon.city import OFFICIAL, City, as_operator, lines, plant_city, publish_rule, ride
 from tests.conftest import Database
 from tests.ledger.world import shop
 
@@ -136,6 +138,28 @@ class Corrected:
             ).amount
 
         return self.database.run(work)
+
+    def put_on_hold(self, who: str) -> UUID:
+        """An operator puts somebody's first ride on hold; the hold."""
+
+        def put(call: Call) -> UUID:
+            publish_rule(call, "grace", "standard", {"days": 30})
+            ridden = select(Activity).where(Activity.citizen_id == self.owners[who]).order_by(Activity.id)
+            activity_id = call.db.scalars(ridden.limit(1)).one().id
+            why = {"reason_zh": "车速异常", "reason_en": "too fast"}
+            order = HoldOrder(citizen_id=self.owners[who], activity_id=activity_id, **why)
+            return put_on_hold(as_operator(call), order).id
+
+        return self.database.run(put)
+
+    def refuse(self, hold_id: UUID) -> None:
+        """Another operator refuses it, once there was time for an appeal."""
+
+        def work(call: Call) -> None:
+            later = replace(as_operator(call), now=call.now + APPEAL_TIME)
+            decide(later, hold_id, into="refused", reason="no such train ran")
+
+        self.database.run(work)
 
     def balances(self, unit: str) -> list[int]:
         """What stands on the accounts of the people, in the order of their cards."""

@@ -68,6 +68,29 @@ def test_a_broken_correction_is_named(database: Database, statement: str) -> Non
     assert "L13" in names_broken(database)
 
 
+REFUSAL_BREAKS = (
+    "UPDATE ledger_transfer SET amount = amount - 1 WHERE reference LIKE 'take-back-borne/fund/%'",
+    "DELETE FROM ledger_transfer WHERE reference LIKE 'take-back-borne/fund/%'",
+    "UPDATE ledger_transfer SET amount = amount * 2 WHERE reference LIKE 'take-back-borne/%'",
+)
+
+
+@pytest.mark.parametrize("statement", REFUSAL_BREAKS)
+def test_a_fund_that_is_paid_back_otherwise_than_was_taken_is_named(
+    database: Database, statement: str
+) -> None:
+    city = with_rides(database, [1_000])
+    hold_id = city.put_on_hold("card-000")
+    city.correct("23.3")
+    city.refuse(hold_id)
+    assert names_broken(database) == set()
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text(statement))
+    owner.dispose()
+    assert names_broken(database) == {"L13"}
+
+
 @pytest.mark.parametrize("column", NAMES)
 def test_an_activity_that_names_what_does_not_stand_is_named(database: Database, column: str) -> None:
     city = database.run(plant_city)

@@ -1,21 +1,31 @@
 """Earlier credits corrected by a table: what is posted, what a fund bears, twice, both ways, and by parts."""
 
+from dataclasses import replace
+from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
-from carbon.activities.recomputation.dry_run import dry_run
-from carbon.activities.recomputation.jobs import cancel
+from carbon.activities.errors import TooManyToSimulate
+from carbon.activities.recomputation import work
+from carbon.activities.recomputation.dry_run import Computing, dry_run
+from carbon.activities.recomputation.jobs import Proposal, approve, cancel, find_recomputation, propose
 from carbon.activities.recomputation.states import Policy
 from carbon.activities.recomputation.work import do_waiting, work_on
-from carbon.activities.simulation.simulation import Question, simulate
+from carbon.activities.simulation import past
+from carbon.activities.simulation.simulation import Limits, Question, simulate
 from carbon.factors.bundle_files import read_bundle
-from carbon.factors.publication import draft_factor_table
+from carbon.factors.publication import draft_factor_table, publish_factor_table
+from kernel.actor import Actor, ActorKind
 from kernel.call import Call
+from kernel.errors import BrokenInvariant, Busy
+from kernel.identifiers import new_id, public_id
 from kernel.publications.tables import Publication
-from tests.carbon.city import as_operator, ride
+from tests.carbon.city import as_operator, publish_rule, ride
 from tests.carbon.correcting_tables import (
+    TEXT,
     Corrected,
     corrected_text,
     in_force,
@@ -23,7 +33,7 @@ from tests.carbon.correcting_tables import (
     set_floor,
     with_rides,
 )
-from tests.conftest import NOW, Database
+from tests.conftest import NOW, REGION, Database
 
 Result = TypeVar("Result")
 A_KILOMETRE = 46_700
@@ -37,6 +47,11 @@ EVERYTHING = (
 def city(database: Database) -> Corrected:
     """Two citizens, of one and of two kilometres."""
     return with_rides(database, [1_000, 2_000])
+
+
+def of_the_province(call: Call) -> Call:
+    """An operator of the region above, whose recomputations are of the city's activities too."""
+    return replace(call, actor=Actor(kind=ActorKind.OPERATOR, id=new_id(), region_id="CN-GD"))
 
 
 def everything(city: Corrected) -> dict[str, list[Any]]:
@@ -355,6 +370,232 @@ def test_coins_that_ended_are_not_lost_twice(city: Corrected) -> None:
     )
     assert ended[0].n == -(2_330 + 4_660)
     assert city.borne() == 0
+
+
+def test_days_of_a_month_behind_the_end_of_both_tables_stay_as_they_were(database: Database) -> None:
+    """A successor took days of a table that had judged rides of them: those rides stay."""
+    city = with_rides(database, [])
+    monthly = {"scenarios": ["metro_ride", "bus_ride"], "period": "month", "coins_milli": 100_000}
+    database.run(lambda call: publish_rule(call, "cap", "transit", monthly, since=date(2026, 11, 1)))
+    city.owners.update(database.run(lambda call: city.city.bind(call, ["card-000"])))
+    days = [NOW.replace(day=10), NOW.replace(day=18)]
+    rides = [ride(f"e{day.day}", "card-000", metres=1_000, occurred_at=day) for day in days]
+    assert city.rode(*rides) == ["credited"] * 2
+
+    def succeed_and_correct(call: Call) -> UUID:
+        official = in_force(call)
+        later = read_bundle(TEXT.replace("2021-12-01", "2026-11-15").encode(), form="yaml")
+        drafted = draft_factor_table(as_operator(call), later)
+        publish_factor_table(as_operator(call), drafted.id, reason="checked")
+        return publish_correction(call, official, "93.4")
+
+    table_id = database.run(succeed_and_correct)
+    figures = database.run(lambda call: dry_run(lambda work: work(call), table_id, REGION))
+    assert figures.told["totals"]["activities"] == 1
+    assert city.recompute(table_id).state == "done"
+    assert city.balances("carbon") == [2 * A_KILOMETRE + A_KILOMETRE]
+    assert city.balances("coin") == [9_340 + 4_670]
+    city.everything_holds()
+
+
+def test_a_recomputation_that_fails_takes_no_other_with_it_and_is_heard_of(
+    city: Corrected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    run = city.database.run
+    broken = run(lambda call: propose(as_operator(call), proposal).id)
+    behind = run(lambda call: propose(of_the_province(call), proposal).id)
+
+    class Failing(Computing):
+        def __init__(self, table_id: UUID, region_id: str) -> None:
+            if region_id == REGION:
+                raise BrokenInvariant("a bug in these figures")
+            super().__init__(table_id, region_id)
+
+    monkeypatch.setattr(work, "Computing", Failing)
+    with capture_logs() as logged, pytest.raises(BrokenInvariant):
+        do_waiting(run)
+    states = {row.id: row.state for row in city.database.rows("SELECT id, state FROM recomputation")}
+    assert states == {broken: "draft", behind: "dry_run_done"}
+    assert [(line["event"], line["recomputation"]) for line in logged] == [
+        ("recomputation_failed", public_id("rec", broken))
+    ]
+    monkeypatch.undo()
+    assert do_waiting(run) == 1
+
+
+def test_a_dry_run_that_is_put_down_keeps_its_place_and_its_sums(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    proposal = Proposal(table_id=city.publish("23.3"), policy=Policy.UNSPENT, reason="a misprint")
+    job_id = database.run(lambda call: propose(as_operator(call), proposal).id)
+    at_once = dry_run(database.run, proposal.table_id, REGION)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    aside = work.PutAside()
+    runs = [work_on(database.run, job_id, keep_on=lambda: False, aside=aside) for _ in range(4)]
+    assert runs == [False, False, False, True]
+    assert city.job(job_id).told == at_once.told
+    assert city.job(job_id).state == "dry_run_done"
+    city.approve(job_id)
+    assert work_on(database.run, job_id)
+    assert city.balances("carbon") == [23_300, 46_600, 69_900]
+    city.everything_holds()
+
+
+def test_a_dry_run_that_met_a_busy_database_goes_on_where_it_was(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    job_id = database.run(lambda call: propose(as_operator(call), proposal).id)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    aside = work.PutAside()
+
+    def lose(_: int) -> None:
+        raise Busy("the database is not reachable", retry_after_s=3)
+
+    with pytest.raises(Busy):
+        work_on(database.run, job_id, progress=lose, aside=aside)
+    heard: list[int] = []
+    assert work_on(database.run, job_id, progress=heard.append, aside=aside)
+    assert heard == [2, 3]
+    assert (city.job(job_id).told or {})["totals"]["activities"] == 3
+
+
+def test_a_dry_run_that_is_put_down_sees_what_nobody_had_been_judged_by_before(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [4_000, 4_000])
+    table_id = city.publish("60.0")
+    job_id = database.run(
+        lambda call: (
+            propose(
+                as_operator(call), Proposal(table_id=table_id, policy=Policy.UNSPENT, reason="a misprint")
+            ).id
+        )
+    )
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    aside = work.PutAside()
+    assert not work_on(database.run, job_id, keep_on=lambda: False, aside=aside)
+    last = max(city.owners, key=lambda card: city.owners[card])
+    bus = ride("b1", last, metres=None, scenario="bus_ride", trips=1)
+    assert city.rode(bus) == ["credited"]
+    assert work_on(database.run, job_id, aside=aside)
+    city.approve(job_id)
+    assert work_on(database.run, job_id)
+    assert city.job(job_id).state == "done"
+    city.everything_holds()
+
+
+def test_a_long_dry_run_takes_turns_with_what_waits_behind_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000, 3_000])
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    long = database.run(lambda call: propose(as_operator(call), proposal).id)
+    behind = database.run(lambda call: propose(of_the_province(call), proposal).id)
+    assert work_on(database.run, behind)
+
+    def approved(call: Call) -> None:
+        other = of_the_province(call)
+        figures = bytes(find_recomputation(other, behind).digest or b"")
+        approve(other, behind, figures=figures, reason="as simulated")
+
+    database.run(approved)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    monkeypatch.setattr(work, "STEPS_A_TURN", 1)
+
+    def states() -> list[str]:
+        found = {row.id: row.state for row in database.rows("SELECT id, state FROM recomputation")}
+        return [found[long], found[behind]]
+
+    aside = work.PutAside()
+    assert do_waiting(database.run, keep_on=lambda: states()[1] != "done", aside=aside) == 1
+    assert states() == ["draft", "done"]
+    assert do_waiting(database.run, aside=aside) == 1
+    assert states() == ["dry_run_done", "done"]
+
+
+def test_so_many_dry_runs_are_begun_and_what_nobody_waits_for_makes_room(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    city = with_rides(database, [1_000, 2_000])
+    proposal = Proposal(table_id=city.publish("93.4"), policy=Policy.UNSPENT, reason="a misprint")
+    first = database.run(lambda call: propose(as_operator(call), proposal).id)
+    second = database.run(lambda call: propose(of_the_province(call), proposal).id)
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+    monkeypatch.setattr(work.PutAside, "MOST", 1)
+    aside = work.PutAside()
+    assert not work_on(database.run, first, keep_on=lambda: False, aside=aside)
+    assert not work_on(database.run, second, aside=aside)
+    database.run(lambda call: cancel(as_operator(call), first, reason="not needed"))
+    assert do_waiting(database.run, aside=aside) == 1
+    assert city.job(first).state == "cancelled"
+
+
+def test_a_request_looks_through_so_many_activities_of_all_regions(
+    city: Corrected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table_id = city.publish("93.4")
+    monkeypatch.setattr(past, "PIECE_ROWS", 1)
+
+    def figures(most: int) -> int:
+        found = dry_run(city.database.run, table_id, REGION, limits=Limits(looked_through=most))
+        return int(found.told["totals"]["activities"])
+
+    assert figures(2) == 2
+    with pytest.raises(TooManyToSimulate) as raised:
+        figures(1)
+    assert raised.value.facts == {"most": 1}
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_refused_an_activity_brings_nothing_though_a_table_lowered_it_on_hold(
+    city: Corrected, policy: Policy
+) -> None:
+    hold_id = city.put_on_hold("card-000")
+    city.correct("23.3", policy)
+    others = 4_680 if policy is Policy.FUND else 0
+    assert (city.balances("coin")[0], city.borne()) == (4_670, 2_340 + others)
+    city.refuse(hold_id)
+    assert (city.balances("coin")[0], city.balances("carbon")[0], city.borne()) == (0, 0, others)
+    city.everything_holds()
+
+
+@pytest.mark.parametrize(("grams", "stood"), [("93.4", 9_340), ("23.3", 2_330)])
+def test_a_hold_sets_aside_what_the_activity_came_to_last(city: Corrected, grams: str, stood: int) -> None:
+    assert city.rode(ride("e9", "card-000", metres=2_000)) == ["credited"]
+    city.correct(grams)
+    hold_id = city.put_on_hold("card-000")
+    rows = city.database.rows("SELECT coin_milli FROM activity_hold")
+    assert [row.coin_milli for row in rows] == [stood]
+    city.refuse(hold_id)
+    assert city.balances("coin")[0] == 2 * stood
+    city.everything_holds()
+
+
+def test_what_a_fund_bears_of_a_refused_activity_is_paid_back_as_far_as_it_is_there(city: Corrected) -> None:
+    city.spend(city.hold("card-000", 3_000))
+    hold_id = city.put_on_hold("card-000")
+    city.correct("23.3")
+    assert (city.balances("coin")[0], city.borne()) == (1_670, 2_340)
+    city.rode(ride("e9", "card-000", metres=1_000))
+    assert city.balances("coin")[0] == 1_670 + 2_330
+    city.refuse(hold_id)
+    # Of 4,000 that are there 2,330 are of the ride, and 1,670 of what the fund bore.
+    assert (city.balances("coin")[0], city.borne()) == (0, 2_340 - 1_670)
+    city.everything_holds()
+
+
+def test_of_an_activity_that_is_held_later_the_share_of_the_fund_is_set_aside_too(city: Corrected) -> None:
+    city.correct("23.3", Policy.FUND)
+    hold_id = city.put_on_hold("card-000")
+    rows = city.database.rows("SELECT coin_milli FROM activity_hold")
+    assert [row.coin_milli for row in rows] == [4_670]
+    city.refuse(hold_id)
+    assert (city.balances("coin")[0], city.borne()) == (0, 4_680)
+    city.everything_holds()
 
 
 class _Later:

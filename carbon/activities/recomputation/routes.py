@@ -53,7 +53,7 @@ def show_figures(call: Call, *, table: str) -> dict[str, Any]:
         return work(call)
 
     with read_only(call):
-        return dry_run(here, table_id, call.region, most=REQUEST.activities).told
+        return dry_run(here, table_id, call.region, limits=REQUEST).told
 
 
 @endpoint(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import polars as pl
 
+from carbon.activities.errors import TooManyToSimulate
 from carbon.activities.simulation.replay import PERIOD
 from kernel.bulk_text import array_of, execute_text, select_frame
 from kernel.call import Call
@@ -48,17 +49,43 @@ def bases_of(call: Call, region_id: str) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """A piece: its last citizen, and how many activities have to be looked through for it."""
+
+    until: UUID
+    rows: int
+
+
+@dataclass
+class LookedThrough:
+    """Activities of all regions that were read so far to find those that are asked for."""
+
+    most: int | None = None
+    rows: int = 0
+
+    def add(self, stretch: Stretch) -> None:
+        """Count a piece before it is read; refuses TooManyToSimulate."""
+        self.rows += stretch.rows
+        if self.most is not None and self.rows > self.most:
+            said = "activities of all regions are looked through; the command and a proposal take any number"
+            raise TooManyToSimulate(f"more than {self.most:,} {said}", most=self.most)
+
+
+@dataclass(frozen=True)
 class Past:
     """The activities of these bases and days, with what a month's cap needs of the rest of its month."""
 
     bases: pl.DataFrame
     span: Span
 
-    def end_after(self, call: Call, after: UUID) -> UUID | None:
-        """The last citizen of the piece that begins behind `after`; None behind the last of all."""
+    def stretch_after(self, call: Call, after: UUID) -> Stretch | None:
+        """The piece that begins behind `after`; None behind the last citizen of all.
+
+        It is cut from the activities of all regions and bases: no index finds those that are asked for.
+        """
         bounds = {"after": after, "most": PIECE_ROWS}
-        found: UUID | None = execute_text(call, _UNTIL, bounds).scalar_one_or_none()
-        return found
+        found = execute_text(call, _UNTIL, bounds).one_or_none()
+        return None if found is None else Stretch(found.citizen_id, found.looked_through)
 
     def between(self, call: Call, after: UUID, until: UUID) -> pl.DataFrame:
         """What the citizens behind `after` up to `until` did, in one statement: of one moment.
@@ -79,16 +106,22 @@ class Past:
         return _with_basis(select_frame(call, _READ, values, schema=_ACTIVITY), self.bases, span)
 
 
-def pieces(call: Call, bases: pl.DataFrame, span: Span) -> Iterator[pl.DataFrame]:
-    """Activities with the columns of their basis; `counts` marks those of the span that stand."""
+def pieces(
+    call: Call, bases: pl.DataFrame, span: Span, *, looked_through: LookedThrough
+) -> Iterator[pl.DataFrame]:
+    """Activities with the columns of their basis; `counts` marks those of the span that stand.
+
+    Refuses TooManyToSimulate.
+    """
     if bases.is_empty():
         return
     past, after = Past(bases, span), FIRST
-    while (until := past.end_after(call, after)) is not None:
-        piece = past.between(call, after, until)
+    while (stretch := past.stretch_after(call, after)) is not None:
+        looked_through.add(stretch)
+        piece = past.between(call, after, stretch.until)
         if not piece.is_empty():
             yield piece
-        after = until
+        after = stretch.until
 
 
 def _month_end(day: date) -> date:
@@ -160,7 +193,8 @@ _BASES = (
     " LEFT JOIN publication e ON e.id = s.evidence_rule_id"
 )
 _UNTIL = (
-    "SELECT citizen_id FROM (SELECT citizen_id FROM activity WHERE citizen_id > %(after)s"
+    "SELECT citizen_id, count(*) OVER () AS looked_through FROM"
+    " (SELECT citizen_id FROM activity WHERE citizen_id > %(after)s"
     " ORDER BY citizen_id LIMIT %(most)s) p ORDER BY citizen_id DESC LIMIT 1"
 )
 _MICROSECONDS = "CAST(extract(epoch FROM {}) * 1000000 AS bigint)"

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from carbon.activities.errors import SpanBackwards, SpanTooLong, TooManyToSimulate
 from carbon.activities.simulation.anew import judged_anew
-from carbon.activities.simulation.past import Span, bases_of, pieces
+from carbon.activities.simulation.past import LookedThrough, Span, bases_of, pieces
 from carbon.activities.simulation.proposed import ProposedTable
 from carbon.activities.simulation.tally import Tally
 from carbon.factors.catalogue import standing
@@ -46,6 +46,8 @@ class Limits:
 
     days: int = 366
     activities: int = 500_000
+    looked_through: int = 2_000_000
+    """Of all regions together: no index finds those of one."""
 
 
 REQUEST = Limits()
@@ -69,7 +71,8 @@ def simulate(
     with read_only(call):
         proposed = ProposedTable(call, table, starting_on=question.starting_on)
         bases = bases_of(call, table.region_id)
-        for piece in pieces(call, bases, span):
+        looked_through = LookedThrough(None if limits is None else limits.looked_through)
+        for piece in pieces(call, bases, span, looked_through=looked_through):
             tally.add(judged_anew(piece, proposed))
             if limits is not None and tally.activities > limits.activities:
                 raise TooManyToSimulate(pointer="/body/last_day", most=limits.activities)
