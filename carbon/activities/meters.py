@@ -241,7 +241,7 @@ _KEYS = {
 }
 _PLACE = ("file_no", "line_no")
 _CLAIMS = ("meter_claim", "clash", "former_claims")
-_FOUND = {
+_FOUND: dict[str, Any] = {
     "file_no": pl.Int32,
     "line_no": pl.Int64,
     "meter_claim": pl.String,

@@ -104,5 +104,6 @@ def test_a_nested_cell_is_refused_with_its_place(
     record = {**RECORD, around: {inner: value} if inner else value}
     answer = app.test_client().post("/v1/partner/activities", json={"record": record})
     assert answer.status_code == 422
-    errors = answer.json.get("errors") or [answer.json]
+    problem = answer.get_json()
+    errors = problem.get("errors") or [problem]
     assert errors[0]["pointer"].startswith(f"/body/record/{name}")
