@@ -156,14 +156,19 @@ def test_two_workers_share_the_work_and_one_goes_on_when_the_other_is_killed(
     database: Database, tmp_path: Path
 ) -> None:
     one, other = tmp_path / "one.log", tmp_path / "other.log"
+
+    def said() -> int:
+        counted = [line["counts"] for log in (one, other) for line in told(log) if "counts" in line]
+        return sum(counts["test.told"] for counts in counted if isinstance(counts, dict))
+
     with working(database.url, one) as killed, working(database.url, other):
         until(lambda: bool(told(one) and told(other)))
         for number in range(10):
             database.run(partial(tell, f"news {number}"))
             time.sleep(0.2)
         until(partial(taken, database, "news 9"))
+        until(lambda: said() == 10)  # who is killed says nothing more
         killed.kill()
         database.run(partial(tell, "last"))
         until(partial(taken, database, "last"))
-    counted = [line["counts"] for log in (one, other) for line in told(log) if "counts" in line]
-    assert sum(counts["test.told"] for counts in counted if isinstance(counts, dict)) == 11
+    assert said() == 11
