@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from carbon.activities.batch_states import State
 from carbon.activities.tables import WAITING, ActivityBatch
 from carbon.partners.errors import PartnerSuspended
 from carbon.partners.registry import ACTIVE
@@ -36,7 +35,7 @@ def waits(call: Call, batches: Sequence[ActivityBatch]) -> dict[UUID, Wait]:
     waiting = [batch for batch in batches if batch.state in WAITING]
     if not waiting:
         return {}
-    found = _put_down(call, [batch.id for batch in waiting if batch.state == State.RUNNING])
+    found = _put_down(call, [batch.id for batch in waiting])
     suspended = _suspended(call, {batch.partner_id for batch in waiting})
     kept_back = Wait(PartnerSuspended.code, None)
     # A suspension is looked at itself: one that was met in the middle of the file may be over.
@@ -45,8 +44,6 @@ def waits(call: Call, batches: Sequence[ActivityBatch]) -> dict[UUID, Wait]:
 
 
 def _put_down(call: Call, batches: list[UUID]) -> dict[UUID, Wait]:
-    if not batches:
-        return {}
     reasons = {row.id: _read(row.reason) for row in call.db.execute(_LAST_REASONS, {"batches": batches})}
     return {batch_id: wait for batch_id, wait in reasons.items() if wait is not None}
 
