@@ -185,15 +185,16 @@ def call(worker_engine: Engine) -> Iterator[Call]:
         outer.rollback()
 
 
-def patient(engine: Engine) -> Engine:
+def patient(engine: Engine, *, seconds: float = 60) -> Engine:
     """The same, waiting for rows as long as a crowd of threads on a busy machine may take."""
 
-    def wait_longer(connection: psycopg.Connection, _record: object) -> None:
-        connection.execute("SET lock_timeout = '60s'")
-        connection.execute("SET statement_timeout = '60s'")
+    def wait(connection: psycopg.Connection, _record: object) -> None:
+        for limit in ("lock_timeout", "statement_timeout"):
+            connection.execute(sql.SQL("SET {} = {}").format(sql.SQL(limit), sql.Literal(f"{seconds}s")))
         connection.commit()
 
-    event.listen(engine, "connect", wait_longer)
+    event.listen(engine, "connect", wait)
+    engine.dispose()  # what is connected already is not
     return engine
 
 
@@ -240,7 +241,7 @@ def clock() -> FixedClock:
 def product(database: Database, cache_url: str, clock: FixedClock, tmp_path: Path) -> Iterator[Product]:
     """The whole application on a database of its own; a bug behind a 500 fails the test."""
     made = create_product(settings_for(database.url, cache_url), clock=clock)
-    patient(made.engine).dispose()  # what is connected already is not
+    patient(made.engine)
     made.flask.config[UPLOADS] = tmp_path / "uploads"
     yield made
     made.close()

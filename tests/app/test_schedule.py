@@ -34,7 +34,7 @@ from ledger.chart import Code, Kind, Unit
 from ledger.posting import Movement, Transfer, move, post
 from ledger.statements import balances
 from tests.carbon.partner_client import make_partner, rides
-from tests.conftest import NOW, REGION, Database
+from tests.conftest import NOW, REGION, Database, patient
 from tests.ledger.world import citizen
 from tests.merchants.world import bought, customer, market, sound
 from tests.plans import fill, reads_of, rows_read
@@ -265,6 +265,7 @@ def locked(database: Database, *rows: str) -> Iterator[None]:
 
 
 def test_what_cannot_be_forgotten_keeps_nothing_else(product: Product, database: Database) -> None:
+    patient(product.engine, seconds=3)
     put_old_answers_and_news(database, 10)
     database.run(partial(sign_in_staff, username="nobody", password="wrong"), now=NOW - timedelta(days=1))
     answer, news = "idempotency WHERE key = 'old-1'", "outgoing WHERE subject = 'old' LIMIT 1"

@@ -56,7 +56,8 @@ def told(log: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 45) -> None:
+def until(condition: Callable[[], bool], *, seconds: float = 180) -> None:
+    """Wait for it; news is taken once every older transaction of the server is over, other tests' too."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

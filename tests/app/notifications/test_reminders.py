@@ -34,7 +34,7 @@ from tests.app.notifications.world import (
     run,
     told,
 )
-from tests.conftest import NOW, REGION, Database
+from tests.conftest import NOW, REGION, Database, patient
 from tests.ledger.world import Citizen, citizen
 from tests.merchants.world import Market, bought, customer, market, sound
 from tests.rewards.world import acting, as_citizen, publish_rules, rich_citizen, shelf
@@ -83,6 +83,7 @@ def test_coins_are_reminded_of_thirty_seven_and_one_day_ahead_and_then_told_to_h
 def test_coins_that_cannot_be_posted_keep_nobody_else_from_being_reminded(
     reminded: Database, product: Product, clock: FixedClock
 ) -> None:
+    patient(product.engine, seconds=3)
     stuck, other = (reminded.run(partial(rich_citizen, coins=100, ends=days_after(n))) for n in (1, 8))
     clock.at = noon(days_after(1))
     with reminded.sessions() as holding:
