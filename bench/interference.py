@@ -42,7 +42,6 @@ OF_THE_CAPACITY = 3
 """They come at a third of the rate that eight busy clients reach, or at ARRIVALS_MOST where that is less."""
 LEAST = 2
 """Requests of a round: one who stays and one who rides."""
-TRIES_MOST = 10
 SECONDS_MOST = 130
 """Of all rounds, once vouchers are bought: where the machine is slow, later ones are left out."""
 BUYING_SECONDS = 15
@@ -141,7 +140,6 @@ class _Stage:
         """Redeem one voucher; who is put off comes again."""
         asked_again(
             lambda: redeem(self.street, self.shown(number), number, key=f"bench-beside-{number:06}"),
-            tries=TRIES_MOST,
             put_off=self.put_off.append,
         )
 
@@ -177,7 +175,10 @@ def _set(street: Street, intake: Intake, rounds: Rounds, *, capacity: float) -> 
     bought: dict[int, str] = {}
 
     def buy(number: int) -> None:
-        bought[number] = exchange(street, _who(street, number), key=f"bench-buy-{number:06}")
+        def ask() -> None:
+            bought[number] = exchange(street, _who(street, number), key=f"bench-buy-{number:06}")
+
+        asked_again(ask)
 
     count = int(per_second * seconds) + 2 * LEAST * pairs
     paced(buy, count=count, threads=THREADS, seconds_max=BUYING_SECONDS)

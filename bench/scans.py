@@ -16,7 +16,7 @@ from app.factory import Product
 from app.product_calls import run
 from bench.city import City, Person
 from bench.figures import Figure, Paced, paced
-from bench.served import Clients
+from bench.served import Clients, asked_again
 from bench.wsgi import NOTHING
 from kernel.call import Call
 from kernel.identifiers import parse_public_id, public_id
@@ -43,10 +43,11 @@ def scan_figures(street: Street, *, count: int, row_updates: float) -> list[Figu
     vouchers: list[str] = []
 
     def exchanged(number: int) -> None:
-        vouchers.append(exchange(street, people[number % len(people)], key=f"bench-exchange-{number:06}"))
+        who, key = people[number % len(people)], f"bench-exchange-{number:06}"
+        asked_again(lambda: vouchers.append(exchange(street, who, key=key)))
 
     def redeemed(number: int) -> None:
-        redeem(street, shown(number), number, key=f"bench-redeem-{number:06}")
+        asked_again(lambda: redeem(street, shown(number), number, key=f"bench-redeem-{number:06}"))
 
     take_turns = partial(paced, count=count, threads=THREADS)
     take_turns(partial(_nothing, street), seconds_max=1)  # the first requests of a server import and connect

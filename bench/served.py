@@ -18,6 +18,7 @@ from kernel.errors import BrokenInvariant
 
 PORTS = range(21_000, 32_000)
 ANSWER_SECONDS = 30
+TRIES_MOST = 10
 
 
 class NotNow(BrokenInvariant):
@@ -110,7 +111,10 @@ def _told(path: str, status: int, text: bytes, wait: str | None) -> Any:
 
 
 def asked_again(
-    ask: Callable[[], object], *, tries: int, put_off: Callable[[float], object] = lambda _seconds: None
+    ask: Callable[[], object],
+    *,
+    tries: int = TRIES_MOST,
+    put_off: Callable[[float], object] = lambda _seconds: None,
 ) -> None:
     """Ask until there is an answer; who is put off comes again when told to, and waits all that time."""
     for _ in range(tries):
