@@ -26,7 +26,8 @@ LATENCY = re.compile(r"^latency average = ([0-9.]+) ms$", re.MULTILINE)
 
 def tpcb_figures(product: Product, *, branches: int, seconds: int) -> list[Figure]:
     """Transactions a second, prepared, four clients a core; `branches` of 100,000 accounts each."""
-    url = make_url(product.settings.database_url).set(drivername="postgresql", database=DATABASE)
+    database = f"{DATABASE}_{os.getpid()}"  # of two runs on one server each has its own
+    url = make_url(product.settings.database_url).set(drivername="postgresql", database=database)
     target = url.render_as_string(hide_password=False)
     throw_away(target, make=True)
     try:
