@@ -11,7 +11,8 @@ import polars as pl
 from carbon.activities.allotment import earned_coins, with_caps
 from carbon.activities.errors import CardGivenBack
 from carbon.activities.recognition import GOOD, refuse
-from kernel.bulk_text import array_of, select_frame
+from carbon.activities.references import names_of
+from kernel.bulk_text import select_frame
 from kernel.call import Call
 from kernel.publications.rules import Cap, coin_rate
 
@@ -29,12 +30,7 @@ def refuse_more(
     asked = frame.filter(GOOD & pl.col("given_back"))
     if asked.is_empty():
         return frame
-    values = {
-        "partner": partner_id,
-        "events": array_of(asked["source_event_id"]),
-        "revisions": array_of(asked["revision"]),
-    }
-    standing = select_frame(call, _STANDING, values, schema=_FOUND).unique()
+    standing = select_frame(call, _STANDING, names_of(partner_id, asked), schema=_FOUND).unique()
     capped = with_caps(asked, found_caps).filter(pl.col("cap_rule_id").is_not_null())
     capped = capped.select("file_no", "line_no", capped=pl.lit(value=True))
     frame = frame.join(standing, on=_NAME, how="left", maintain_order="left")

@@ -29,11 +29,12 @@ from carbon.activities.errors import (
 )
 from carbon.activities.meters import end_refused
 from carbon.activities.recognition import GOOD, refuse
+from carbon.activities.references import names_of
 from carbon.activities.tables import HOLD_STATES, Activity, ActivityHold, ActivityReversal
 from carbon.activities.trips import free_refused
 from carbon.listing import newest_first
 from kernel.audit import audit
-from kernel.bulk_text import array_of, select_frame
+from kernel.bulk_text import select_frame
 from kernel.call import Call
 from kernel.errors import NotFound, require
 from kernel.identifiers import new_id, parse_public_id, public_id
@@ -170,13 +171,10 @@ def refuse_held(call: Call, frame: pl.DataFrame, partner_id: UUID) -> pl.DataFra
     newer = frame.filter(GOOD & (pl.col("revision") > 1))
     if newer.is_empty():
         return frame
-    values = {
-        "partner": partner_id,
-        "events": array_of(newer["source_event_id"]),
-        "revisions": array_of(newer["revision"]),
-    }
     schema = {"source_event_id": pl.String, "revision": pl.Int64}
-    held = select_frame(call, _HELD, values, schema=schema).with_columns(held=pl.lit(value=True))
+    held = select_frame(call, _HELD, names_of(partner_id, newer), schema=schema).with_columns(
+        held=pl.lit(value=True)
+    )
     frame = frame.join(held, on=list(schema), how="left", maintain_order="left")
     return refuse(frame, pl.col("held"), ActivityHeld.code, "/corrects_revision").drop("held")
 

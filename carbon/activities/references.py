@@ -51,13 +51,7 @@ def note_orphans(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl.Dat
     newer = frame.filter(GOOD & (pl.col("revision") > 1))
     if newer.is_empty():
         return frame
-    values = {
-        "partner": partner_id,
-        "events": array_of(newer["source_event_id"]),
-        "revisions": array_of(newer["revision"]),
-        "citizens": array_of(newer["citizen_id"]),
-    }
-    orphans = _orphans(call, values).unique().with_columns(was_orphan=pl.lit(value=True))
+    orphans = _orphans(call, names_of(partner_id, newer)).unique().with_columns(was_orphan=pl.lit(value=True))
     return frame.join(orphans, on=_NAME, how="left", maintain_order="left")
 
 
@@ -119,10 +113,7 @@ def _claimed(call: Call, claims: pl.DataFrame, partner_id: UUID) -> tuple[pl.Dat
     if not corrected and claims.height >= WORTH_A_SAVEPOINT and _copied(call, claims, partner_id):
         return none, pl.DataFrame(schema={**_FOUND, "standing_hash": pl.Binary})
     values = {
-        "partner": partner_id,
-        "events": array_of(claims["source_event_id"]),
-        "revisions": array_of(claims["revision"]),
-        "citizens": array_of(claims["citizen_id"]),
+        **names_of(partner_id, claims),
         "activities": array_of(claims["activity_id"]),
         "hashes": array_of(claims["claim_hash"]),
     }
@@ -143,6 +134,16 @@ def _copied(call: Call, claims: pl.DataFrame, partner_id: UUID) -> bool:
         written_bytes("claim_hash").alias("payload_hash"),
     )
     return copied_whole(call, "activity_reference", rows)
+
+
+def names_of(partner_id: UUID, lines: pl.DataFrame) -> dict[str, Any]:
+    """By what queries find the facts of lines: the arrays `events`, `revisions`, `citizens` of `partner`."""
+    return {
+        "partner": partner_id,
+        "events": array_of(lines["source_event_id"]),
+        "revisions": array_of(lines["revision"]),
+        "citizens": array_of(lines["citizen_id"]),
+    }
 
 
 def claim_hashes(lines: pl.DataFrame, subjects: pl.Series) -> pl.Series:

@@ -25,6 +25,7 @@ from sqlalchemy import delete
 from carbon.activities.errors import TripClaimed, TripTooLong
 from carbon.activities.meters import METERED, Claimant
 from carbon.activities.recognition import GOOD, refuse
+from carbon.activities.references import names_of
 from carbon.activities.tables import TripClaim
 from carbon.activities.trip_slots import SLOT_SECONDS, SLOTS_MOST, slots_of, spans_of
 from kernel.bulk_text import (
@@ -157,12 +158,7 @@ class _Claims:
         newer = lines.filter(pl.col("revision") > 1)
         if newer.is_empty():
             return pl.DataFrame(schema={**_FORMER, "trip": pl.UInt32})
-        values = {
-            "partner": self._claimant.partner_id,
-            "events": array_of(newer["source_event_id"]),
-            "revisions": array_of(newer["revision"]),
-            "citizens": array_of(newer["citizen_id"]),
-        }
+        values = names_of(self._claimant.partner_id, newer)
         found = select_frame(self._call, _FORMERS, values, schema=_FORMER)
         return found.join(newer.select("trip", "source_event_id"), on="source_event_id")
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import polars as pl
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from carbon.activities.adapters.frames import SCHEMA
 from carbon.activities.adapters.line_codes import ACTIVITY
@@ -131,13 +131,13 @@ def settle_all(
 def _prepared(call: Call, period: Period, parts: Sequence[Part]) -> _Wanted:
     events = {period.event(part.line, part.member.id): part for part in parts}
     standing = _standing(call, period, list(events))
-    bound = _bound(call, period.household, [part.member for part in parts])
+    bound = _numbers(call, _BOUND, period.household, [part.member for part in parts])
     lowered = [
         part.member
         for event, part in events.items()
         if part.member.id not in bound and part.amount < standing.get(event, _NOTHING)[1]
     ]
-    given_back = _given_back(call, period.household, lowered)
+    given_back = _numbers(call, _HAD, period.household, lowered)
     settled, sent = [], {}
     for event, part in events.items():
         revision, amount, activity_id = standing.get(event, _NOTHING)
@@ -218,21 +218,17 @@ def _standing(call: Call, period: Period, events: Sequence[str]) -> dict[str, tu
     return {row.source_event_id: (row.revision, row.amount, row.activity_id) for row in found}
 
 
-def _bound(call: Call, household: Household, members: Sequence[HouseholdMember]) -> dict[UUID, str]:
-    """The hash of each member's number, where the number is still theirs; it stays so until the commit."""
+def _numbers(
+    call: Call, query: TextClause, household: Household, members: Sequence[HouseholdMember]
+) -> dict[UUID, str]:
+    """The hash of each member's number: by `_BOUND` where it still is theirs, by `_HAD` whoever has it now.
+
+    By `_BOUND` it stays theirs until the commit.
+    """
     if not members:
         return {}
     ids = sorted({member.id for member in members})
-    found = call.db.execute(_BOUND, {"household": household.id, "members": ids})
-    return {row.member_id: row.subject_hash.hex() for row in found}
-
-
-def _given_back(call: Call, household: Household, members: Sequence[HouseholdMember]) -> dict[UUID, str]:
-    """The hash of the number that each member had."""
-    if not members:
-        return {}
-    ids = sorted({member.id for member in members})
-    found = call.db.execute(_HAD, {"household": household.id, "members": ids})
+    found = call.db.execute(query, {"household": household.id, "members": ids})
     return {row.member_id: row.subject_hash.hex() for row in found}
 
 

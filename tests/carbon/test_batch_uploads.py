@@ -20,7 +20,6 @@ from typing import Any
 import httpx
 import pytest
 
-from app.factory import Product
 from app.serve import _free_port
 from carbon.activities.uploads import (
     CONTENT_BYTES_MAX,
@@ -32,17 +31,12 @@ from carbon.activities.uploads import (
     received,
 )
 from kernel.errors import Refusal
-from tests.carbon.partner_client import BATCHES, Partner, content_digest, make_partner, rides
+from tests.carbon.partner_client import BATCHES, Partner, content_digest, rides
 from tests.carbon.test_partners_take_turns import another
-from tests.conftest import ROOT, Database
+from tests.conftest import ROOT
 
 BOMB = gzip.compress(b"\n" * (64 << 20), compresslevel=1) * 16
 """A gibibyte of empty lines in some megabytes."""
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 @pytest.fixture

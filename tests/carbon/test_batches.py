@@ -10,12 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.factory import Product
 from carbon.activities import turns, uploads
 from carbon.activities.adapters.errors import FileTooLarge
 from carbon.activities.adapters.line_codes import LINE_CODES
@@ -31,13 +29,8 @@ from kernel.call import Call
 from kernel.errors import Refusal
 from tests.carbon.adapters.shared_files import read_shared
 from tests.carbon.city import SECRET, City
-from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson, rides
+from tests.carbon.partner_client import RECORD, Partner, ndjson, rides
 from tests.conftest import NOW, REGION, Database
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 class Killed(BaseException):

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from app.factory import Product
 from carbon.activities.adapters.errors import FileRefused
 from carbon.activities.batch_records import find_batch
 from carbon.activities.batch_results import shown
@@ -22,27 +20,15 @@ from kernel.errors import Refusal
 from kernel.publications.tables import Publication
 from kernel.publications.withdrawal import withdraw
 from tests.carbon.city import RULES, as_operator, publish_rule
-from tests.carbon.partner_client import RECORD, Partner, make_partner, rides
+from tests.carbon.partner_client import RECORD, Partner
 from tests.carbon.test_lanes import takes_a_chunk
-from tests.conftest import NOW, Database
+from tests.conftest import NOW
 
 STATE = "SELECT state, tries, failure, lines_done, spool IS NOT NULL FROM activity_batch"
 CREDITS = "SELECT source_event_id, count(*) FROM activity GROUP BY 1 ORDER BY 1"
 TOMORROW = NOW + timedelta(days=1)
 NEEDED = {"coin_rate": "coin_rate/standard on 2026-11-21", "validity": "validity/standard on 2026-11-21"}
 CONTENTS = {kind: content for kind, subject, content in RULES if subject == "standard"}
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
-
-
-@pytest.fixture
-def batch(partner: Partner) -> str:
-    opened = str(partner.open().json["id"])
-    partner.upload(opened, rides(6))
-    return opened
 
 
 def end_rule(partner: Partner, kind: str) -> None:
@@ -183,7 +169,11 @@ def test_one_that_is_in_hand_or_was_put_down_for_no_refusal_waits_for_nothing(
 
 
 def test_a_refusal_that_nobody_thought_of_lets_the_batch_wait(
-    partner: Partner, batch: str, clock: FixedClock, work: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    partner: Partner,
+    batch: str,
+    clock: FixedClock,
+    work: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("carbon.activities.turns.take_chunk", _refuses)

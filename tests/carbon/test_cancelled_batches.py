@@ -8,14 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from app.factory import Product
 from app.identity.roles import Role
 from app.identity.sign_in import SignedIn, add_staff, sign_in_staff
 from app.identity.tokens import issue
@@ -26,16 +24,11 @@ from carbon.partners.registry import register_partner, resume, suspend
 from kernel.call import Call
 from kernel.errors import Refusal
 from tests.carbon.city import SECRET, City
-from tests.carbon.partner_client import Partner, make_partner, ndjson, rides
-from tests.conftest import NOW, REGION, Database, migrate
+from tests.carbon.partner_client import Partner, ndjson, rides
+from tests.conftest import NOW, REGION, migrate
 
 LINES, CHUNK = 15, 5
 PASSWORD = "correct horse battery 017"
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 def steps(partner: Partner) -> list[tuple[Any, ...]]:

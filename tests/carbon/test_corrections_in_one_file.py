@@ -1,17 +1,14 @@
 """A record and its correction in one file come to the same, wherever the borders of chunks lie."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.factory import Product
 from carbon.activities.steps import STEPS_MOST
 from kernel.call import Call
 from tests.carbon.city import City, lines, plant_city, ride
-from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson
+from tests.carbon.partner_client import RECORD, Partner, ndjson
 from tests.carbon.test_intake import activities, broken, take
-from tests.conftest import Database
 
 
 @pytest.fixture
@@ -19,11 +16,6 @@ def city(call: Call) -> City:
     made = plant_city(call)
     made.bind(call, ["card-017"])
     return made
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 def record(event: str, metres: int, corrects: int | None = None) -> dict[str, Any]:

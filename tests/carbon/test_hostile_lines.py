@@ -1,13 +1,10 @@
 """Whatever a line says, it is refused alone: lines around it are taken, and the batch comes to its end."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.factory import Product
-from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson, rides
-from tests.conftest import Database
+from tests.carbon.partner_client import RECORD, Partner, ndjson, rides
 
 OTHER = {**RECORD, "source_event_id": "odd"}
 DEEP = b'{"a":{"b":1},"subject":' + b"[" * 1000 + b"]" * 1000 + b"}\n"
@@ -24,11 +21,6 @@ LINES: dict[bytes, tuple[str, str | None]] = {
     b'{"\\ud800":1}\n': ("line_not_json", None),
     DEEP: ("line_not_json", None),
 }
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 def refused(partner: Partner, batch: dict[str, Any]) -> list[tuple[int, str, str | None]]:

@@ -1,25 +1,17 @@
 """A page of a batch's lines costs a page, however many lines a row stands for and however few lines match."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from sqlalchemy import event, text
 
-from app.factory import Product
 from carbon.activities.batch_results import every_line
 from kernel.identifiers import parse_public_id
-from tests.carbon.partner_client import RECORD, Partner, make_partner, ndjson, rides
-from tests.conftest import Database
+from tests.carbon.partner_client import RECORD, Partner, ndjson, rides
 
 SEGMENT, SEGMENTS, PAGE = 200_000, 10, 50
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 def keep_runs(partner: Partner, batch: str, *runs: tuple[int, int, int]) -> None:

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from app.factory import Product
 from carbon.activities.batch_records import find_batch
 from carbon.activities.batch_results import shown
 from carbon.activities.batches import BUSY_PAUSE, TRIES_MAX
@@ -19,24 +17,12 @@ from carbon.partners.registry import resume, suspend
 from kernel.call import Call
 from kernel.errors import Busy
 from tests.carbon.city import lines, ride
-from tests.carbon.partner_client import Partner, make_partner, rides
+from tests.carbon.partner_client import Partner, rides
 from tests.carbon.test_lanes import takes_a_chunk
-from tests.conftest import NOW, Database
+from tests.conftest import NOW
 
 STATE = "SELECT state, tries, failure, chunks_done FROM activity_batch WHERE reference = '2026-11-20'"
 REASONS = "SELECT reason FROM activity_batch_step ORDER BY recorded_at, id"
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
-
-
-@pytest.fixture
-def batch(partner: Partner) -> str:
-    opened = str(partner.open().json["id"])
-    partner.upload(opened, rides(6))
-    return opened
 
 
 def state(partner: Partner) -> tuple[Any, ...]:

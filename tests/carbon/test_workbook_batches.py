@@ -30,17 +30,12 @@ from tests.carbon.adapters.workbook_files import (
     table,
     zipped,
 )
-from tests.carbon.partner_client import BATCHES, RECORD, Partner, make_partner, ndjson
-from tests.conftest import ROOT, Database
+from tests.carbon.partner_client import BATCHES, RECORD, Partner, ndjson
+from tests.conftest import ROOT
 
 ELEVEN = datetime(2026, 11, 20, 11)  # noqa: DTZ001 - a cell has no zone
 ROW = ["e1", "card-017", "metro_ride", ELEVEN, 10_000, "m"]
 CSV = ",".join(COLUMNS).encode() + b"\ne1,card-017,metro_ride,2026-11-20T11:00:00+08:00,10000,m\n"
-
-
-@pytest.fixture
-def partner(product: Product, database: Database, tmp_path: Path) -> Partner:
-    return make_partner(product, database, tmp_path / "uploads")
 
 
 def counts(batch: Any) -> dict[tuple[str, str | None], int]:

@@ -111,7 +111,7 @@ class Computing:
         stretch = scope.past.stretch_after(call, self._after)
         if stretch is None:
             return None
-        self._looked_through.add(stretch)
+        self._looked_through.add(stretch)  # before it is read; only requests have a limit, and ask once
         figures = figures_between(call, scope, self._after, stretch.until)
         rows = corrected(figures)
         taken = Counter[Policy]() if rows.is_empty() else _would_take(call, rows)
