@@ -56,8 +56,6 @@ from rewards.vouchers import close_due as close_vouchers_due
 from rewards.vouchers import expire_due as expire_vouchers_due
 
 Result = TypeVar("Result")
-DEAD_AFTER_S = 20
-"""A worker that has not been heard of for so long is dead; what it was doing has failed."""
 FAILURES_KEPT = timedelta(days=30)
 DRY_RUNS = PutAside()
 """Of recomputations, longer than one run: put down at its end, the next one of this process goes on."""
@@ -308,16 +306,6 @@ def _forget_jobs(call: Call) -> int:
     return int(done.rowcount)  # type: ignore[attr-defined]  # cursor results have it
 
 
-def mend_jobs(turn: Turn) -> int:
-    """Call failed what a dead worker was doing, so that the next run of it may begin."""
-
-    def work(call: Call) -> int:
-        call.db.execute(_AMONG_JOBS)
-        return len(call.db.execute(_STALLED, {"seconds": DEAD_AFTER_S}).all())
-
-    return turn.once(work)
-
-
 def reconcile(turn: Turn) -> int:
     """Recompute every invariant; a broken one fails the job, is logged and stays in the audit trail."""
     broken = [outcome.check.name for outcome in turn.once(recompute) if not outcome.holds]
@@ -334,13 +322,6 @@ _WAITING_LEGS = text(
     " WHERE p.rolled_into IS NULL ORDER BY p.account_id, p.code LIMIT 1000"
 )
 _AMONG_JOBS = text("SET LOCAL search_path TO jobs")
-# The queue's own function and tables, by the queue's own clock.
-_STALLED = text(
-    "SELECT procrastinate_finish_job_v1(j.id, 'failed', false) FROM procrastinate_jobs j"
-    " LEFT JOIN procrastinate_workers w ON w.id = j.worker_id"
-    " WHERE j.status = 'doing'"
-    " AND (w.id IS NULL OR w.last_heartbeat < now() - make_interval(secs => :seconds))"
-)
 _OLD_JOBS = text(
     "DELETE FROM procrastinate_jobs WHERE id IN (SELECT job_id FROM procrastinate_events"
     " GROUP BY job_id HAVING max(at) < :before LIMIT 5000) AND status NOT IN ('todo', 'doing')"
@@ -370,14 +351,6 @@ SCHEDULE = (
         seconds=30,
         priority=4,
         work=send_webhooks,
-    ),
-    Scheduled(
-        name="mend_jobs",
-        says="call failed what a dead worker was doing",
-        cron="* * * * * */15",
-        seconds=5,
-        priority=30,
-        work=mend_jobs,
     ),
     Scheduled(
         name="correct_credits",

@@ -1,8 +1,7 @@
 """The process behind the requests: it does what `schedule.py` lists, through a job queue in PostgreSQL.
 
-The queue (procrastinate) decides which of several workers runs what, and remembers; what a run does is
-safe without it. So the queue's own rows need not survive a crash of the machine, and are written
-without waiting for the disk. When PostgreSQL goes away the worker waits and begins again.
+The queue (`job_queue.py`) decides which of several workers runs what, and remembers. When PostgreSQL goes
+away the worker waits and begins again.
 
 Each queue of the schedule is worked by a worker of procrastinate of its own, with places, connections and a
 clock of its own that says what is due in it; all of them run in this one process. So neither a long piece
@@ -14,11 +13,11 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import procrastinate
 import structlog
@@ -26,13 +25,12 @@ from croniter import croniter  # type: ignore[import-untyped]  # it ships no typ
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from app.factory import Product
-from app.schedule import DEAD_AFTER_S, SCHEDULE, Queue, Scheduled, Stop
-from kernel.clock import SHANGHAI, SystemClock
-from kernel.database import APP_ROLE
+from app.job_queue import DEAD_AFTER_S, LONGEST_PAUSE_S, SHORTEST_PAUSE_S, come_home, keep_mending, queue_of
+from app.schedule import SCHEDULE, Queue, Scheduled, Stop
+from kernel.clock import SHANGHAI
 
 AT_ONCE = {Queue.PROMPT: 5, Queue.LONG: 2}
 """Runs at the same time, in threads. One place more than there are prompt tasks that may take over ten
@@ -40,19 +38,8 @@ seconds, so that a quick one never waits for them; and no more in all than eight
 _SPARE_THREADS = 3
 """For what interrupts the runs and looks up hosts while every place is taken."""
 HEARTBEAT_S = 5
-LATEST_S = 36 * 3600
-"""A run missed by less than this, such as the night's on a machine that slept, is made up at the start."""
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 PATIENCE_S = 3
 """After so long a stop interrupts the statements that still run, and after as long again it gives up."""
-_QUEUE_OPTIONS = (
-    f"-c role={APP_ROLE}",
-    "-c search_path=jobs",
-    "-c timezone=UTC",
-    "-c synchronous_commit=off",
-    "-c lock_timeout=5000",
-    "-c statement_timeout=10000",
-)
 log = structlog.get_logger("worker")
 
 
@@ -104,70 +91,22 @@ async def _keep_working(product: Product, which: Queue, stop: Stop, asked: async
         pause = SHORTEST_PAUSE_S if worked else min(2 * pause, LONGEST_PAUSE_S)
 
 
-def queue_of(product: Product, stop: Stop, which: Queue) -> procrastinate.App:
-    """The queue with its part of the schedule.
-
-    It knows the tasks of the other queues too, without their times: an older version that is still at work
-    beside this one puts what is due under the name that it knows.
-    """
-    url = make_url(product.settings.database_url).set(drivername="postgresql")
-    connector = procrastinate.PsycopgConnector(
-        conninfo=url.render_as_string(hide_password=False),
-        kwargs={"options": " ".join(_QUEUE_OPTIONS), "connect_timeout": 5},
-        min_size=1,
-        max_size=3,
-        timeout=3,
-    )
-    queue = procrastinate.App(connector=connector, periodic_defaults={"max_delay": LATEST_S})
-    for item in SCHEDULE:
-        task = queue.task(
-            name=item.name,
-            queue=item.queue.value,
-            priority=item.priority,
-            lock=item.name,  # one at a time
-            queueing_lock=item.name,  # and at most one that waits
-        )(_logged(item, product, stop))
-        if item.queue is which:
-            queue.periodic(cron=item.cron)(task)
-    return queue
-
-
-def _logged(item: Scheduled, product: Product, stop: Stop) -> Callable[[int], int]:
-    """One run of `item`: a line when it did something or failed, never an error's own words."""
-
-    def run(timestamp: int) -> int:
-        began = time.monotonic()
-        lateness_s = int(SystemClock().now().timestamp()) - timestamp
-        try:
-            done = item.run(product, stop)
-        except Exception as error:
-            level = log.warning if stop.asked.is_set() else log.error
-            level("run_failed", task=item.name, error=type(error).__name__, ms=_ms(began))
-            raise
-        if done:
-            log.info("ran", task=item.name, done=done, ms=_ms(began), late_s=lateness_s)
-        return done
-
-    return run
-
-
-def _ms(began: float) -> int:
-    return int((time.monotonic() - began) * 1000)
-
-
 async def _shift(queue: procrastinate.App, which: Queue) -> None:
     async with queue.open_async():
-        homes = {item.name: item.queue.value for item in SCHEDULE}
-        await queue.connector.execute_query_async(_COME_HOME, homes=homes)
-        await queue.run_worker_async(
-            queues=[which.value],
-            concurrency=AT_ONCE[which],
-            install_signal_handlers=False,
-            delete_jobs="successful",  # a job that failed stays to be seen
-            fetch_job_polling_interval=2,
-            update_heartbeat_interval=HEARTBEAT_S,
-            stalled_worker_timeout=DEAD_AFTER_S,
-        )
+        await come_home(queue)
+        mending = asyncio.create_task(keep_mending(queue, which))
+        try:
+            await queue.run_worker_async(
+                queues=[which.value],
+                concurrency=AT_ONCE[which],
+                install_signal_handlers=False,
+                delete_jobs="successful",  # a job that failed stays to be seen
+                fetch_job_polling_interval=2,
+                update_heartbeat_interval=HEARTBEAT_S,
+                stalled_worker_timeout=DEAD_AFTER_S,
+            )
+        finally:
+            mending.cancel()
 
 
 async def _either(shift: asyncio.Task[None], asked: asyncio.Event) -> None:
@@ -254,12 +193,6 @@ def _shown(instant: datetime) -> str:
     return instant.astimezone(SHANGHAI).strftime("%m-%d %H:%M:%S")
 
 
-# What waits under the name of another queue, since another version has put it there, would hold up its
-# task for as long as that queue is busy: only one of a name may wait. Nor is it taken from there.
-_COME_HOME: Final = (
-    "UPDATE procrastinate_jobs SET queue_name = home.value FROM jsonb_each_text(%(homes)s) home"
-    " WHERE status = 'todo' AND task_name = home.key AND queue_name <> home.value"
-)
 _STANDING = text(
     "SELECT n.name, d.defer_timestamp AS last, CAST(j.status AS text) AS status,"
     " coalesce(f.failures, 0) AS failures"

@@ -293,31 +293,6 @@ def test_attempts_to_sign_in_are_forgotten_when_their_window_is_over_and_not_bef
     assert run(product, "forget") == 2
 
 
-def test_what_a_dead_worker_was_doing_has_failed_and_the_living_are_left_alone(
-    product: Product, database: Database
-) -> None:
-    with database.sessions.begin() as session:
-        session.execute(text("SET LOCAL search_path TO jobs"))
-        session.execute(
-            text(
-                "WITH d AS (SELECT CAST('doing' AS procrastinate_job_status) AS doing),"
-                " w AS (INSERT INTO procrastinate_workers (last_heartbeat)"
-                " VALUES (now()), (now() - interval '1 minute') RETURNING id, last_heartbeat)"
-                " INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id, lock)"
-                " SELECT 'schedule', CASE WHEN last_heartbeat = now() THEN 'living' ELSE 'dead' END,"
-                " doing, id, CAST(id AS text) FROM w, d"
-                " UNION ALL SELECT 'schedule', 'forgotten', doing, NULL, 'f' FROM d"
-            )
-        )
-    assert run(product, "mend_jobs") == 2
-    rows = database.rows("SELECT task_name, CAST(status AS text) AS status FROM jobs.procrastinate_jobs")
-    assert {row.task_name: row.status for row in rows} == {
-        "dead": "failed",
-        "forgotten": "failed",
-        "living": "doing",
-    }
-
-
 def test_a_broken_invariant_fails_the_run_and_stays_in_the_audit_trail(
     product: Product, database: Database
 ) -> None:

@@ -147,7 +147,7 @@ def test_a_worker_whose_database_is_gone_still_ends_when_told(
         database.run(partial(tell, "before"))
         until(partial(taken, database, "before"))
         server.stop()
-        until(lambda: any(line["event"] == "queue_lost" for line in told(log)))
+        until(lambda: any(line["event"] in {"queue_lost", "end_not_written"} for line in told(log)))
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(40) == 0
     start_postgres(folder, durable=False)

@@ -16,11 +16,13 @@ import procrastinate
 import pytest
 from sqlalchemy import text
 
-from app import worker
+from app import job_queue, worker
 from app.commands import add_commands
 from app.factory import Product
+from app.job_queue import DEAD_AFTER_S, mend, queue_of
 from app.schedule import SCHEDULE, Queue, Scheduled, Stop, Turn
-from app.worker import AT_ONCE, queue_of, work_queues
+from app.worker import AT_ONCE, work_queues
+from kernel.database import create_engine
 from tests.conftest import Database
 
 EACH_SECOND = "* * * * * *"
@@ -29,6 +31,13 @@ QUICK_S = 10
 LONG = {item.name for item in SCHEDULE if item.queue is Queue.LONG}
 SLOW = {item.name for item in SCHEDULE if item.queue is Queue.PROMPT and item.seconds > QUICK_S}
 QUICK = {item.name for item in SCHEDULE} - LONG - SLOW
+
+LAST_WORDS_ARE_LOST = """
+CREATE OR REPLACE FUNCTION jobs.no_end() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'gone' USING ERRCODE = 'admin_shutdown'; END $$;
+CREATE TRIGGER no_end BEFORE DELETE ON jobs.procrastinate_jobs FOR EACH ROW
+EXECUTE FUNCTION jobs.no_end()
+"""
 
 
 @dataclass
@@ -68,7 +77,7 @@ class Runs:
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     made = Runs()
-    monkeypatch.setattr(worker, "SCHEDULE", made.schedule())
+    monkeypatch.setattr(job_queue, "SCHEDULE", made.schedule())
     return made
 
 
@@ -115,6 +124,13 @@ def put(database: Database, name: str, *, lock: str | None) -> int:
                 {"name": name, "lock": lock},
             ).scalar_one()
         )
+
+
+def as_owner(database: Database, statement: str) -> None:
+    owner = create_engine(database.url, as_owner=True)
+    with owner.begin() as connection:
+        connection.execute(text(statement))
+    owner.dispose()
 
 
 def jobs(database: Database) -> dict[int, Any]:
@@ -192,6 +208,81 @@ def test_trouble_in_one_queue_does_not_stop_the_other(
         until(lambda: begun.count(Queue.LONG) > 1)
         runs.quick_ones_go_on()
     assert begun.count(Queue.PROMPT) == 1
+
+
+def test_runs_whose_end_could_not_be_written_begin_again_once_it_can(
+    product: Product, database: Database, runs: Runs
+) -> None:
+    runs.go.set()
+    with working(product, runs):
+        runs.quick_ones_go_on()
+        as_owner(database, LAST_WORDS_ARE_LOST)
+        # Each of them keeps its place meanwhile.
+        until(lambda: [row.status for row in jobs(database).values()].count("doing") >= AT_ONCE[Queue.PROMPT])
+        as_owner(database, "DROP TRIGGER no_end ON jobs.procrastinate_jobs")
+        runs.quick_ones_go_on()
+        assert "failed" not in {row.status for row in jobs(database).values()}
+
+
+def test_runs_that_others_called_failed_meanwhile_give_their_places_back(
+    product: Product, database: Database, runs: Runs
+) -> None:
+    with working(product, runs):
+        until(lambda: len(runs.now_inside(LONG)) == AT_ONCE[Queue.LONG])
+        with database.sessions.begin() as session:
+            session.execute(text("SET LOCAL search_path TO jobs"))
+            session.execute(text("UPDATE procrastinate_jobs SET status = 'failed' WHERE status = 'doing'"))
+        runs.go.set()
+        until(lambda: all(runs.ended[name] for name in LONG))
+
+
+def doing(database: Database, name: str, which: Queue, *, heard_of_s: int | None) -> None:
+    """A job that a worker is doing that was heard of so long ago; None for one whose worker signed off."""
+    with database.sessions.begin() as session:
+        session.execute(text("SET LOCAL search_path TO jobs"))
+        session.execute(
+            text(
+                "WITH w AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+                " SELECT now() - make_interval(secs => :ago) WHERE CAST(:ago AS integer) IS NOT NULL"
+                " RETURNING id)"
+                " INSERT INTO procrastinate_jobs (queue_name, task_name, lock, status, worker_id)"
+                " SELECT :queue, CAST(:name AS text), CAST(:name AS text),"
+                " CAST('doing' AS procrastinate_job_status), (SELECT id FROM w)"
+            ),
+            {"ago": heard_of_s, "queue": which.value, "name": name},
+        )
+
+
+def test_what_a_dead_worker_was_doing_has_failed_and_the_living_are_left_alone(
+    product: Product, database: Database
+) -> None:
+    queue = queue_of(product, Stop(), Queue.PROMPT)
+    doing(database, "living", Queue.PROMPT, heard_of_s=0)
+    doing(database, "dead", Queue.PROMPT, heard_of_s=60)
+    doing(database, "forgotten", Queue.PROMPT, heard_of_s=None)
+    doing(database, "another's", Queue.LONG, heard_of_s=60)
+
+    async def mended() -> list[int]:
+        async with queue.open_async():
+            return [await mend(queue, Queue.PROMPT) for _ in range(2)]
+
+    assert asyncio.run(mended()) == [2, 0]
+    assert {row.task_name: row.status for row in jobs(database).values()} == {
+        "dead": "failed",
+        "forgotten": "failed",
+        "living": "doing",
+        "another's": "doing",
+    }
+
+
+def test_whatever_a_killed_worker_was_doing_begins_again(
+    product: Product, database: Database, runs: Runs
+) -> None:
+    for item in SCHEDULE:
+        doing(database, item.name, item.queue, heard_of_s=DEAD_AFTER_S - 3)
+    runs.go.set()
+    with working(product, runs):
+        until(lambda: set(runs.ended) == {item.name for item in SCHEDULE})
 
 
 @pytest.mark.parametrize(
