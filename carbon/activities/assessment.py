@@ -10,7 +10,7 @@ import polars as pl
 
 from carbon.activities.adapters.frames import inputs_json, sha256
 from carbon.activities.errors import ScenarioUnknown
-from carbon.activities.recognition import GOOD, refuse
+from carbon.activities.recognition import GOOD, refuse_by_first
 from carbon.factors.errors import NoFactorInForce
 from carbon.factors.lookup import OWN_REGION, FoundFactor, factor_in_force, is_known_scenario
 from carbon.methodologies.assessment import MethodFactor
@@ -26,9 +26,12 @@ SHIPPED_SCENARIOS = frozenset(
 def assess_frame(call: Call, frame: pl.DataFrame, *, region_id: str) -> pl.DataFrame:
     """Refuse scenario_unknown, no_factor_in_force and what the method refuses; assess the rest."""
     found, unknown, none = _look_up(call, frame, region_id)
-    frame = refuse(frame, pl.col("scenario").is_in(list(unknown)), ScenarioUnknown.code, "/scenario")
     named = pl.concat_str("scenario", pl.lit("|"), "business_day")
-    frame = refuse(frame, named.is_in(none), NoFactorInForce.code, "/occurred_at")
+    frame = refuse_by_first(
+        frame,
+        (pl.col("scenario").is_in(list(unknown)), ScenarioUnknown.code, "/scenario"),
+        (named.is_in(none), NoFactorInForce.code, "/occurred_at"),
+    )
     frame = frame.with_columns(inputs=inputs_json(frame)).with_row_index("row")
     factors = _by_factor(found)
     numbered = frame.join(factors, on=["scenario", "business_day"], how="left", maintain_order="left")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from carbon.activities.errors import EvidenceMissing, EvidenceNotGranted, EvidenceUnknown
-from carbon.activities.recognition import GOOD, refuse
+from carbon.activities.recognition import GOOD, refuse, refuse_by_first
 from carbon.methodologies.assessment import Step
 from carbon.partners.tables import DEVICE_VERIFIED
 from kernel.errors import BrokenInvariant
@@ -30,8 +30,11 @@ def weigh(frame: pl.DataFrame, granted: Sequence[str], tiers: Sequence[EvidenceT
     """
     only = granted[0] if len(granted) == 1 else None
     frame = frame.with_columns(pl.coalesce("evidence", pl.lit(only, pl.String)).alias("evidence"))
-    frame = refuse(frame, pl.col("evidence").is_null(), EvidenceMissing.code, _POINTER)
-    frame = refuse(frame, ~pl.col("evidence").is_in(list(granted)), EvidenceNotGranted.code, _POINTER)
+    frame = refuse_by_first(
+        frame,
+        (pl.col("evidence").is_null(), EvidenceMissing.code, _POINTER),
+        (~pl.col("evidence").is_in(list(granted)), EvidenceNotGranted.code, _POINTER),
+    )
     shares = _shares(frame, tiers)
     frame = frame.join(shares, on=["evidence", "business_day"], how="left", maintain_order="left")
     frame = refuse(frame, pl.col("share").is_null(), EvidenceUnknown.code, _POINTER)

@@ -37,8 +37,11 @@ def recognise(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.Da
     frame = frame.with_columns(
         business_day=pl.col("occurred_at").dt.convert_time_zone(SHANGHAI.key).dt.date()
     )
-    frame = refuse(frame, pl.col("occurred_at") > call.now, OccurredInFuture.code, "/occurred_at")
-    frame = refuse(frame, pl.col("occurred_at") < EARLIEST, OccurredTooLongAgo.code, "/occurred_at")
+    frame = refuse_by_first(
+        frame,
+        (pl.col("occurred_at") > call.now, OccurredInFuture.code, "/occurred_at"),
+        (pl.col("occurred_at") < EARLIEST, OccurredTooLongAgo.code, "/occurred_at"),
+    )
     numbers = frame.filter(GOOD)["subject"].unique()
     hashes, partner_id = subjects.of(numbers), subjects.partner_id
     known = pl.DataFrame({"subject": numbers, "subject_hash": hashes}).join(
@@ -46,11 +49,13 @@ def recognise(call: Call, frame: pl.DataFrame, subjects: SubjectHashes) -> pl.Da
     )
     frame = frame.join(known, on="subject", how="left", maintain_order="left")
     frame = with_former_owners(call, frame, GOOD & (pl.col("corrects_revision") > 0), partner_id)
-    frame = refuse(frame, pl.col("citizen_id").is_null(), UnboundCard.code, "/subject")
-    silent = pl.col("consent").is_null()
-    frame = refuse(frame, silent, ConsentMissing.code, "/subject")
-    frame = refuse(frame, pl.col("consent") == "withdrawn", ConsentWithdrawn.code, "/subject")
-    frame = refuse(frame, pl.col("occurred_at") < pl.col("anothers_until"), CardWasAnothers.code, "/subject")
+    frame = refuse_by_first(
+        frame,
+        (pl.col("citizen_id").is_null(), UnboundCard.code, "/subject"),
+        (pl.col("consent").is_null(), ConsentMissing.code, "/subject"),
+        (pl.col("consent") == "withdrawn", ConsentWithdrawn.code, "/subject"),
+        (pl.col("occurred_at") < pl.col("anothers_until"), CardWasAnothers.code, "/subject"),
+    )
     frame = _refuse_in_gaps(call, frame, partner_id)
     return frame.drop("consent", "anothers_until", "has_gaps")
 
@@ -72,11 +77,16 @@ def _refuse_in_gaps(call: Call, frame: pl.DataFrame, partner_id: UUID) -> pl.Dat
 
 def refuse(frame: pl.DataFrame, where: pl.Expr, code: str, pointer: str | None = None) -> pl.DataFrame:
     """Give the lines that are still good and meet `where` this code."""
-    hit = GOOD & where.fill_null(value=False)
-    return frame.with_columns(
-        outcome=pl.when(hit).then(pl.lit(code)).otherwise("outcome"),
-        pointer=pl.when(hit).then(pl.lit(pointer, pl.String)).otherwise("pointer"),
-    )
+    return refuse_by_first(frame, (where, code, pointer))
+
+
+def refuse_by_first(frame: pl.DataFrame, *reasons: tuple[pl.Expr, str, str | None]) -> pl.DataFrame:
+    """Give the lines that are still good code and pointer of the first reason whose expression they meet."""
+    outcome, pointer = pl.col("outcome"), pl.col("pointer")
+    for where, code, at in reversed(reasons):
+        outcome = pl.when(GOOD & where).then(pl.lit(code)).otherwise(outcome)
+        pointer = pl.when(GOOD & where).then(pl.lit(at, pl.String)).otherwise(pointer)
+    return frame.with_columns(outcome=outcome, pointer=pointer)
 
 
 def _bound(call: Call, partner_id: UUID, hashes: pl.Series) -> pl.DataFrame:

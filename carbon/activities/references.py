@@ -12,7 +12,7 @@ import polars as pl
 from carbon.activities.adapters.frames import refuse_repetitions, sha256
 from carbon.activities.adapters.line_codes import ACTIVITY
 from carbon.activities.errors import RecordDiffers, RevisionUnknown
-from carbon.activities.recognition import GOOD, refuse
+from carbon.activities.recognition import GOOD, refuse, refuse_by_first
 from kernel.bulk_text import (
     WORTH_A_SAVEPOINT,
     array_of,
@@ -80,9 +80,12 @@ def claim_references(call: Call, frame: pl.DataFrame, *, partner_id: UUID) -> pl
     )
     theirs = pl.col("standing_id").is_not_null() & pl.col("standing_id").ne_missing(pl.col("activity_id"))
     same = pl.col("standing_hash") == pl.col("claim_hash")
-    frame = refuse(frame, pl.col("orphan") & pl.col("standing_id").is_null(), RevisionUnknown.code, _CORRECTS)
-    frame = refuse(frame, theirs & same, DUPLICATE)
-    frame = refuse(frame, theirs, RecordDiffers.code, "/source_event_id")
+    frame = refuse_by_first(
+        frame,
+        (pl.col("orphan") & pl.col("standing_id").is_null(), RevisionUnknown.code, _CORRECTS),
+        (theirs & same, DUPLICATE, None),
+        (theirs, RecordDiffers.code, "/source_event_id"),
+    )
     if "was_orphan" in frame.columns:
         if not frame.filter(GOOD & pl.col("was_orphan")).is_empty():
             raise Busy("what one of these corrects arrived at this moment", retry_after_s=1)
