@@ -1,7 +1,12 @@
 """The WSGI entry: `granian --interface wsgi wsgi:app`, and `flask --app wsgi COMMAND`."""
 
 import gc
+import os
 import sys
+
+# Polars reads it once, when it is first imported. A frame here is small, and to share it out costs more than
+# to compute it; lanes and requests have threads of their own.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 from app.commands import add_commands
 from app.demo_commands import add_demo_commands

@@ -21,9 +21,10 @@ WAIT_SECONDS = 60
 
 
 def environment(settings: Settings, folder: Path, **more: str) -> dict[str, str]:
-    """The environment of a process that is to find what we find, with `more` of its own."""
+    """The environment of a process that finds what we find, set up as by `wsgi.py`, and `more` of its own."""
     given = {name.upper(): str(getattr(settings, name)) for name in HANDED_ON}
-    return {**os.environ, **given, "LOG_LEVEL": "error", "TANPUHUI_DATA": str(folder), **more}
+    ours = {"LOG_LEVEL": "error", "POLARS_MAX_THREADS": "1", "TANPUHUI_DATA": str(folder)}
+    return {**os.environ, **given, **ours, **more}
 
 
 @contextlib.contextmanager
