@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-import zxingcpp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from qrcode.util import MODE_ALPHA_NUM
 from kernel.signing import Signer
 from rewards.qr_images import CODE_VERSION, LEAST_MODULE_PX, QUIET_ZONE, _drawn, qr_png, qr_svg
 from rewards.voucher_codes import LENGTH, MOST_SCOPE, issue
+from tests.qr_reading import read_qr
 
 TRIALS = 50
 SIDE_PX = 200
@@ -126,10 +126,7 @@ SPOILT: dict[str, Spoil] = {
 def test_fifty_of_fifty_codes_are_read_at_two_hundred_pixels(how: str) -> None:
     codes = [_code(number) for number in range(TRIALS)]
     read = [
-        [
-            found.text
-            for found in zxingcpp.read_barcodes(SPOILT[how](_photographed(code), default_rng(number)))
-        ]
+        [found.text for found in read_qr(SPOILT[how](_photographed(code), default_rng(number)))]
         for number, code in enumerate(codes)
     ]
     assert read == [[code] for code in codes]
@@ -137,7 +134,7 @@ def test_fifty_of_fifty_codes_are_read_at_two_hundred_pixels(how: str) -> None:
 
 def test_codes_turned_by_exactly_forty_five_degrees_both_ways_are_read() -> None:
     for number, degrees in enumerate((-LARGEST_TURN_DEGREES, LARGEST_TURN_DEGREES)):
-        found = zxingcpp.read_barcodes(_by(_photographed(_code(number)), degrees))
+        found = read_qr(_by(_photographed(_code(number)), degrees))
         assert [each.text for each in found] == [_code(number)]
 
 

@@ -25,6 +25,7 @@ from rewards.qr_images import (
     qr_svg,
 )
 from rewards.voucher_codes import issue
+from tests.qr_reading import read_qr
 
 CODE = issue(
     Signer(3, Ed25519PrivateKey.from_private_bytes(bytes(32))),
@@ -34,8 +35,15 @@ CODE = issue(
 )
 
 
+ALSO_A_BAR_CODE = (
+    "CV1CIB64UG4PN2NA3D63V7UXUMDI7PF2AAAAAEWV76FYAFPRIBEYLJKEGZOD45FCM4RPPXF5WD4TK34NZIGQUQ2VNKSJ7ARC35EBRIDLLUW"
+    "U7SGS3V2BJGYGLVHOZVP23SD5LMJZIDIIEBWHAID"
+)
+"""A reader of all kinds finds the ITF number 1115 in the rows of its picture."""
+
+
 def _read(image: Image.Image) -> list[tuple[str, str]]:
-    return [(found.text, found.ec_level) for found in zxingcpp.read_barcodes(image)]
+    return [(found.text, found.ec_level) for found in read_qr(image)]
 
 
 def _svg_as_image(svg: str, *, module_px: int) -> Image.Image:
@@ -63,6 +71,12 @@ def test_the_png_is_read_at_two_hundred_pixels() -> None:
         .resize((200, 200), Image.Resampling.BILINEAR)
     )
     assert _read(image) == [(CODE, "M")]
+
+
+def test_a_code_whose_rows_pass_for_a_bar_code_is_read_by_who_looks_for_qr_codes() -> None:
+    image = Image.open(io.BytesIO(qr_png(ALSO_A_BAR_CODE, "兑换券")))
+    assert len(zxingcpp.read_barcodes(image)) == 2
+    assert [found.text for found in read_qr(image)] == [ALSO_A_BAR_CODE]
 
 
 def _tilted(image: Image.Image) -> Image.Image:
