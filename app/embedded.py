@@ -270,7 +270,6 @@ def _settings(sockets: Path, folder: Path, *, durable: bool) -> str:
         "max_connections": "100" if durable else "300",
         "shared_buffers": f"'{shared}MB'",
         "max_wal_size": f"'{log}MB'",
-        "wal_compression": "on",
         "checkpoint_timeout": "'15min'",
         "random_page_cost": "1.1",
         "log_min_error_statement": "panic",  # a failed statement may carry personal data

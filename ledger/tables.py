@@ -112,7 +112,7 @@ class LedgerTransfer(Base):
             "ix_ledger_transfer_xact",
             text("((xact::text)::bigint)"),
             postgresql_using="brin",
-            postgresql_with={"pages_per_range": "32", "autosummarize": "on"},
+            postgresql_with={"pages_per_range": "256", "autosummarize": "on"},
         ),
     )
 
