@@ -17,8 +17,8 @@ from carbon.activities.adapters.csv_pieces import CsvForm, read_pieces
 from carbon.activities.adapters.errors import FileEmpty
 from carbon.activities.adapters.frames import INSTANT, conform, inputs_json
 from carbon.activities.adapters.line_codes import ACTIVITY
-from carbon.activities.adapters.ndjson_cells import split_objects
-from carbon.activities.adapters.text_lines import WHOLE, LineChunk, Reading, read_chunks, split_lines
+from carbon.activities.adapters.ndjson_uniform import read_objects
+from carbon.activities.adapters.text_lines import WHOLE, LineChunk, Reading, read_chunks
 from carbon.activities.adapters.workbook.cells import Columns, read_sheet
 from carbon.activities.adapters.workbook.parts import BYTES_MAX
 from carbon.methodologies.inputs import INPUTS
@@ -51,13 +51,8 @@ def _read_objects(stream: BinaryIO, reading: Reading) -> Iterator[pl.DataFrame]:
     after_line, line_bytes_max = reading.after_line, reading.line_bytes_max
 
     def read(chunk: LineChunk) -> pl.DataFrame:
-        lines = split_lines(
-            chunk.data,
-            file_no=reading.file_no,
-            first_line_no=chunk.first_line_no,
-            line_bytes_max=line_bytes_max,
-        )
-        return _understand(split_objects(lines.filter(pl.col("line_no") > after_line)))
+        cells = read_objects(chunk, file_no=reading.file_no, line_bytes_max=line_bytes_max)
+        return _understand(cells.filter(pl.col("line_no") > after_line) if after_line else cells)
 
     chunks = read_chunks(stream, chunk_bytes=reading.chunk_bytes, line_bytes_max=line_bytes_max)
     # The first piece is read in any case: whether the file has a line at all is seen in it.

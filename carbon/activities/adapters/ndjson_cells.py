@@ -27,7 +27,7 @@ _FIELD = (
     rf'|"(?:corrects_revision|quantity)" *: *{_WHOLE}'
     rf'|"inputs" *: *\{{ *(?:{_INPUT}(?: *, *{_INPUT})*)? *\}})'
 )
-_USUAL = rf"\A *\{{ *{_FIELD}(?: *, *{_FIELD})* *\}} *\z"
+USUAL = rf"\A *\{{ *{_FIELD}(?: *, *{_FIELD})* *\}} *\z"
 """An object of known fields, each of its own kind, its texts without escapes and its numbers short."""
 _RECORD = pl.Struct(
     {
@@ -45,7 +45,7 @@ def split_objects(lines: pl.DataFrame) -> pl.DataFrame:
     `field_repeated`, `field_unknown`, `number_not_plain`), have null in every cell.
     """
     lines = lines.with_row_index("row")
-    usual = _read_usual(lines.filter(pl.col("line_code").is_null() & pl.col("text").str.contains(_USUAL)))
+    usual = _read_usual(lines.filter(pl.col("line_code").is_null() & pl.col("text").str.contains(USUAL)))
     rest = lines.join(usual.select("row"), on="row", how="anti", maintain_order="left")
     if rest.is_empty():
         return usual.drop("row")
@@ -53,7 +53,7 @@ def split_objects(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_usual(lines: pl.DataFrame) -> pl.DataFrame:
-    """The cells of lines of `_USUAL`; a line that repeats a field is left out."""
+    """The cells of lines of `USUAL`; a line that repeats a field is left out."""
     read = lines["text"].str.json_decode(_RECORD).struct.unnest()
     cells = read.drop("inputs").hstack(read["inputs"].struct.unnest()).with_columns(pl.all().cast(pl.String))
     pairs, inputs = (pl.col("text").str.count_matches(each) for each in (_PAIR.pattern, _INPUTS))
