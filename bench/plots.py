@@ -29,6 +29,7 @@ BESIDE = (
     ("nothing", "no import", QUIET),
     ("import_5k", "import in chunks of 5,000, one lane", OURS),
     ("import_5k_of_few", "the same, in a town of 2,000 cards", LIGHT),
+    ("import_by_day", "import as by day, 5,000 in each of two lanes", INK),
     ("import_50k", "import in chunks of 50,000, two lanes", OTHER),
 )
 NAMED_BY = (("dated", "event ids that begin with the day", OURS), ("random", "random event ids", OTHER))
