@@ -66,7 +66,8 @@ def _uniform_cells(chunk: LineChunk, *, file_no: int, line_bytes_max: int) -> pl
     data = chunk.data.replace(b"\r\n", b"\n") if b"\r" in chunk.data else chunk.data
     if not data.isascii() or len(data.translate(None, _ODD)) < len(data):
         return None
-    form = _form_of(data.split(b"\n", 1)[0].decode())
+    first = data.split(b"\n", 1)[0]
+    form = _form_of(first.decode()) if len(first) < line_bytes_max else None
     parts = None if form is None else _parts(data, form.columns)
     if form is None or parts is None:
         return None

@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from carbon.activities.adapters import ndjson_uniform
 from carbon.activities.adapters.activity_fields import CELLS
 from carbon.activities.adapters.ndjson_cells import split_objects
 from carbon.activities.adapters.ndjson_uniform import _uniform_cells, read_objects
@@ -117,6 +118,12 @@ def test_a_line_that_is_written_otherwise_is_judged_by_itself(spoilt: str) -> No
             for end in ("\n", "\r\n"):
                 assert _uniform(_chunk(*lines, end=end)) is None
                 _assert_as_line_by_line(_chunk(*lines, end=end))
+
+
+def test_a_line_that_is_too_long_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ndjson_uniform, "_form_of", pytest.fail)
+    line = "{" + ",".join(['"unit":""'] * LINE_BYTES_MAX) + "}"
+    assert read_objects(_chunk(line))["line_code"].to_list() == ["line_too_long"]
 
 
 @given(files(), st.data())
