@@ -30,6 +30,7 @@ from bench.processes import wait_until, worker
 from bench.records import as_csv, rides
 from bench.scans import THREADS, Street, exchange, phones, redeem
 from bench.served import asked_again
+from carbon.activities.chunks import LONG_CHUNK_LINES
 from carbon.activities.turns import CHUNK_LINES, LANES
 
 ALONE = "redemption_alone"
@@ -129,8 +130,8 @@ class _Stage:
     files: Iterator[int] = field(default_factory=itertools.count)
     pace: dict[str, float] = field(default_factory=dict)
     """Lines a second of each manner, as last seen: what sizes the next file."""
-    in_a_chunk: dict[str, float] = field(default_factory=dict)
-    """Of those who redeem, how many ride in a chunk of each manner."""
+    in_a_part: dict[str, float] = field(default_factory=dict)
+    """Of those who redeem, how many ride in a part of a chunk, in each manner."""
     put_off: list[float] = field(default_factory=list)
 
     @property
@@ -232,7 +233,7 @@ def _beside(stage: _Stage, child: Child, manner: Manner) -> Played:
     """Redeem from the moment a worker takes up the file until it has done its last line."""
     wanted = int(stage.pace[manner.name] * stage.rounds.seconds * LARGER)
     made = _file(stage, manner, max(2 * manner.chunk_lines, wanted))
-    stage.in_a_chunk[manner.name] = _share_in_a_chunk(stage, made, manner)
+    stage.in_a_part[manner.name] = _share_in_a_part(stage, made, manner)
     batch = _hand_in(stage, made)
     wait_until(lambda: _state(stage, batch) != "uploaded", child)
     with _running(stage, batch) as running:
@@ -258,11 +259,14 @@ def _file(stage: _Stage, manner: Manner, lines: int) -> pl.DataFrame:
     return rides(lines, citizens=manner.cards - stage.half, first_card=stage.half, month=month)
 
 
-def _share_in_a_chunk(stage: _Stage, made: pl.DataFrame, manner: Manner) -> float:
+def _share_in_a_part(stage: _Stage, made: pl.DataFrame, manner: Manner) -> float:
+    """Of those who redeem, how many one transaction meets: who rides in a chunk is in one of its parts."""
     cards = [who.card for who in stage.street.city.people]
-    chunks = made.iter_slices(manner.chunk_lines)
-    met = [chunk.filter(pl.col("subject").is_in(cards))["subject"].n_unique() for chunk in chunks]
-    return statistics.fmean(met) / len(cards)
+    shares = []
+    for chunk in made.iter_slices(LONG_CHUNK_LINES):
+        parts = -(-chunk.height // manner.chunk_lines) * manner.lanes
+        shares.append(chunk.filter(pl.col("subject").is_in(cards))["subject"].n_unique() / parts)
+    return statistics.fmean(shares) / len(cards)
 
 
 def _hand_in(stage: _Stage, made: pl.DataFrame) -> UUID:
@@ -326,8 +330,8 @@ def _figures(stage: _Stage, played: list[Played]) -> list[Figure]:
                 f"redemption_of_riders_{name}", _waits(played, manner.name, riders=True), beside=alone
             ),
             Figure(
-                name=f"redeeming_citizens_in_a_chunk_of_{manner.name}",
-                value=100 * stage.in_a_chunk[manner.name],
+                name=f"redeeming_citizens_in_a_part_of_{manner.name}",
+                value=100 * stage.in_a_part[manner.name],
                 unit="%",
             ),
             _syncs(played, manner.name, name),

@@ -1,16 +1,17 @@
-"""One run's turn at a batch: a chunk after the other, its lanes side by side, until no line is left.
+"""One run's turn at a batch: a chunk after the other, its parts in lanes side by side, until no line is left.
 
 `run` is given by whoever owns the database: it opens a unit of work, calls the function with its Call,
-and commits. A lane's rows and the count of its lines are committed together, and each line leaves one row, of
+and commits. A part's rows and the count of its lines are committed together, and each line leaves one row, of
 an activity or of a line: so who goes on after a run that was cut off anywhere finds what is left.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -19,10 +20,11 @@ from sqlalchemy import text
 
 from carbon.activities.batch_records import locked_batch
 from carbon.activities.batch_states import State
-from carbon.activities.chunks import chunks_of, lanes_of, read_ahead
+from carbon.activities.chunks import chunks_of, cut, read_ahead
 from carbon.activities.duplicates import Segment, as_duplicates, sifted, without
 from carbon.activities.errors import BatchTaken
 from carbon.activities.intake import Intake, keep_lines, take_chunk
+from carbon.activities.neighbours import Neighbours
 from carbon.activities.progress import count_work
 from carbon.activities.standing import Standing
 from carbon.activities.tables import ActivityBatch
@@ -35,7 +37,7 @@ from kernel.publications.rules import trips_are_claimed
 
 Result = TypeVar("Result")
 CHUNK_LINES = 10_000
-"""Small enough that people redeem undisturbed beside it: 5,000 a lane (measured in the design)."""
+"""At work at once. Few enough that people redeem undisturbed beside it: 5,000 a lane (measured)."""
 NIGHT_CHUNK_LINES = 100_000
 """While hardly anybody is up: a line costs two thirds, and coins may stay locked for a second."""
 NIGHT = (time(1), time(5))
@@ -93,7 +95,7 @@ def work_through(
 ) -> None:
     """Take what is left of a batch's lines.
 
-    `after_chunk` hears the lines done; `between_chunks` may raise, once a chunk is done that another follows.
+    `after_chunk` hears the lines done, whenever some are; `between_chunks` may raise before others begin.
     Refuses BatchTaken, and as a whole what `take_chunk` refuses.
     """
     left_out, standing = _LeftOut(), Standing(turn.intake.partner_id, lines=turn.content_lines or 0)
@@ -105,6 +107,9 @@ def work_through(
         after_chunk(done)
         return found
 
+    def at_once() -> int:
+        return turn.chunk_lines or chunk_lines_at(run(lambda call: call.now))
+
     partner_id = turn.intake.partner_id
     chunks = chunks_of(
         sifted(
@@ -113,38 +118,70 @@ def work_through(
             stand=lambda claims: run(_looking_whether_any_stand(turn, claims)),
             leave_out=leave_out,
         ),
-        size=lambda: turn.chunk_lines or chunk_lines_at(run(lambda call: call.now)),
+        size=at_once,
         claims_trips=run(lambda call: trips_are_claimed(call, find_partner(call, partner_id).region_id)),
     )
+    order = Neighbours(partial(_looking, run), turn.intake.subjects).order
+    in_parts = (cut(chunk, at_once=at_once(), lanes=turn.lanes, order=order) for chunk in chunks)
     lines = turn.lines_done
     # Closed from the inside: nothing of this run is at work any more when an error, or its end, goes out.
     with (
         ThreadPoolExecutor(turn.lanes, thread_name_prefix="lane") as pool,
         closing(chunks),
-        closing(read_ahead(chunks)) as ahead,
+        closing(read_ahead(in_parts)) as ahead,
     ):
         for number, chunk in enumerate(ahead):
             if number:
                 between_chunks()
-            lines += chunk.height
-            whole = _Whole(lines=lines, last_line=chunk["line_no"][-1])
-            works = [_chunk_work(turn, part, whole, left_out) for part in lanes_of(chunk, most=turn.lanes)]
-            after_chunk(_side_by_side(pool, run, works))
+            lines += chunk.lines
+            whole = _Whole(lines=lines, last_line=chunk.last_line)
+            works = [
+                [partial(run, _piece_work(turn, piece, whole, left_out)) for piece in part]
+                for part in chunk.parts
+            ]
+            for taken in _side_by_side(pool, works, lanes=turn.lanes, go_on=between_chunks):
+                after_chunk(taken)
 
 
-def _side_by_side(pool: ThreadPoolExecutor, run: Run, works: list[Callable[[Call], Taken]]) -> Taken:
-    """All of them done, or else an error of one of them; what was taken once the last was committed."""
-    done = [pool.submit(run, work) for work in works]
-    wait(done)
-    taken: list[Taken] = []
-    while done:  # popped: an error that leads back to here is not to keep all that this run held
-        taken.append(done.pop().result())
-    return max(taken, key=lambda each: each.lines)
+def _side_by_side(
+    pool: ThreadPoolExecutor,
+    parts: Iterable[Iterable[Callable[[], Taken]]],
+    *,
+    lanes: int,
+    go_on: Callable[[], None],
+) -> Iterator[Taken]:
+    """All of them done, so many at a time and those of a part in turn, or else an error of one of them.
+
+    Gives what was taken, as it grows. `go_on` is asked before another begins; what it raises goes out when
+    those that began are done.
+    """
+    waiting = deque(deque(part) for part in parts)
+    running: dict[Future[Taken], deque[Callable[[], Taken]]] = {}
+    taken = Taken(0, {})
+
+    def begin() -> None:
+        part = waiting.popleft()
+        running[pool.submit(part.popleft())] = part
+
+    try:
+        while waiting and len(running) < lanes:
+            begin()
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            waiting.extendleft(rest for each in done if (rest := running.pop(each)))
+            while done:  # popped: an error that leads back to here is not to keep all that this run held
+                taken = max(taken, done.pop().result(), key=lambda each: each.lines)
+            yield taken
+            while waiting and len(running) < lanes:
+                go_on()
+                begin()
+    finally:
+        wait(running)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Whole:
-    """A chunk all of whose lanes are done: the lines in chunks done by then, and its own last line."""
+    """A chunk all of whose parts are done: the lines in chunks done by then, and its own last line."""
 
     lines: int
     last_line: int
@@ -158,6 +195,14 @@ class _LeftOut:
     """
 
     lines: int = 0
+
+
+def _looking(run: Run, look: Callable[[Call], pl.DataFrame]) -> pl.DataFrame:
+    def unhurried(call: Call) -> pl.DataFrame:
+        _unhurried(call, 0)
+        return look(call)
+
+    return run(unhurried)
 
 
 def _looking_whether_any_stand(turn: Turn, claims: pl.DataFrame) -> Callable[[Call], bool]:
@@ -190,7 +235,7 @@ def _leaving_out(
 def _lines_left(run: Run, frames: Iterable[pl.DataFrame], turn: Turn) -> Iterator[pl.DataFrame]:
     """The lines that no earlier turn took: each of those left one row, of an activity or of a line.
 
-    Only rows behind the settled line are looked for: those of a chunk whose turn ended between its lanes, and
+    Only rows behind the settled line are looked for: those of a chunk whose turn ended between its parts, and
     of lines that stood behind it.
     """
     done = run(lambda call: _lines_behind(call, turn)) if turn.lines_done else None
@@ -208,14 +253,14 @@ def _lines_behind(call: Call, turn: Turn) -> pl.DataFrame:
     return select_frame(call, _BEHIND, values, schema={"file_no": pl.Int32, "line_no": pl.Int64})
 
 
-def _chunk_work(
-    turn: Turn, chunk: pl.DataFrame, whole: _Whole, left_out: _LeftOut
+def _piece_work(
+    turn: Turn, piece: pl.DataFrame, whole: _Whole, left_out: _LeftOut
 ) -> Callable[[Call], Taken]:
     def work(call: Call) -> Taken:
-        _unhurried(call, chunk.height)
+        _unhurried(call, piece.height)
         # A run whose turn is over stops here, before it does the work, or else at the end.
         require_turn(call.db.get(ActivityBatch, turn.batch_id), turn)
-        outcomes = take_chunk(call, turn.intake, chunk)
+        outcomes = take_chunk(call, turn.intake, piece)
         batch = locked_batch(call, turn.batch_id)
         require_turn(batch, turn)
         _keep(call, batch, outcomes)
@@ -230,8 +275,8 @@ def _unhurried(call: Call, lines: int) -> None:
     """Other limits than a request's: a chunk is bounded by its lines, and nobody waits for an answer."""
     for setting in (
         "SET LOCAL statement_timeout = '60s'",
-        # Who holds a row for longer has an accident, and the batch is put down. A citizen with two cards may
-        # be in both lanes: then one waits until the other is done.
+        # Who holds a row for longer has an accident, and the batch is put down. A citizen who got a second
+        # card a moment ago may be in both lanes: then one waits until the other is done.
         f"SET LOCAL lock_timeout = '{5_000 + lines}ms'",
         # Every join of a chunk is by key; without statistics (a first import) whole tables would be scanned.
         "SET LOCAL enable_seqscan = off",

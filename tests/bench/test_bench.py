@@ -67,7 +67,7 @@ TAKEN = {
     "import_5k_beside_redemptions",
     "qr_svg",
     "qr_png",
-    "redeeming_citizens_in_a_chunk_of_import_5k",
+    "redeeming_citizens_in_a_part_of_import_5k",
     "redemption_arrivals",
     *(f"{name}_{part}" for name in ("exchange_http", "redemption_http") for part in ("p50", "p99")),
 }
@@ -147,7 +147,7 @@ def test_rounds_with_and_without_an_import_take_turns(small: Left) -> None:
 
 
 def test_half_of_those_who_redeem_ride_in_the_file(small: Left) -> None:
-    assert 0 < small.kept["redeeming_citizens_in_a_chunk_of_import_5k"]["value"] <= 50
+    assert 0 < small.kept["redeeming_citizens_in_a_part_of_import_5k"]["value"] <= 50
 
 
 def test_what_was_measured_can_be_reconciled(small: Left) -> None:

@@ -183,7 +183,7 @@ def test_wherever_a_worker_is_a_batch_is_cancelled_or_posted(partner: Partner, b
         if next(count) == before:
             answers.append((chunks, partner.cancel(batch)))
         done = partner.database.run(work)
-        chunks += "_chunk_work" in work.__qualname__
+        chunks += "_piece_work" in work.__qualname__
         return done
 
     worked = partner.work(run, chunk_lines=CHUNK)
@@ -290,7 +290,7 @@ def test_an_import_from_the_command_line_stops_when_its_batch_is_cancelled(partn
     )
 
     def run(work: Callable[[Call], Any]) -> Any:
-        if "_chunk_work" in work.__qualname__:
+        if "_piece_work" in work.__qualname__:
             partner.database.run(_cancelled)
         return partner.database.run(work)
 

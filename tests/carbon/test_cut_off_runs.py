@@ -35,7 +35,8 @@ def partner(product: Product, database: Database, tmp_path: Path, monkeypatch: p
     small = partial(Reading, chunk_bytes=4_000)
     monkeypatch.setattr(imports, "Reading", small)
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", 70)
-    monkeypatch.setattr(chunks, "LANE_LINES_LEAST", 10)
+    monkeypatch.setattr(chunks, "PART_LINES_LEAST", 10)
+    monkeypatch.setattr(chunks, "LONG_CHUNK_LINES", 10)
     return make_partner(product, database, tmp_path / "uploads", *CARDS)
 
 
@@ -53,7 +54,7 @@ def is_comparison(work: Callable[[Call], Any]) -> bool:
 
 
 def is_chunk(work: Callable[[Call], Any]) -> bool:
-    return "_chunk_work" in work.__qualname__
+    return "_piece_work" in work.__qualname__
 
 
 def batch_row(partner: Partner, reference: str) -> Any:
@@ -189,6 +190,7 @@ def test_wherever_runs_are_cut_off_each_line_is_taken_once(
 ) -> None:
     draw = random.Random(seed)  # noqa: S311 - a course of events, not a secret
     monkeypatch.setattr(duplicates, "SEGMENT_LINES", draw.choice([30, 80, 200]))
+    monkeypatch.setattr(chunks, "LONG_CHUNK_LINES", draw.choice([10, 60, 150]))
     partner.send(rides_of(*range(400)), reference="first")
     numbers: list[int] = []
     while len(numbers) < 600:

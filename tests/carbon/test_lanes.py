@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import text
 
 from app.factory import Product
-from carbon.activities import batch_results, turns
+from carbon.activities import batch_results, chunks, turns
 from carbon.activities.batch_results import every_line
-from carbon.activities.chunks import LANE_LINES_LEAST, lanes_of
+from carbon.activities.chunks import PART_LINES_LEAST, cut
 from carbon.activities.errors import BatchTaken
 from carbon.activities.imports import ImportOrder, import_file, read_frame
 from carbon.activities.intake import Intake, take_chunk
-from carbon.activities.turns import LEASE
+from carbon.activities.neighbours import Neighbours
+from carbon.activities.turns import CHUNK_LINES, LEASE
 from carbon.partners.bindings import CitizenCard, bind_many, hash_subject
 from carbon.partners.registry import find_partner
 from kernel.call import Call
@@ -30,7 +31,7 @@ from tests.conftest import NOW, Database
 
 CARDS = [f"card-{number:03}" for number in range(60)]
 OTHERS = [f"other-{number:03}" for number in range(60)]
-LINES = 2 * LANE_LINES_LEAST + 200
+LINES = 2 * PART_LINES_LEAST + 200
 
 
 def body(cards: list[str], prefix: str = "e") -> bytes:
@@ -76,7 +77,7 @@ def lines_kept(partner: Partner) -> int:
 
 def takes_a_chunk(work: Callable[[Call], Any]) -> bool:
     """Whether this unit of work is a lane's; the others open and close the batch."""
-    return "_chunk_work" in work.__qualname__
+    return "_piece_work" in work.__qualname__
 
 
 class Meeting:
@@ -134,7 +135,7 @@ def test_lines_that_nobody_looked_for_before_are_duplicates_in_both_lanes(
 def test_a_batch_that_lost_one_lane_goes_on_with_the_lines_of_that_lane(partner: Partner, lost: int) -> None:
     """Whatever the sizes of the next turn are; the lines of the lane that was committed are not looked at."""
     chunk = read_frame(BODY, order(partner))
-    parts = [part.height for part in lanes_of(chunk, most=2)]
+    parts = [piece.height for (piece,) in cut(chunk, at_once=CHUNK_LINES, lanes=2).parts]
     seen = iter(range(2))
     lock = threading.Lock()
 
@@ -182,8 +183,14 @@ def test_an_upload_whose_worker_died_between_two_lanes_is_finished_by_the_next(p
     assert partner.broken() == []
 
 
-def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(partner: Partner) -> None:
-    """One lane waits for the other at the cap of their common citizen; nothing above 30 coins a day."""
+def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(
+    partner: Partner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lane waits for the other at the cap of their common citizen; nothing above 30 coins a day.
+
+    As where the cards became the citizen's after the chunk was cut.
+    """
+    monkeypatch.setattr(Neighbours, "order", lambda _self, numbers: numbers)
     owner = UUID(str(partner.owners[CARDS[0]]))
 
     def bind(call: Call) -> None:
@@ -195,7 +202,7 @@ def test_a_citizen_with_cards_in_both_lanes_gets_the_days_coins_once(partner: Pa
 
     partner.database.run(bind)
     own = ndjson(*({**RECORD, "source_event_id": f"o{n}", "subject": f"own-{n % 20}"} for n in range(LINES)))
-    assert len(lanes_of(read_frame(own, order(partner)), most=2)) == 2
+    assert len(cut(read_frame(own, order(partner)), at_once=CHUNK_LINES, lanes=2).parts) == 2
     done = import_file(Meeting(partner.database, 2), BytesIO(own), order(partner))
     assert done.outcomes == {"credited": LINES}
     given = partner.database.rows("SELECT sum(coin_milli) AS coins, count(*) AS n FROM activity")[0]
@@ -258,6 +265,7 @@ def test_who_is_overtaken_within_a_chunk_is_told_so_and_not_that_its_lines_stand
 
 def test_who_reads_while_lanes_work_misses_no_line(partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_results, "PAGE_LINES", 300)
+    monkeypatch.setattr(chunks, "LONG_CHUNK_LINES", LINES)
     first_is_in, go_on = threading.Event(), threading.Event()
     lanes = iter(range(4))
     lock = threading.Lock()

@@ -74,7 +74,7 @@ class Worker:
         if self.units == self.killed_at:
             raise Killed
         self.units += 1
-        if "_chunk_work" in work.__qualname__:
+        if "_piece_work" in work.__qualname__:
             self.chunks += 1
             self.before_chunk.pop(self.chunks, lambda: None)()
         return self.partner.database.run(work, now=self.now)

@@ -94,7 +94,7 @@ def test_busy_moments_never_fail_a_batch_and_cost_seconds_not_minutes(partner: P
     for _ in range(TRIES_MAX + 2):
 
         def run(work: Callable[[Call], Any], now: Any = at) -> Any:
-            if work.__qualname__.startswith("_chunk_work"):
+            if work.__qualname__.startswith("_piece_work"):
                 raise Busy("another request holds this row", retry_after_s=1)
             return partner.database.run(work, now=now)
 

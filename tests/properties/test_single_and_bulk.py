@@ -44,7 +44,8 @@ TWO_CARDS = mostly(CARDS, st.just(SECOND))
 @pytest.fixture
 def ground(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
     """The city; a few lines are many here, so that the ways of large chunks are taken."""
-    monkeypatch.setattr("carbon.activities.chunks.LANE_LINES_LEAST", 1)
+    monkeypatch.setattr("carbon.activities.chunks.PART_LINES_LEAST", 1)
+    monkeypatch.setattr("carbon.activities.chunks.LONG_CHUNK_LINES", 8)
     for room in ("allotment", "references"):
         monkeypatch.setattr(f"carbon.activities.{room}.WORTH_A_SAVEPOINT", 2)
     planted = plant(database)
